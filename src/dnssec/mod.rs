@@ -1,0 +1,1 @@
+//! Algorithms, keys and key files, the key register and the key set derived from it, signing, denial.

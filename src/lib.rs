@@ -1,0 +1,26 @@
+//! Countersign: an authoritative DNS server that signs online, beside another signing provider of the same
+//! zone (RFC 8901, model 2).
+//!
+//! The layers, in import order: a module imports only from those above it in this list, and
+//! `tests/suite/tidy.rs` holds it to that.
+
+/// The engine: question in, response bytes out.
+pub mod answer;
+/// Wall time and steady time, real and simulated.
+pub mod clock;
+/// The command line: the only code that prints for people.
+pub mod commands;
+/// The configuration file as people write it, turned into each layer's own settings.
+pub mod config;
+/// The control socket: its routes, and status.
+pub mod control;
+/// Algorithms, keys, the key register, signing, denial of existence.
+pub mod dnssec;
+/// Transports and their limits.
+pub mod serve;
+/// The embedded store, behind traits that the layers above declare.
+pub mod store;
+/// Names, messages, EDNS, and the one table of record types.
+pub mod wire;
+/// Master files, the immutable zone, lookup.
+pub mod zone;

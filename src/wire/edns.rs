@@ -1,0 +1,1 @@
+//! EDNS(0): the OPT record and its options (RFC 6891).

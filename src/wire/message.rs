@@ -1,0 +1,1 @@
+//! Messages: the question as it came, and the writer of responses.

@@ -1,0 +1,1 @@
+//! Presentation format of rdata: see `types`.

@@ -1,0 +1,31 @@
+//! Master files, the immutable zone, lookup.
+
+pub mod master;
+
+use crate::wire::{NameRef, RrType, Ttl};
+
+/// One record as some source of zone content gives it; the class is always IN.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'a> {
+    /// The absolute owner, letter case as written.
+    pub owner: NameRef<'a>,
+    /// The type.
+    pub rtype: RrType,
+    /// The TTL.
+    pub ttl: Ttl,
+    /// The rdata in wire form, names in it uncompressed and with their case kept.
+    pub rdata: &'a [u8],
+    /// Where it stands, for messages.
+    pub at: Place,
+}
+
+/// A place in a source of zone content. The name of `file` is kept by whoever reads.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub struct Place {
+    /// Index into [`master::Read::files`]; 0 is the file that was named, others were included.
+    pub file: u16,
+    /// Line, from 1.
+    pub line: u32,
+    /// Column in octets, from 1.
+    pub column: u16,
+}
