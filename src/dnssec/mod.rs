@@ -1,1 +1,5 @@
 //! Algorithms, keys and key files, the key register and the key set derived from it, signing, denial.
+
+pub mod algorithm;
+pub mod key;
+pub mod keyset;
