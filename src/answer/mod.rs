@@ -1,7 +1,18 @@
 //! The engine: question in, response bytes out. It knows nothing of sockets; transports know nothing of DNS
 //! but the traits here.
 
+pub mod counters;
+mod denial;
+pub mod engine;
+mod resolve;
+pub mod served;
+mod synthesised;
+pub mod warm;
+
 use std::net::SocketAddr;
+
+pub use engine::{Engine, EngineSettings, Worker, Zones};
+pub use served::{Content, ServeError, ServedZone, ZonePolicy};
 
 /// How a question arrived.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,5 +1,7 @@
 //! Algorithms, keys and key files, the key register and the key set derived from it, signing, denial.
 
 pub mod algorithm;
+pub mod denial;
 pub mod key;
 pub mod keyset;
+pub mod sign;

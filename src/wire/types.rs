@@ -64,3 +64,49 @@ impl Class {
     /// Any class (a question only).
     pub const ANY: Self = Self(255);
 }
+/// STUB
+#[derive(Clone, Debug)]
+pub struct NameField {
+    #[allow(missing_docs)]
+    pub range: std::ops::Range<usize>,
+    #[allow(missing_docs)]
+    pub compressible: bool,
+    #[allow(missing_docs)]
+    pub lowercased: bool,
+}
+/// STUB
+pub fn names_in_rdata(rtype: RrType, rdata: &[u8]) -> impl Iterator<Item = NameField> + use<> {
+    let mut v = Vec::new();
+    let at = match rtype {
+        RrType::NS | RrType::CNAME | RrType::PTR | RrType::SOA | RrType::DNAME => Some(0),
+        RrType::MX => Some(2),
+        _ => None,
+    };
+    if let Some(at) = at
+        && let Ok((n, rest)) = super::NameRef::split_from(&rdata[at..])
+    {
+        v.push(NameField {
+            range: at..at + n.len(),
+            compressible: rtype != RrType::DNAME,
+            lowercased: true,
+        });
+        if rtype == RrType::SOA
+            && let Ok((m, _)) = super::NameRef::split_from(rest)
+        {
+            v.push(NameField {
+                range: n.len()..n.len() + m.len(),
+                compressible: true,
+                lowercased: true,
+            });
+        }
+    }
+    v.into_iter()
+}
+/// STUB
+pub fn canonical_rdata(rtype: RrType, rdata: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend_from_slice(rdata);
+    for f in names_in_rdata(rtype, rdata) {
+        out[start + f.range.start..start + f.range.end].make_ascii_lowercase();
+    }
+}

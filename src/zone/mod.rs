@@ -1,6 +1,12 @@
 //! Master files, the immutable zone, lookup.
 
+pub mod build;
 pub mod master;
+pub mod slot;
+pub mod snapshot;
+
+pub use build::{Finding, LoadError, Severity, ZoneBuilder};
+pub use snapshot::{Lookup, NodeId, NodeView, RrsetView, SearchName, Zone};
 
 use crate::wire::{NameRef, RrType, Ttl};
 

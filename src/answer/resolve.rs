@@ -1,0 +1,844 @@
+//! From a question to the records of its answer (RFC 1034 §4.3.2, RFC 4035 §3.1, RFC 4592, RFC 6672).
+//!
+//! | the zone has | answer | proof |
+//! |---|---|---|
+//! | the name and type | the RRset | its signature |
+//! | the name | SOA | its NSEC or NSEC3 |
+//! | a wildcard | the RRset at the name asked | compact: signed as if it were there; else the wildcard's signature, and no closer match |
+//! | a cut above | NS, glue | DS, or that there is none |
+//! | a DNAME above | DNAME, CNAME, and on | the DNAME's signature |
+//! | nothing | SOA | per [`Denial`] |
+//!
+//! A chain of CNAME and DNAME is followed to the zone's edge, as Knot and BIND do.
+
+use std::sync::Arc;
+
+use super::{
+    Effort,
+    counters::{Counters, count},
+    served::Content,
+    synthesised::Synthesised,
+};
+use crate::{
+    clock::UnixTime,
+    dnssec::{
+        denial::{Denial, compact, nsec_rdata, nsec3},
+        key::SignError,
+        sign::ToSign,
+    },
+    wire::{
+        LowerName, Name, NameRef, RrType, Ttl,
+        message::{Full, Rcode, Response, Section},
+        name::MAX_NAME,
+    },
+    zone::{Lookup, NodeView, RrsetView, SearchName, slot::Signed},
+};
+
+/// How many CNAMEs and DNAMEs are followed in one answer.
+const LONGEST_CHAIN: usize = 20;
+
+/// Why an answer was not finished.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stop {
+    /// Something needs a signature, and this pass makes none.
+    Deferred,
+    /// Something that must be there does not fit: TC, with this code.
+    Full(Rcode),
+    /// A key could not sign.
+    Unsignable,
+}
+
+impl From<Full> for Stop {
+    fn from(Full: Full) -> Self {
+        Self::Full(Rcode::NOERROR)
+    }
+}
+
+/// What an answer is made from.
+pub struct Task<'a> {
+    /// The zone.
+    pub content: &'a Content,
+    /// The moment of the batch.
+    pub now: UnixTime,
+    /// Whether signatures may be made.
+    pub effort: Effort,
+    /// DO: signatures and proofs are wanted.
+    pub dnssec_ok: bool,
+    /// CO: the real code is wanted with compact denial (RFC 9824 §5.1).
+    pub compact_ok: bool,
+    /// Signatures of what is in no zone.
+    pub synthesised: &'a Synthesised,
+    /// The worker's counters.
+    pub counters: &'a Counters,
+}
+
+/// A place in the chain of CNAMEs: the name looked for, and whether it is the question's own.
+struct Hop<'n> {
+    name: &'n SearchName,
+    first: bool,
+}
+
+/// What to do after one name was looked up.
+enum Step {
+    Done(Rcode),
+    Follow(Name),
+}
+
+/// Answers `qtype` at `name`, a name of the zone.
+///
+/// # Errors
+/// See [`Stop`].
+pub fn resolve(
+    task: &Task<'_>,
+    name: &SearchName,
+    qtype: RrType,
+    response: &mut Response<'_>,
+) -> Result<Rcode, Stop> {
+    let mut visited: Vec<Name> = Vec::new();
+    let mut step = task.step(&Hop { name, first: true }, qtype, response)?;
+    loop {
+        let target = match step {
+            Step::Done(rcode) => return Ok(rcode),
+            Step::Follow(target) => target,
+        };
+        let at_edge = !target.as_ref().is_at_or_below(task.content.zone.apex());
+        if at_edge || visited.len() + 1 >= LONGEST_CHAIN {
+            return Ok(Rcode::NOERROR);
+        }
+        let next = SearchName::new(target.as_ref());
+        // A loop has been told whole once its first name comes again.
+        if next.name() == name.name() || visited.contains(&target) {
+            return Ok(Rcode::NOERROR);
+        }
+        visited.push(target);
+        step = task.step(
+            &Hop {
+                name: &next,
+                first: false,
+            },
+            qtype,
+            response,
+        )?;
+    }
+}
+
+impl Task<'_> {
+    fn step(&self, hop: &Hop<'_>, qtype: RrType, response: &mut Response<'_>) -> Result<Step, Stop> {
+        match self.content.zone.lookup(hop.name) {
+            Lookup::Exact(node) => self.at_node(hop, node, qtype, response),
+            Lookup::Wildcard {
+                source,
+                closest_encloser,
+            } => self.at_wildcard(hop, source, closest_encloser, qtype, response),
+            Lookup::Redirected(node) => self.redirect(hop, node, qtype, response),
+            Lookup::Delegation(cut) if qtype == RrType::DS && cut.name() == hop.name.name() => {
+                self.ds_at_cut(hop, cut, response)
+            }
+            Lookup::Delegation(cut) => {
+                if hop.first {
+                    response.clear_authoritative();
+                }
+                self.refer(cut, response)?;
+                Ok(Step::Done(Rcode::NOERROR))
+            }
+            Lookup::NameError { closest_encloser } => self.name_error(hop, closest_encloser, qtype, response),
+        }
+    }
+
+    // ---- what exists ----
+
+    fn at_node(
+        &self,
+        hop: &Hop<'_>,
+        node: NodeView<'_>,
+        qtype: RrType,
+        response: &mut Response<'_>,
+    ) -> Result<Step, Stop> {
+        if let Some(set) = node.rrset(qtype) {
+            self.append_rrset(hop, node, set, response)?;
+            return Ok(Step::Done(Rcode::NOERROR));
+        }
+        match qtype {
+            RrType::ANY if !node.is_empty() => {
+                self.append_rrset(hop, node, subset(node), response)?;
+                return Ok(Step::Done(Rcode::NOERROR));
+            }
+            RrType::NSEC if self.has_nsec(node) => {
+                self.append_matching_denial(Section::Answer, node, response)?;
+                return Ok(Step::Done(Rcode::NOERROR));
+            }
+            RrType::RRSIG if node.has_signed_data() || self.has_nsec(node) => {
+                self.append_signatures_only(hop, node, response)?;
+                return Ok(Step::Done(Rcode::NOERROR));
+            }
+            RrType::NSEC | RrType::RRSIG => {}
+            _ => {
+                if let Some(cname) = node.rrset(RrType::CNAME) {
+                    self.append_rrset(hop, node, cname, response)?;
+                    return Ok(follow(cname));
+                }
+            }
+        }
+        self.append_soa(response)?;
+        if self.dnssec_ok {
+            self.prove_no_data(node, response)?;
+        }
+        Ok(Step::Done(Rcode::NOERROR))
+    }
+
+    /// Whether an NSEC stands at this name: in compact denial at every name, in a chain at those that own one.
+    fn has_nsec(&self, node: NodeView<'_>) -> bool {
+        match self.content.denial {
+            Denial::Compact => true,
+            Denial::Nsec => node.owns_nsec(),
+            Denial::Nsec3 => false,
+        }
+    }
+
+    fn append_rrset(
+        &self,
+        hop: &Hop<'_>,
+        node: NodeView<'_>,
+        set: RrsetView<'_>,
+        response: &mut Response<'_>,
+    ) -> Result<(), Stop> {
+        if !self.dnssec_ok {
+            return Ok(response.append(
+                Section::Answer,
+                node.name(),
+                set.rtype(),
+                set.ttl(),
+                set.rdatas(),
+            )?);
+        }
+        self.with_signed(node, set, |signed| {
+            let rendered = &signed.rendered;
+            if hop.first {
+                return response.append_rendered(Section::Answer, &rendered.octets, rendered.count);
+            }
+            response.append(Section::Answer, node.name(), set.rtype(), set.ttl(), set.rdatas())?;
+            response.append(
+                Section::Answer,
+                node.name(),
+                RrType::RRSIG,
+                set.ttl(),
+                rendered.signatures(),
+            )
+        })?
+        .map_err(Stop::from)
+    }
+
+    /// An explicit question for RRSIG gets those of one RRset, as RFC 8482 §4.1 has it for ANY: a subset. A name
+    /// without signed data has, in compact denial, that of its NSEC.
+    fn append_signatures_only(
+        &self,
+        hop: &Hop<'_>,
+        node: NodeView<'_>,
+        response: &mut Response<'_>,
+    ) -> Result<(), Stop> {
+        let owner = hop.name.name();
+        if node.has_signed_data() {
+            let set = subset(node);
+            return self
+                .with_signed(node, set, |signed| {
+                    response.append(
+                        Section::Answer,
+                        owner,
+                        RrType::RRSIG,
+                        set.ttl(),
+                        signed.rendered.signatures(),
+                    )
+                })?
+                .map_err(Stop::from);
+        }
+        let ttl = self.content.zone.negative_ttl();
+        self.with_denial(node, |signed| {
+            response.append(
+                Section::Answer,
+                owner,
+                RrType::RRSIG,
+                ttl,
+                signed.rendered.signatures(),
+            )
+        })?
+        .map_err(Stop::from)
+    }
+
+    fn ds_at_cut(&self, hop: &Hop<'_>, cut: NodeView<'_>, response: &mut Response<'_>) -> Result<Step, Stop> {
+        if let Some(ds) = cut.rrset(RrType::DS) {
+            self.append_rrset(hop, cut, ds, response)?;
+        } else {
+            self.append_soa(response)?;
+            if self.dnssec_ok {
+                self.append_matching_denial(Section::Authority, cut, response)?;
+            }
+        }
+        Ok(Step::Done(Rcode::NOERROR))
+    }
+
+    // ---- referrals ----
+
+    fn refer(&self, cut: NodeView<'_>, response: &mut Response<'_>) -> Result<(), Stop> {
+        let Some(ns) = cut.rrset(RrType::NS) else {
+            return Err(Stop::Unsignable);
+        };
+        response.append(Section::Authority, cut.name(), RrType::NS, ns.ttl(), ns.rdatas())?;
+        if self.dnssec_ok {
+            match cut.rrset(RrType::DS) {
+                Some(ds) => {
+                    response.append(Section::Authority, cut.name(), RrType::DS, ds.ttl(), ds.rdatas())?;
+                    self.with_signed(cut, ds, |signed| {
+                        let signatures = signed.rendered.signatures();
+                        response.append(
+                            Section::Authority,
+                            cut.name(),
+                            RrType::RRSIG,
+                            ds.ttl(),
+                            signatures,
+                        )
+                    })??;
+                }
+                None => self.append_matching_denial(Section::Authority, cut, response)?,
+            }
+        }
+        self.append_glue(cut, ns, response)
+    }
+
+    /// Addresses of the child's servers: without those at or below the cut nobody can reach it, so they must fit
+    /// (RFC 9471 §3.1); others in the zone help.
+    fn append_glue(
+        &self,
+        cut: NodeView<'_>,
+        ns: RrsetView<'_>,
+        response: &mut Response<'_>,
+    ) -> Result<(), Stop> {
+        let apex = self.content.zone.apex();
+        for rdata in ns.rdatas() {
+            let target = NameRef::from_trusted(rdata);
+            if !target.is_at_or_below(apex) {
+                continue;
+            }
+            let lower = target.to_lower();
+            let Some(node) = self.content.zone.node(lower.as_ref()) else {
+                continue;
+            };
+            for rtype in [RrType::A, RrType::AAAA] {
+                let Some(set) = node.rrset(rtype) else { continue };
+                let appended = response.append(Section::Additional, target, rtype, set.ttl(), set.rdatas());
+                if appended.is_err() && target.is_at_or_below(cut.name()) {
+                    return Err(Stop::Full(Rcode::NOERROR));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    // ---- DNAME ----
+
+    fn redirect(
+        &self,
+        hop: &Hop<'_>,
+        node: NodeView<'_>,
+        qtype: RrType,
+        response: &mut Response<'_>,
+    ) -> Result<Step, Stop> {
+        let Some(dname) = node.rrset(RrType::DNAME) else {
+            return Err(Stop::Unsignable);
+        };
+        let Some(target) = dname.first_target() else {
+            return Err(Stop::Unsignable);
+        };
+        self.append_rrset(
+            &Hop {
+                name: hop.name,
+                first: false,
+            },
+            node,
+            dname,
+            response,
+        )?;
+        let asked = hop.name.name().as_wire();
+        let front = &asked[..asked.len() - node.name().len()];
+        if front.len() + target.len() > MAX_NAME {
+            return Ok(Step::Done(Rcode::YXDOMAIN));
+        }
+        let mut substituted = front.to_vec();
+        substituted.extend_from_slice(target.as_wire());
+        let Ok(target) = Name::from_wire(&substituted) else {
+            return Err(Stop::Unsignable);
+        };
+        // The CNAME is not signed: it follows from the DNAME (RFC 6672 §5.3.1).
+        let rdata = [target.as_wire()];
+        response.append(
+            Section::Answer,
+            hop.name.name(),
+            RrType::CNAME,
+            dname.ttl(),
+            rdata,
+        )?;
+        if qtype == RrType::CNAME || qtype == RrType::ANY {
+            return Ok(Step::Done(Rcode::NOERROR));
+        }
+        Ok(Step::Follow(target))
+    }
+
+    // ---- wildcards ----
+
+    fn at_wildcard(
+        &self,
+        hop: &Hop<'_>,
+        source: NodeView<'_>,
+        closest_encloser: NodeView<'_>,
+        qtype: RrType,
+        response: &mut Response<'_>,
+    ) -> Result<Step, Stop> {
+        let set = match qtype {
+            RrType::ANY if !source.is_empty() => Some(subset(source)),
+            _ => source.rrset(qtype),
+        };
+        if let Some(set) = set {
+            self.append_expanded(hop, source, set, closest_encloser, response)?;
+            return Ok(Step::Done(Rcode::NOERROR));
+        }
+        match qtype {
+            RrType::NSEC | RrType::RRSIG => {
+                if self.expand_denial(hop, source, closest_encloser, qtype, response)? {
+                    return Ok(Step::Done(Rcode::NOERROR));
+                }
+            }
+            _ => {
+                if let Some(cname) = source.rrset(RrType::CNAME) {
+                    self.append_expanded(hop, source, cname, closest_encloser, response)?;
+                    return Ok(follow(cname));
+                }
+            }
+        }
+        self.append_soa(response)?;
+        if self.dnssec_ok {
+            self.prove_wildcard_no_data(hop, source, closest_encloser, response)?;
+        }
+        Ok(Step::Done(Rcode::NOERROR))
+    }
+
+    /// The wildcard's RRset at the name that was asked.
+    fn append_expanded(
+        &self,
+        hop: &Hop<'_>,
+        source: NodeView<'_>,
+        set: RrsetView<'_>,
+        closest_encloser: NodeView<'_>,
+        response: &mut Response<'_>,
+    ) -> Result<(), Stop> {
+        let owner = hop.name.name();
+        response.append(Section::Answer, owner, set.rtype(), set.ttl(), set.rdatas())?;
+        if !self.dnssec_ok {
+            return Ok(());
+        }
+        if self.content.denial == Denial::Compact {
+            // As if the name were there (RFC 9824 §3.3).
+            let signed = self.synthesise(hop.name.lower(), set.rtype(), set.ttl(), set.rdatas())?;
+            let signatures = signed.rendered.signatures();
+            return Ok(response.append(Section::Answer, owner, RrType::RRSIG, set.ttl(), signatures)?);
+        }
+        self.with_signed(source, set, |signed| {
+            let signatures = signed.rendered.signatures();
+            response.append(Section::Answer, owner, RrType::RRSIG, set.ttl(), signatures)
+        })??;
+        self.prove_no_closer_match(hop, closest_encloser, response)
+    }
+
+    /// An explicit question for NSEC or RRSIG at a name that a wildcard stands in for. The bitmap says that both
+    /// are there, so a denial would contradict itself.
+    fn expand_denial(
+        &self,
+        hop: &Hop<'_>,
+        source: NodeView<'_>,
+        closest_encloser: NodeView<'_>,
+        qtype: RrType,
+        response: &mut Response<'_>,
+    ) -> Result<bool, Stop> {
+        let (owner, ttl) = (hop.name.name(), self.content.zone.negative_ttl());
+        match (self.content.denial, qtype) {
+            (Denial::Compact, _) => {
+                let rdata = self.compact_rdata(hop.name.lower(), self.content.types_at(source));
+                self.append_compact(owner, hop.name.lower(), &rdata, qtype, Section::Answer, response)?;
+            }
+            (Denial::Nsec, RrType::NSEC) if source.owns_nsec() => {
+                let (.., rdata) = self.content.matching_denial(source);
+                response.append(Section::Answer, owner, RrType::NSEC, ttl, [rdata.as_slice()])?;
+                if self.dnssec_ok {
+                    self.with_denial(source, |signed| {
+                        response.append(
+                            Section::Answer,
+                            owner,
+                            RrType::RRSIG,
+                            ttl,
+                            signed.rendered.signatures(),
+                        )
+                    })??;
+                    self.prove_no_closer_match(hop, closest_encloser, response)?;
+                }
+            }
+            (_, RrType::RRSIG) if source.has_signed_data() => {
+                let set = subset(source);
+                self.with_signed(source, set, |signed| {
+                    response.append(
+                        Section::Answer,
+                        owner,
+                        RrType::RRSIG,
+                        set.ttl(),
+                        signed.rendered.signatures(),
+                    )
+                })??;
+                if self.dnssec_ok {
+                    self.prove_no_closer_match(hop, closest_encloser, response)?;
+                }
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    // ---- what does not exist ----
+
+    fn name_error(
+        &self,
+        hop: &Hop<'_>,
+        closest_encloser: NodeView<'_>,
+        qtype: RrType,
+        response: &mut Response<'_>,
+    ) -> Result<Step, Stop> {
+        if !self.dnssec_ok {
+            self.append_soa(response)?;
+            return Ok(Step::Done(Rcode::NXDOMAIN));
+        }
+        let rcode = self.name_error_rcode();
+        match self.content.denial {
+            Denial::Compact => {
+                let types = [RrType::RRSIG, RrType::NSEC, RrType::NXNAME];
+                let rdata = self.compact_rdata(hop.name.lower(), types);
+                let owner = hop.name.name();
+                if matches!(qtype, RrType::NSEC | RrType::RRSIG) {
+                    self.append_compact(owner, hop.name.lower(), &rdata, qtype, Section::Answer, response)?;
+                    return Ok(Step::Done(Rcode::NOERROR));
+                }
+                self.append_soa(response).map_err(with(rcode))?;
+                self.append_compact(
+                    owner,
+                    hop.name.lower(),
+                    &rdata,
+                    RrType::NSEC,
+                    Section::Authority,
+                    response,
+                )
+                .map_err(with(rcode))?;
+            }
+            Denial::Nsec => {
+                self.append_soa(response).map_err(with(rcode))?;
+                let covering = self.content.covering(hop.name.name());
+                self.append_matching_denial(Section::Authority, covering, response)
+                    .map_err(with(rcode))?;
+                let wildcard = wildcard_of(closest_encloser);
+                let covering_wildcard = self.content.covering(wildcard.as_ref());
+                if covering_wildcard.name() != covering.name() {
+                    self.append_matching_denial(Section::Authority, covering_wildcard, response)
+                        .map_err(with(rcode))?;
+                }
+            }
+            Denial::Nsec3 => {
+                self.append_soa(response).map_err(with(rcode))?;
+                self.append_matching_denial(Section::Authority, closest_encloser, response)
+                    .map_err(with(rcode))?;
+                self.append_nsec3_cover(next_closer(hop, closest_encloser), response)
+                    .map_err(with(rcode))?;
+                self.append_nsec3_cover(wildcard_of(closest_encloser).as_ref(), response)
+                    .map_err(with(rcode))?;
+            }
+        }
+        Ok(Step::Done(rcode))
+    }
+
+    /// With DO and without CO, compact denial says NOERROR, for its proof is of a name without types
+    /// (RFC 9824 §3.1, §5.1).
+    fn name_error_rcode(&self) -> Rcode {
+        if self.content.denial == Denial::Compact && !self.compact_ok {
+            Rcode::NOERROR
+        } else {
+            Rcode::NXDOMAIN
+        }
+    }
+
+    fn append_soa(&self, response: &mut Response<'_>) -> Result<(), Stop> {
+        let zone = &self.content.zone;
+        let (apex, soa, ttl) = (zone.apex_node(), zone.soa(), zone.negative_ttl());
+        response.append(Section::Authority, apex.name(), RrType::SOA, ttl, soa.rdatas())?;
+        if self.dnssec_ok {
+            self.with_signed(apex, soa, |signed| {
+                let signatures = signed.rendered.signatures();
+                response.append(Section::Authority, apex.name(), RrType::RRSIG, ttl, signatures)
+            })??;
+        }
+        Ok(())
+    }
+
+    fn prove_no_data(&self, node: NodeView<'_>, response: &mut Response<'_>) -> Result<(), Stop> {
+        let proof = match self.content.denial {
+            // An empty non-terminal owns no NSEC in a chain: the one before it covers it.
+            Denial::Nsec if !node.owns_nsec() => self.content.covering(node.name()),
+            _ => node,
+        };
+        self.append_matching_denial(Section::Authority, proof, response)
+    }
+
+    fn prove_wildcard_no_data(
+        &self,
+        hop: &Hop<'_>,
+        source: NodeView<'_>,
+        closest_encloser: NodeView<'_>,
+        response: &mut Response<'_>,
+    ) -> Result<(), Stop> {
+        match self.content.denial {
+            Denial::Compact => {
+                let rdata = self.compact_rdata(hop.name.lower(), self.content.types_at(source));
+                let (owner, lower) = (hop.name.name(), hop.name.lower());
+                self.append_compact(owner, lower, &rdata, RrType::NSEC, Section::Authority, response)
+            }
+            Denial::Nsec => {
+                let proof = if source.owns_nsec() {
+                    source
+                } else {
+                    self.content.covering(source.name())
+                };
+                self.append_matching_denial(Section::Authority, proof, response)?;
+                let covering = self.content.covering(hop.name.name());
+                if covering.name() != proof.name() {
+                    self.append_matching_denial(Section::Authority, covering, response)?;
+                }
+                Ok(())
+            }
+            Denial::Nsec3 => {
+                self.append_matching_denial(Section::Authority, closest_encloser, response)?;
+                self.append_nsec3_cover(next_closer(hop, closest_encloser), response)?;
+                self.append_matching_denial(Section::Authority, source, response)
+            }
+        }
+    }
+
+    /// That no name is closer than the wildcard (RFC 4035 §3.1.3.3, RFC 5155 §7.2.6).
+    fn prove_no_closer_match(
+        &self,
+        hop: &Hop<'_>,
+        closest_encloser: NodeView<'_>,
+        response: &mut Response<'_>,
+    ) -> Result<(), Stop> {
+        match self.content.denial {
+            Denial::Compact => Ok(()),
+            Denial::Nsec => {
+                let covering = self.content.covering(hop.name.name());
+                self.append_matching_denial(Section::Authority, covering, response)
+            }
+            Denial::Nsec3 => self.append_nsec3_cover(next_closer(hop, closest_encloser), response),
+        }
+    }
+
+    // ---- records of denial ----
+
+    fn append_matching_denial(
+        &self,
+        section: Section,
+        node: NodeView<'_>,
+        response: &mut Response<'_>,
+    ) -> Result<(), Stop> {
+        let ttl = self.content.zone.negative_ttl();
+        let (owner, rtype);
+        if self.content.denial == Denial::Nsec3 {
+            (owner, rtype) = (
+                self.content.nsec3_owner(self.content.nsec3.hash(node.name())),
+                RrType::NSEC3,
+            );
+        } else {
+            (owner, rtype) = (node.name().to_lower(), RrType::NSEC);
+        }
+        if !self.dnssec_ok {
+            let (.., rdata) = self.content.matching_denial(node);
+            return Ok(response.append(section, owner.as_ref(), rtype, ttl, [rdata.as_slice()])?);
+        }
+        self.with_denial(node, |signed| {
+            response.append(section, owner.as_ref(), rtype, ttl, signed.rendered.data())?;
+            response.append(
+                section,
+                owner.as_ref(),
+                RrType::RRSIG,
+                ttl,
+                signed.rendered.signatures(),
+            )
+        })?
+        .map_err(Stop::from)
+    }
+
+    fn compact_rdata(&self, name: &LowerName, types: impl IntoIterator<Item = RrType>) -> Vec<u8> {
+        let next = compact::next_name(name.as_ref(), self.content.zone.apex());
+        nsec_rdata(next.as_ref(), types)
+    }
+
+    /// A compact NSEC, with its signature; or its signature alone, when RRSIG was asked for.
+    fn append_compact(
+        &self,
+        owner: NameRef<'_>,
+        lower: &LowerName,
+        rdata: &[u8],
+        rtype: RrType,
+        section: Section,
+        response: &mut Response<'_>,
+    ) -> Result<(), Stop> {
+        let ttl = self.content.zone.negative_ttl();
+        if rtype == RrType::NSEC {
+            response.append(section, owner, RrType::NSEC, ttl, [rdata])?;
+        }
+        if self.dnssec_ok || rtype == RrType::RRSIG {
+            let signed = self.synthesise(lower, RrType::NSEC, ttl, [rdata])?;
+            response.append(section, owner, RrType::RRSIG, ttl, signed.rendered.signatures())?;
+        }
+        Ok(())
+    }
+
+    fn append_nsec3_cover(&self, name: NameRef<'_>, response: &mut Response<'_>) -> Result<(), Stop> {
+        let hash: nsec3::Hash = self.content.nsec3.hash(name);
+        let owner = self.content.nsec3_owner(hash.previous());
+        let rdata = self.content.nsec3.rdata(hash.next(), []);
+        let ttl = self.content.zone.negative_ttl();
+        let signed = self.synthesise(&owner, RrType::NSEC3, ttl, [rdata.as_slice()])?;
+        response.append(
+            Section::Authority,
+            owner.as_ref(),
+            RrType::NSEC3,
+            ttl,
+            [rdata.as_slice()],
+        )?;
+        let signatures = signed.rendered.signatures();
+        Ok(response.append(Section::Authority, owner.as_ref(), RrType::RRSIG, ttl, signatures)?)
+    }
+
+    // ---- signatures ----
+
+    /// Hands the signed RRset to `use_it`: from its slot when that is good, else made now.
+    fn with_signed<T>(
+        &self,
+        node: NodeView<'_>,
+        set: RrsetView<'_>,
+        use_it: impl FnOnce(&Signed) -> T,
+    ) -> Result<T, Stop> {
+        let kept = set.slot().load();
+        match &*kept {
+            Some(signed) if self.is_good(signed) => Ok(use_it(signed)),
+            _ => Ok(use_it(
+                &*self.make(|| self.content.sign_rrset(node, set, self.now))?,
+            )),
+        }
+    }
+
+    /// Hands the signed NSEC or NSEC3 that matches a name to `use_it`.
+    fn with_denial<T>(&self, node: NodeView<'_>, use_it: impl FnOnce(&Signed) -> T) -> Result<T, Stop> {
+        let kept = node.denial().load();
+        match &*kept {
+            Some(signed) if self.is_good(signed) => Ok(use_it(signed)),
+            _ => Ok(use_it(&*self.make(|| self.content.sign_denial(node, self.now))?)),
+        }
+    }
+
+    /// Signs an RRset that no zone holds.
+    fn synthesise<'r, R>(
+        &self,
+        owner: &LowerName,
+        rtype: RrType,
+        ttl: Ttl,
+        rdatas: R,
+    ) -> Result<Arc<Signed>, Stop>
+    where
+        R: IntoIterator<Item = &'r [u8]> + Clone,
+    {
+        let signer = &self.content.signer;
+        let key = self
+            .synthesised
+            .key(signer.issuer, owner.as_ref(), rtype, ttl, rdatas.clone());
+        if let Some(signed) = self.synthesised.get(&key).filter(|signed| self.is_good(signed)) {
+            return Ok(signed);
+        }
+        let signed = self.make(|| {
+            signer
+                .sign(
+                    &ToSign {
+                        owner,
+                        rtype,
+                        ttl,
+                        rdatas,
+                    },
+                    self.now,
+                )
+                .map(Arc::new)
+        })?;
+        self.synthesised.insert(&key, Arc::clone(&signed));
+        Ok(signed)
+    }
+
+    fn is_good(&self, signed: &Signed) -> bool {
+        signed.is_good(self.content.signer.issuer, self.now)
+    }
+
+    fn make(&self, sign: impl FnOnce() -> Result<Arc<Signed>, SignError>) -> Result<Arc<Signed>, Stop> {
+        if self.effort == Effort::AtHand {
+            return Err(Stop::Deferred);
+        }
+        count(&self.counters.signed);
+        sign().map_err(|error| {
+            tracing::error!(zone = %self.content.zone.apex(), %error, "a key cannot sign; answering SERVFAIL");
+            Stop::Unsignable
+        })
+    }
+}
+
+/// A truncated answer keeps the code it would have had.
+fn with(rcode: Rcode) -> impl Fn(Stop) -> Stop {
+    move |stop| {
+        if let Stop::Full(_) = stop {
+            Stop::Full(rcode)
+        } else {
+            stop
+        }
+    }
+}
+
+fn follow(cname: RrsetView<'_>) -> Step {
+    match cname.first_target() {
+        Some(target) => Step::Follow(target.to_lowercase()),
+        None => Step::Done(Rcode::NOERROR),
+    }
+}
+
+/// The one RRset that answers ANY (RFC 8482 §4.1): a CNAME, else the smallest that is signed and tells something.
+fn subset(node: NodeView<'_>) -> RrsetView<'_> {
+    node.rrsets()
+        .filter(|set| !node.is_cut() || set.rtype() == RrType::DS)
+        .min_by_key(|set| {
+            (
+                set.rtype() != RrType::CNAME,
+                set.rtype() == RrType::NSEC3PARAM,
+                set.octets().len(),
+            )
+        })
+        .expect("asked only of names that have data")
+}
+
+/// The ancestor of the name asked that is one label below the closest encloser (RFC 5155 §1.3).
+fn next_closer<'n>(hop: &'n Hop<'_>, closest_encloser: NodeView<'_>) -> NameRef<'n> {
+    hop.name.suffix(closest_encloser.name().label_count() + 1)
+}
+
+/// `*` below the closest encloser, which is shorter than a name below it, so there is room.
+fn wildcard_of(closest_encloser: NodeView<'_>) -> LowerName {
+    let name = closest_encloser.name().as_wire();
+    let mut buffer = [0; MAX_NAME + 2];
+    buffer[..2].copy_from_slice(&[1, b'*']);
+    buffer[2..2 + name.len()].copy_from_slice(name);
+    LowerName::from_trusted(&buffer[..2 + name.len()])
+}

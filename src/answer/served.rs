@@ -1,0 +1,320 @@
+//! A zone as it is served: its content, the keys that sign it, and how it denies.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use crate::{
+    clock::UnixTime,
+    dnssec::{
+        denial::{Denial, nsec3},
+        key::{SignError, verify},
+        keyset::KeySet,
+        sign::{Signer, ToSign, Validity},
+    },
+    wire::{LowerName, Name, NameRef, RrType, Ttl},
+    zone::{NodeView, RrsetView, Zone, slot::Signed},
+};
+
+/// How a zone is signed and denied.
+#[derive(Clone, Debug, Default)]
+pub struct ZonePolicy {
+    /// The way of denial.
+    pub denial: Denial,
+    /// The validity of signatures; `None`: by the largest TTL (see [`Validity::for_largest_ttl`]).
+    pub validity: Option<std::time::Duration>,
+}
+
+/// Why a zone cannot be served with these keys.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// No key signs the key set.
+    #[error(
+        "no active key signs the DNSKEY RRset of {apex}; make one with `countersign keys generate {apex}` or import one"
+    )]
+    NoKeySigner {
+        /// The zone.
+        apex: Name,
+    },
+    /// No key signs the data.
+    #[error(
+        "no active key signs the data of {apex}; make one with `countersign keys generate {apex}` or import one"
+    )]
+    NoDataSigner {
+        /// The zone.
+        apex: Name,
+    },
+    /// What a key signs does not verify with the published key of the same tag.
+    #[error(
+        "key {tag} of {apex} makes signatures that the published DNSKEY RRset does not verify; it is not used. Are the two halves of its key file of one pair?"
+    )]
+    SelfCheck {
+        /// The zone.
+        apex: Name,
+        /// The key.
+        tag: u16,
+    },
+    /// A key cannot sign.
+    #[error("key {tag} of {apex} cannot sign")]
+    Sign {
+        /// The zone.
+        apex: Name,
+        /// The key.
+        tag: u16,
+        /// Why.
+        #[source]
+        source: SignError,
+    },
+    /// The names of NSEC3 records would be longer than 255 octets.
+    #[error("{apex} is too long a name for NSEC3; choose denial \"compact\" or \"nsec\"")]
+    NameTooLongForNsec3 {
+        /// The zone.
+        apex: Name,
+    },
+}
+
+/// One zone of a snapshot.
+#[derive(Debug)]
+pub struct ServedZone {
+    apex: Name,
+    content: Result<Content, String>,
+}
+
+/// What a zone that can be served is made of.
+#[derive(Debug)]
+pub struct Content {
+    pub(super) zone: Zone,
+    pub(super) signer: Signer,
+    pub(super) denial: Denial,
+    pub(super) nsec3: nsec3::Parameters,
+    /// The number from which the issuer follows: equal ones sign and deny alike.
+    basis: (u64, Denial, Validity),
+}
+
+/// Issuers are numbered once a process, so that none is ever taken for another.
+static NEXT_ISSUER: AtomicU64 = AtomicU64::new(1);
+
+impl ServedZone {
+    /// A zone that is answered with SERVFAIL, and why.
+    pub fn failed(apex: NameRef<'_>, reason: String) -> Self {
+        Self {
+            apex: apex.to_lowercase(),
+            content: Err(reason),
+        }
+    }
+
+    /// A zone with its keys. Signatures that `previous` holds for the same RRsets by the same keys go on.
+    ///
+    /// # Errors
+    /// When no key signs, or what one signs does not verify against the published keys.
+    pub fn new(
+        zone: &Zone,
+        keys: Arc<KeySet>,
+        policy: &ZonePolicy,
+        now: UnixTime,
+        previous: Option<&ServedZone>,
+    ) -> Result<Self, ServeError> {
+        Self::with_nsec3(zone, keys, policy, nsec3::Parameters::default(), now, previous)
+    }
+
+    /// As [`ServedZone::new`], with other NSEC3 parameters than those of RFC 9276. For tests of RFC 5155's examples.
+    ///
+    /// # Errors
+    /// As [`ServedZone::new`].
+    pub fn with_nsec3(
+        zone: &Zone,
+        keys: Arc<KeySet>,
+        policy: &ZonePolicy,
+        nsec3: nsec3::Parameters,
+        now: UnixTime,
+        previous: Option<&ServedZone>,
+    ) -> Result<Self, ServeError> {
+        let apex = zone.apex().to_owned();
+        if policy.denial == Denial::Nsec3 && nsec3.hash(zone.apex()).owner(zone.apex()).is_none() {
+            return Err(ServeError::NameTooLongForNsec3 { apex });
+        }
+        let param = nsec3.nsec3param_rdata();
+        let nsec3param = (policy.denial == Denial::Nsec3)
+            .then(|| (RrType::NSEC3PARAM, Ttl::default(), vec![param.as_slice()]));
+        let key_sets = keys.apex_rrsets().iter().map(|set| {
+            (
+                set.rtype,
+                set.ttl,
+                set.rdatas.iter().map(|rdata| &**rdata).collect::<Vec<_>>(),
+            )
+        });
+        let zone = zone.with_apex_rrsets(key_sets.chain(nsec3param));
+        let validity = match policy.validity {
+            Some(lifetime) => Validity::new(lifetime, zone.largest_ttl()),
+            None => Validity::for_largest_ttl(zone.largest_ttl()),
+        };
+        let basis = (keys.id(), policy.denial, validity);
+        let before = previous.and_then(|previous| previous.content.as_ref().ok());
+        let same_issuer = before.filter(|before| before.basis == basis && before.nsec3 == nsec3);
+        let issuer = same_issuer.map_or_else(
+            || NEXT_ISSUER.fetch_add(1, Ordering::Relaxed),
+            |before| before.signer.issuer,
+        );
+        let signer = Signer {
+            apex: apex.clone(),
+            keys,
+            validity,
+            issuer,
+        };
+        let content = Content {
+            zone,
+            signer,
+            denial: policy.denial,
+            nsec3,
+            basis,
+        };
+        match same_issuer {
+            Some(before) => content.adopt_signatures(before),
+            None => content.check_signers(now)?,
+        }
+        if content.denial == Denial::Nsec {
+            // Sorted here, not by the first question that needs it.
+            content.zone.chain();
+        }
+        Ok(Self {
+            apex,
+            content: Ok(content),
+        })
+    }
+
+    /// The zone's name, lower-cased.
+    pub fn apex(&self) -> NameRef<'_> {
+        self.apex.as_ref()
+    }
+
+    /// The content; the reason when there is none and the zone is answered with SERVFAIL.
+    pub fn content(&self) -> Result<&Content, &str> {
+        self.content.as_ref().map_err(String::as_str)
+    }
+}
+
+impl Content {
+    /// The zone, key sets included.
+    pub fn zone(&self) -> &Zone {
+        &self.zone
+    }
+
+    /// The keys.
+    pub fn keys(&self) -> &Arc<KeySet> {
+        &self.signer.keys
+    }
+
+    /// The way of denial.
+    pub fn denial(&self) -> Denial {
+        self.denial
+    }
+
+    /// The validity of its signatures.
+    pub fn validity(&self) -> Validity {
+        self.signer.validity
+    }
+
+    /// Every signer signs once, and what it made is verified with the key of the published set: a pair of files
+    /// that do not belong together must not reach a resolver.
+    fn check_signers(&self, now: UnixTime) -> Result<(), ServeError> {
+        let apex = self.zone.apex().to_owned();
+        let keys = &self.signer.keys;
+        if keys.key_signers().is_empty() {
+            return Err(ServeError::NoKeySigner { apex });
+        }
+        if keys.data_signers().is_empty() {
+            return Err(ServeError::NoDataSigner { apex });
+        }
+        let message = [b"countersign self-check", &now.0.to_be_bytes()[..]].concat();
+        for key in keys.key_signers().iter().chain(keys.data_signers()) {
+            let tag = key.dnskey().key_tag();
+            let mut signature = Vec::new();
+            key.sign(&message, &mut signature)
+                .map_err(|source| ServeError::Sign {
+                    apex: apex.clone(),
+                    tag,
+                    source,
+                })?;
+            let published = keys
+                .published()
+                .iter()
+                .find(|published| published.dnskey == *key.dnskey());
+            if !published.is_some_and(|published| verify(&published.dnskey, &message, &signature)) {
+                return Err(ServeError::SelfCheck { apex, tag });
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes over the signatures of RRsets that are the same, TTL included. The issuer is the same, so the keys
+    /// and the way of denial are.
+    fn adopt_signatures(&self, before: &Content) {
+        let same_negative_ttl = before.zone.negative_ttl() == self.zone.negative_ttl();
+        for node in self.zone.nodes() {
+            let Some(old) = before.zone.node(node.name()) else {
+                continue;
+            };
+            let mut same_types = node.is_cut() == old.is_cut() && node.rrsets().len() == old.rrsets().len();
+            for set in node.rrsets() {
+                let Some(old) = old.rrset(set.rtype()) else {
+                    same_types = false;
+                    continue;
+                };
+                if old.ttl() == set.ttl() && old.octets() == set.octets() {
+                    set.slot().copy_from(old.slot());
+                }
+            }
+            // In an exact chain, what a name's NSEC says depends on its neighbour too.
+            if same_types && same_negative_ttl && self.denial != Denial::Nsec {
+                node.denial().copy_from(old.denial());
+            }
+        }
+    }
+
+    /// Signs an RRset of the zone at its own owner, and keeps the signature in the RRset's slot.
+    ///
+    /// # Errors
+    /// When a key cannot sign.
+    pub(super) fn sign_rrset(
+        &self,
+        node: NodeView<'_>,
+        set: RrsetView<'_>,
+        now: UnixTime,
+    ) -> Result<Arc<Signed>, SignError> {
+        let owner = node.name().to_lower();
+        let to_sign = ToSign {
+            owner: &owner,
+            rtype: set.rtype(),
+            ttl: set.ttl(),
+            rdatas: set.rdatas(),
+        };
+        let signed = Arc::new(self.signer.sign(&to_sign, now)?);
+        set.slot().store(Arc::clone(&signed));
+        Ok(signed)
+    }
+
+    /// Signs the NSEC or NSEC3 that matches a name of the zone, and keeps it in the name's slot.
+    ///
+    /// # Errors
+    /// When a key cannot sign.
+    pub(super) fn sign_denial(&self, node: NodeView<'_>, now: UnixTime) -> Result<Arc<Signed>, SignError> {
+        let (owner, rtype, rdata) = self.matching_denial(node);
+        let rdatas = [rdata.as_slice()];
+        let to_sign = ToSign {
+            owner: &owner,
+            rtype,
+            ttl: self.zone.negative_ttl(),
+            rdatas,
+        };
+        let signed = Arc::new(self.signer.sign(&to_sign, now)?);
+        node.denial().store(Arc::clone(&signed));
+        Ok(signed)
+    }
+
+    /// The owner of the NSEC3 that matches a name.
+    pub(super) fn nsec3_owner(&self, hash: nsec3::Hash) -> LowerName {
+        hash.owner(self.zone.apex())
+            .expect("a zone whose name leaves no room for it is refused")
+    }
+}

@@ -1,0 +1,656 @@
+//! The immutable zone: nodes in shards by the hash of their name.
+//!
+//! ```text
+//! Zone ── apex shard (one node, replaced when keys change)
+//!      └─ shards[hash] ── index: hash → node number      an exact name costs one probe
+//!                      ├─ nodes:  name, flags, RRsets
+//!                      ├─ rrsets: type, TTL, rdata, the slot of their signatures
+//!                      └─ octets: names and rdata, once each, in wire form
+//! ```
+//! A change rebuilds the shards it touches and shares the others. Owner names are lower-cased; rdata keeps the
+//! letter case it was given, and its records stand in canonical order (RFC 4034 §6.3) without duplicates.
+
+use std::{
+    fmt,
+    ops::Range,
+    sync::{Arc, OnceLock},
+};
+
+use ahash::RandomState;
+use hashbrown::HashTable;
+
+use super::slot::Slot;
+use crate::wire::{LowerName, Name, NameRef, RrType, Ttl, types};
+
+/// The zone's names, by number: which shard, and which node in it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NodeId {
+    pub(super) shard: u32,
+    pub(super) node: u32,
+}
+
+/// The shard number that stands for the apex's own shard.
+pub(super) const APEX_SHARD: u32 = u32::MAX;
+
+/// What a lookup must know of a node without reading its RRsets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct NodeFlags(pub(super) u8);
+
+impl NodeFlags {
+    /// NS below the apex: a zone cut.
+    pub(super) const CUT: u8 = 1;
+    /// A DNAME: names below are redirected.
+    pub(super) const DNAME: u8 = 2;
+    /// Below a cut or a DNAME: glue, or hidden.
+    pub(super) const OCCLUDED: u8 = 4;
+    /// The node has a child `*`.
+    pub(super) const WILDCARD_CHILD: u8 = 8;
+    /// A CNAME.
+    pub(super) const CNAME: u8 = 16;
+
+    fn has(self, bit: u8) -> bool {
+        self.0 & bit != 0
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) name: u32,
+    pub(super) rrsets: u32,
+    pub(super) rrset_count: u16,
+    pub(super) name_length: u8,
+    pub(super) flags: NodeFlags,
+    /// The signed NSEC or NSEC3 that matches this name.
+    pub(super) denial: Slot,
+}
+
+#[derive(Debug)]
+pub(super) struct StoredRrset {
+    pub(super) rtype: u16,
+    pub(super) count: u16,
+    pub(super) ttl: u32,
+    pub(super) start: u32,
+    pub(super) end: u32,
+    pub(super) slot: Slot,
+}
+
+#[derive(Default)]
+pub(super) struct Shard {
+    pub(super) index: HashTable<u32>,
+    pub(super) nodes: Vec<Node>,
+    pub(super) rrsets: Vec<StoredRrset>,
+    pub(super) octets: Vec<u8>,
+}
+
+impl fmt::Debug for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shard")
+            .field("nodes", &self.nodes.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shard {
+    fn find(&self, hash: u64, name: &[u8]) -> Option<u32> {
+        self.index.find(hash, |&node| self.name(node) == name).copied()
+    }
+
+    pub(super) fn name(&self, node: u32) -> &[u8] {
+        let node = &self.nodes[node as usize];
+        &self.octets[node.name as usize..node.name as usize + usize::from(node.name_length)]
+    }
+}
+
+/// An immutable zone.
+#[derive(Debug)]
+pub struct Zone {
+    pub(super) apex: Name,
+    pub(super) apex_labels: usize,
+    pub(super) hasher: RandomState,
+    pub(super) apex_shard: Arc<Shard>,
+    pub(super) shards: Box<[Arc<Shard>]>,
+    pub(super) max_labels: usize,
+    pub(super) largest_ttl: Ttl,
+    pub(super) node_count: usize,
+    pub(super) record_count: usize,
+    /// Every node that owns an NSEC in an exact chain, in canonical order; made when first asked for.
+    pub(super) chain: OnceLock<Arc<[NodeId]>>,
+}
+
+/// A name to look up: lower-cased, with its labels found, once a question.
+#[derive(Clone, Copy)]
+pub struct SearchName {
+    name: LowerName,
+    starts: [u8; 128],
+    labels: usize,
+}
+
+impl SearchName {
+    /// Prepares `name`.
+    pub fn new(name: NameRef<'_>) -> Self {
+        let name = name.to_lower();
+        let (mut starts, mut labels, mut at) = ([0; 128], 0, 0);
+        let octets = name.as_ref().as_wire();
+        while octets[at] != 0 {
+            starts[labels] = at as u8;
+            labels += 1;
+            at += 1 + usize::from(octets[at]);
+        }
+        starts[labels] = at as u8;
+        Self { name, starts, labels }
+    }
+
+    /// The lower-cased name.
+    pub fn name(&self) -> NameRef<'_> {
+        self.name.as_ref()
+    }
+
+    /// The lower-cased name, on the stack.
+    pub fn lower(&self) -> &LowerName {
+        &self.name
+    }
+
+    /// How many labels it has, the root's not counted.
+    pub fn label_count(&self) -> usize {
+        self.labels
+    }
+
+    /// Its last `labels` labels, which it must have.
+    pub fn suffix(&self, labels: usize) -> NameRef<'_> {
+        let start = usize::from(self.starts[self.labels - labels]);
+        NameRef::from_trusted(&self.name.as_ref().as_wire()[start..])
+    }
+}
+
+/// What a zone has at a name (RFC 1034 §4.3.2, RFC 4592, RFC 6672).
+#[derive(Clone, Copy, Debug)]
+pub enum Lookup<'z> {
+    /// The name exists, and is ours: it has RRsets, or only names below it do (an empty non-terminal).
+    Exact(NodeView<'z>),
+    /// The name is this zone cut or below it.
+    Delegation(NodeView<'z>),
+    /// The name is below the owner of a DNAME.
+    Redirected(NodeView<'z>),
+    /// The name does not exist and this wildcard stands in for it.
+    Wildcard {
+        /// The node `*` below the closest encloser.
+        source: NodeView<'z>,
+        /// The longest existing ancestor.
+        closest_encloser: NodeView<'z>,
+    },
+    /// The name does not exist.
+    NameError {
+        /// The longest existing ancestor.
+        closest_encloser: NodeView<'z>,
+    },
+}
+
+impl Zone {
+    /// The zone's name, lower-cased.
+    pub fn apex(&self) -> NameRef<'_> {
+        self.apex.as_ref()
+    }
+
+    /// How many labels the apex has.
+    pub fn apex_labels(&self) -> usize {
+        self.apex_labels
+    }
+
+    /// How many names, empty non-terminals included.
+    pub fn node_count(&self) -> usize {
+        self.node_count
+    }
+
+    /// How many records.
+    pub fn record_count(&self) -> usize {
+        self.record_count
+    }
+
+    /// The largest TTL of any RRset.
+    pub fn largest_ttl(&self) -> Ttl {
+        self.largest_ttl
+    }
+
+    /// The apex.
+    pub fn apex_node(&self) -> NodeView<'_> {
+        NodeView {
+            shard: &self.apex_shard,
+            node: 0,
+        }
+    }
+
+    /// The SOA RRset. A zone without one is not built.
+    pub fn soa(&self) -> RrsetView<'_> {
+        self.apex_node()
+            .rrset(RrType::SOA)
+            .expect("the builder refuses a zone without a SOA")
+    }
+
+    /// The SOA's serial.
+    pub fn serial(&self) -> u32 {
+        self.soa_number(0)
+    }
+
+    /// TTL of negative answers, and of NSEC and NSEC3: the lesser of the SOA's own TTL and its MINIMUM
+    /// (RFC 2308 §3, RFC 9077).
+    pub fn negative_ttl(&self) -> Ttl {
+        self.soa().ttl().min(Ttl::new(self.soa_number(4)))
+    }
+
+    fn soa_number(&self, index: usize) -> u32 {
+        let rdata = self.soa().rdatas().next().unwrap_or_default();
+        let numbers = rdata.len().saturating_sub(20) + 4 * index;
+        rdata
+            .get(numbers..numbers + 4)
+            .map_or(0, |n| u32::from_be_bytes([n[0], n[1], n[2], n[3]]))
+    }
+
+    fn find(&self, name: &[u8]) -> Option<NodeView<'_>> {
+        if name.len() == self.apex.as_wire().len() {
+            return Some(self.apex_node());
+        }
+        let hash = self.hasher.hash_one(name);
+        let shard = &*self.shards[shard_of(hash, self.shards.len())];
+        shard.find(hash, name).map(|node| NodeView { shard, node })
+    }
+
+    /// The node of this very name, occluded ones included. The name must be at or below the apex, lower-cased.
+    pub fn node(&self, name: NameRef<'_>) -> Option<NodeView<'_>> {
+        self.find(name.as_wire())
+    }
+
+    /// What the zone has at `name`, which must be at or below the apex.
+    pub fn lookup(&self, name: &SearchName) -> Lookup<'_> {
+        let exact = if name.labels <= self.max_labels {
+            self.find(name.name().as_wire())
+        } else {
+            None
+        };
+        if let Some(node) = exact {
+            let flags = node.flags();
+            if !flags.has(NodeFlags::OCCLUDED | NodeFlags::CUT) {
+                return Lookup::Exact(node);
+            }
+            return self.occluded(name, name.labels, node);
+        }
+        let mut labels = (name.labels - 1).min(self.max_labels);
+        let closest_encloser = loop {
+            if let Some(node) = self.find(name.suffix(labels).as_wire()) {
+                break node;
+            }
+            // The apex is always found, so this ends there.
+            labels -= 1;
+        };
+        let flags = closest_encloser.flags();
+        if flags.has(NodeFlags::OCCLUDED | NodeFlags::CUT) {
+            return self.occluded(name, labels, closest_encloser);
+        }
+        if flags.has(NodeFlags::DNAME) {
+            return Lookup::Redirected(closest_encloser);
+        }
+        if flags.has(NodeFlags::WILDCARD_CHILD)
+            && let Some(source) = self.wildcard_below(closest_encloser)
+        {
+            return Lookup::Wildcard {
+                source,
+                closest_encloser,
+            };
+        }
+        Lookup::NameError { closest_encloser }
+    }
+
+    /// `*` below a node.
+    pub fn wildcard_below(&self, node: NodeView<'_>) -> Option<NodeView<'_>> {
+        let name = node.name().as_wire();
+        let mut buffer = [0; 257];
+        buffer[..2].copy_from_slice(&[1, b'*']);
+        buffer[2..2 + name.len()].copy_from_slice(name);
+        self.find(&buffer[..2 + name.len()])
+    }
+
+    /// Walks up from a node at or below a cut, or below a DNAME, to what hides it.
+    fn occluded<'z>(&'z self, name: &SearchName, labels: usize, found: NodeView<'z>) -> Lookup<'z> {
+        let (mut labels, mut node) = (labels, found);
+        while node.flags().has(NodeFlags::OCCLUDED) {
+            labels -= 1;
+            node = self
+                .find(name.suffix(labels).as_wire())
+                .expect("every name between the apex and a node is a node");
+        }
+        if node.flags().has(NodeFlags::CUT) {
+            Lookup::Delegation(node)
+        } else {
+            Lookup::Redirected(node)
+        }
+    }
+
+    /// Every node, the apex first, the others in no order.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeView<'_>> {
+        let rest = self
+            .shards
+            .iter()
+            .flat_map(|shard| (0..shard.nodes.len() as u32).map(move |node| NodeView { shard, node }));
+        std::iter::once(self.apex_node()).chain(rest)
+    }
+
+    /// The node at a position in the order of [`Zone::nodes`]; `None` past the last.
+    pub fn node_at(&self, position: usize) -> Option<NodeView<'_>> {
+        let Some(mut left) = position.checked_sub(1) else {
+            return Some(self.apex_node());
+        };
+        for shard in &self.shards {
+            if left < shard.nodes.len() {
+                return Some(NodeView {
+                    shard,
+                    node: left as u32,
+                });
+            }
+            left -= shard.nodes.len();
+        }
+        None
+    }
+
+    /// A node by its number.
+    pub fn by_id(&self, id: NodeId) -> NodeView<'_> {
+        let shard = if id.shard == APEX_SHARD {
+            &self.apex_shard
+        } else {
+            &self.shards[id.shard as usize]
+        };
+        NodeView { shard, node: id.node }
+    }
+
+    fn ids(&self) -> impl Iterator<Item = NodeId> + '_ {
+        let rest = self.shards.iter().enumerate().flat_map(|(shard, nodes)| {
+            (0..nodes.nodes.len() as u32).map(move |node| NodeId {
+                shard: shard as u32,
+                node,
+            })
+        });
+        std::iter::once(NodeId {
+            shard: APEX_SHARD,
+            node: 0,
+        })
+        .chain(rest)
+    }
+
+    /// The names that own an NSEC in an exact chain: those with data of ours and the cuts, in canonical order,
+    /// the apex first (RFC 4034 §4.1.1, RFC 4035 §2.3). Sorted when first asked for.
+    pub fn chain(&self) -> &Arc<[NodeId]> {
+        self.chain.get_or_init(|| {
+            let mut sorted: Vec<(u128, NodeId)> = self
+                .ids()
+                .filter(|&id| self.by_id(id).owns_nsec())
+                .map(|id| (self.sort_prefix(self.by_id(id).name()), id))
+                .collect();
+            sorted.sort_unstable_by(|&(a, left), &(b, right)| {
+                a.cmp(&b)
+                    .then_with(|| self.by_id(left).name().canonical_cmp(self.by_id(right).name()))
+            });
+            sorted.into_iter().map(|(_, id)| id).collect()
+        })
+    }
+
+    /// The first 16 octets of a key that sorts as names do: labels from the right, each ended by a zero octet;
+    /// octets 0 and 1 within labels are written as two, so that no label holds the end mark. Where two are equal
+    /// the names themselves decide.
+    fn sort_prefix(&self, name: NameRef<'_>) -> u128 {
+        let search = SearchName::new(name);
+        let mut key = [0; 16];
+        let mut at = 0;
+        let mut push = |octet: u8| {
+            if at < key.len() {
+                key[at] = octet;
+            }
+            at += 1;
+        };
+        for labels in self.apex_labels + 1..=search.labels {
+            for &octet in search.suffix(labels).labels().next().unwrap_or_default() {
+                if octet <= 1 {
+                    push(1);
+                }
+                push(octet + u8::from(octet <= 1));
+            }
+            push(0);
+        }
+        u128::from_be_bytes(key)
+    }
+
+    /// Every name that is not hidden, with or without data, in canonical order. For printing and comparing.
+    pub fn sorted_nodes(&self) -> Vec<NodeView<'_>> {
+        let mut nodes: Vec<_> = self.nodes().collect();
+        nodes.sort_by(|a, b| a.name().canonical_cmp(b.name()));
+        nodes
+    }
+
+    /// The same zone with RRsets added to the apex, where those of the same type are replaced: the key sets and
+    /// NSEC3PARAM of a signer. Shares everything else.
+    #[must_use]
+    pub fn with_apex_rrsets<'r>(
+        &self,
+        added: impl IntoIterator<Item = (RrType, Ttl, Vec<&'r [u8]>)>,
+    ) -> Self {
+        let added: Vec<_> = added.into_iter().collect();
+        let mut sets: Vec<(RrType, Ttl, Vec<&[u8]>)> = self
+            .apex_node()
+            .rrsets()
+            .filter(|set| !added.iter().any(|(rtype, ..)| *rtype == set.rtype()))
+            .map(|set| (set.rtype(), set.ttl(), set.rdatas().collect()))
+            .collect();
+        sets.extend(added);
+        sets.sort_by_key(|(rtype, ..)| *rtype);
+        let mut shard = Shard {
+            octets: self.apex.as_wire().to_vec(),
+            ..Shard::default()
+        };
+        for (rtype, ttl, rdatas) in &sets {
+            let start = shard.octets.len() as u32;
+            for rdata in rdatas {
+                shard
+                    .octets
+                    .extend_from_slice(&(rdata.len() as u16).to_be_bytes());
+                shard.octets.extend_from_slice(rdata);
+            }
+            shard.rrsets.push(StoredRrset {
+                rtype: rtype.0,
+                count: rdatas.len() as u16,
+                ttl: ttl.seconds(),
+                start,
+                end: shard.octets.len() as u32,
+                slot: Slot::default(),
+            });
+        }
+        shard.nodes.push(Node {
+            name: 0,
+            rrsets: 0,
+            rrset_count: sets.len() as u16,
+            name_length: self.apex.as_wire().len() as u8,
+            flags: self.apex_node().flags(),
+            denial: Slot::default(),
+        });
+        let largest_ttl = sets
+            .iter()
+            .map(|(_, ttl, _)| *ttl)
+            .max()
+            .unwrap_or_default()
+            .max(self.largest_ttl);
+        let before = self.apex_node().rrsets().map(|set| set.len()).sum::<usize>();
+        let after = sets.iter().map(|(.., rdatas)| rdatas.len()).sum::<usize>();
+        Self {
+            apex: self.apex.clone(),
+            apex_labels: self.apex_labels,
+            hasher: self.hasher.clone(),
+            apex_shard: Arc::new(shard),
+            shards: self.shards.clone(),
+            max_labels: self.max_labels,
+            largest_ttl,
+            node_count: self.node_count,
+            record_count: self.record_count - before + after,
+            // The apex stays the apex, so the chain's order stays.
+            chain: self.chain.clone(),
+        }
+    }
+}
+
+/// Which of `count` shards (a power of two) holds a hash. The index uses the low and the top bits.
+pub(super) fn shard_of(hash: u64, count: usize) -> usize {
+    (hash >> 32) as usize & (count - 1)
+}
+
+/// One name of a zone.
+#[derive(Clone, Copy)]
+pub struct NodeView<'z> {
+    pub(super) shard: &'z Shard,
+    pub(super) node: u32,
+}
+
+impl fmt::Debug for NodeView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "node {}", self.name())
+    }
+}
+
+impl<'z> NodeView<'z> {
+    fn stored(self) -> &'z Node {
+        &self.shard.nodes[self.node as usize]
+    }
+
+    fn flags(self) -> NodeFlags {
+        self.stored().flags
+    }
+
+    /// The owner, lower-cased.
+    pub fn name(self) -> NameRef<'z> {
+        NameRef::from_trusted(self.shard.name(self.node))
+    }
+
+    /// Whether it is a zone cut.
+    pub fn is_cut(self) -> bool {
+        self.flags().has(NodeFlags::CUT)
+    }
+
+    /// Whether it is below a cut or a DNAME.
+    pub fn is_occluded(self) -> bool {
+        self.flags().has(NodeFlags::OCCLUDED)
+    }
+
+    /// Whether it has a CNAME.
+    pub fn has_cname(self) -> bool {
+        self.flags().has(NodeFlags::CNAME)
+    }
+
+    /// Whether it is an empty non-terminal.
+    pub fn is_empty(self) -> bool {
+        self.stored().rrset_count == 0
+    }
+
+    /// Whether an exact chain has an NSEC here: it has data of ours, or is a cut.
+    pub fn owns_nsec(self) -> bool {
+        !self.is_empty() && !self.is_occluded()
+    }
+
+    /// Whether it has signed RRsets: at a cut, only a DS is signed.
+    pub fn has_signed_data(self) -> bool {
+        if self.is_cut() {
+            self.rrset(RrType::DS).is_some()
+        } else {
+            !self.is_empty()
+        }
+    }
+
+    /// The RRsets, by ascending type.
+    pub fn rrsets(self) -> impl ExactSizeIterator<Item = RrsetView<'z>> {
+        let node = self.stored();
+        let range = node.rrsets as usize..node.rrsets as usize + usize::from(node.rrset_count);
+        self.shard.rrsets[range].iter().map(move |stored| RrsetView {
+            shard: self.shard,
+            stored,
+        })
+    }
+
+    /// The RRset of a type.
+    pub fn rrset(self, rtype: RrType) -> Option<RrsetView<'z>> {
+        self.rrsets().find(|set| set.stored.rtype == rtype.0)
+    }
+
+    /// The slot of the signed NSEC or NSEC3 that matches this name.
+    pub fn denial(self) -> &'z Slot {
+        &self.stored().denial
+    }
+}
+
+/// One RRset of a zone.
+#[derive(Clone, Copy)]
+pub struct RrsetView<'z> {
+    shard: &'z Shard,
+    stored: &'z StoredRrset,
+}
+
+impl fmt::Debug for RrsetView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} × {}", self.ttl(), self.rtype(), self.len())
+    }
+}
+
+impl<'z> RrsetView<'z> {
+    /// The type.
+    pub fn rtype(self) -> RrType {
+        RrType(self.stored.rtype)
+    }
+
+    /// The TTL of all its records.
+    pub fn ttl(self) -> Ttl {
+        Ttl::new(self.stored.ttl)
+    }
+
+    /// How many records; at least one.
+    #[expect(clippy::len_without_is_empty, reason = "an RRset is never empty")]
+    pub fn len(self) -> usize {
+        usize::from(self.stored.count)
+    }
+
+    /// The rdata of its records, in canonical order.
+    pub fn rdatas(self) -> Rdatas<'z> {
+        Rdatas {
+            rest: &self.shard.octets[self.range()],
+        }
+    }
+
+    /// The octets of all its rdata with their lengths: equal exactly when the records are, letter case included.
+    pub fn octets(self) -> &'z [u8] {
+        &self.shard.octets[self.range()]
+    }
+
+    fn range(self) -> Range<usize> {
+        self.stored.start as usize..self.stored.end as usize
+    }
+
+    /// The slot of its signatures.
+    pub fn slot(self) -> &'z Slot {
+        &self.stored.slot
+    }
+
+    /// The name in the rdata of a type that has one in front (CNAME, DNAME, NS, PTR) or behind a number (MX).
+    pub fn first_target(self) -> Option<NameRef<'z>> {
+        let rdata = self.rdatas().next()?;
+        let name = types::names_in_rdata(self.rtype(), rdata).next()?;
+        Some(NameRef::from_trusted(&rdata[name.range]))
+    }
+}
+
+/// The rdata of an RRset's records.
+#[derive(Clone, Debug)]
+pub struct Rdatas<'z> {
+    rest: &'z [u8],
+}
+
+impl<'z> Iterator for Rdatas<'z> {
+    type Item = &'z [u8];
+
+    fn next(&mut self) -> Option<&'z [u8]> {
+        let (length, rest) = self.rest.split_first_chunk::<2>()?;
+        let (rdata, rest) = rest.split_at(usize::from(u16::from_be_bytes(*length)));
+        self.rest = rest;
+        Some(rdata)
+    }
+}
