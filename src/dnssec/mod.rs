@@ -3,5 +3,6 @@
 pub mod algorithm;
 pub mod denial;
 pub mod key;
+pub mod keyfile;
 pub mod keyset;
 pub mod sign;
