@@ -1,0 +1,54 @@
+# Countersign: the commands that matter. `make` alone lists them.
+.DEFAULT_GOAL := help
+.PHONY: help build run check fmt lint unit tools test test-long fuzz bench
+
+CARGO ?= cargo
+# How many packets test-long sends into the engine; a plain `make test` sends a hundredth of that.
+PACKETS ?= 2000000
+# How long `make fuzz` runs, in seconds.
+FUZZ_SECONDS ?= 60
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+build: ## the release binary, target/release/countersign
+	$(CARGO) build --release
+
+run: build ## serve example. on 127.0.0.1:5300, with keys of another provider beside ours
+	@echo
+	@echo 'Try, from another shell:'
+	@echo '  dig @127.0.0.1 -p 5300 +dnssec www.example. AAAA'
+	@echo '  dig @127.0.0.1 -p 5300 +dnssec +multiline example. DNSKEY'
+	@echo '  dig @127.0.0.1 -p 5300 +dnssec no-such-name.example. A'
+	@echo
+	@exec target/release/countersign serve --zone example.=zones/example.zone --listen 127.0.0.1:5300 \
+		--keys keys --external-keys keys/example-provider.keys --state state
+
+check: fmt lint unit ## formatting, lints, and the tests that need no outside tool
+
+fmt:
+	$(CARGO) fmt --check
+
+lint:
+	$(CARGO) clippy --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --quiet
+
+# Tests that judge us by other people's programs have `interop_` in their path.
+unit:
+	$(CARGO) test -- --skip interop_
+
+tools: ## install what the tests compare with (Debian packages; starts none of their daemons)
+	@tests/tools/ensure
+
+test: tools fmt lint ## everything: formatting, lints, every test, real resolvers and servers included
+	$(CARGO) test
+
+test-long: tools ## the long tests: millions of packets into the engine, larger zones
+	COUNTERSIGN_PACKETS=$(PACKETS) $(CARGO) test --release -- --include-ignored
+
+fuzz: ## fuzz the engine for FUZZ_SECONDS (needs cargo-fuzz; stable toolchain)
+	@command -v cargo-fuzz >/dev/null || { echo 'cargo-fuzz is missing: cargo install cargo-fuzz'; exit 1; }
+	cd tests/fuzz && $(CARGO) fuzz run -s none --fuzz-dir . engine -- -max_total_time=$(FUZZ_SECONDS)
+
+bench: ## measure (see benches/README.md)
+	$(CARGO) bench
