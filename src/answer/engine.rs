@@ -263,7 +263,6 @@ impl Worker {
             Ok((question, name)) => match self.resolve(&query, question, &name, effort, &mut response) {
                 Ok(done) => done,
                 Err(Stop::Deferred) => {
-                    drop(response);
                     out.clear();
                     return Outcome::Deferred;
                 }

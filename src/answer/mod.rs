@@ -7,6 +7,8 @@ pub mod engine;
 mod resolve;
 pub mod served;
 mod synthesised;
+#[cfg(test)]
+mod tests;
 pub mod warm;
 
 use std::net::SocketAddr;

@@ -549,10 +549,12 @@ impl Task<'_> {
                 self.append_soa(response).map_err(with(rcode))?;
                 self.append_matching_denial(Section::Authority, closest_encloser, response)
                     .map_err(with(rcode))?;
-                self.append_nsec3_cover(next_closer(hop, closest_encloser), response)
-                    .map_err(with(rcode))?;
-                self.append_nsec3_cover(wildcard_of(closest_encloser).as_ref(), response)
-                    .map_err(with(rcode))?;
+                let (closer, wildcard) = (next_closer(hop, closest_encloser), wildcard_of(closest_encloser));
+                self.append_nsec3_cover(closer, response).map_err(with(rcode))?;
+                if closer != wildcard.as_ref() {
+                    self.append_nsec3_cover(wildcard.as_ref(), response)
+                        .map_err(with(rcode))?;
+                }
             }
         }
         Ok(Step::Done(rcode))
