@@ -176,6 +176,20 @@ impl fmt::Debug for Dnskey {
     }
 }
 
+impl serde::Serialize for Dnskey {
+    /// As its presentation form.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Dnskey {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        Self::from_text(&text).map_err(serde::de::Error::custom)
+    }
+}
+
 fn key_tag(rdata: &[u8]) -> u16 {
     // Algorithm 1 counts otherwise (RFC 4034 appendix B.1).
     if rdata[3] == 1 {

@@ -5,4 +5,5 @@ pub mod denial;
 pub mod key;
 pub mod keyfile;
 pub mod keyset;
+pub mod register;
 pub mod sign;

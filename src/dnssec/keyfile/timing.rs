@@ -56,7 +56,8 @@ impl fmt::Display for Field {
 }
 
 /// What a key file's times say of its key now.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Claim {
     /// Not to be published yet.
     Held,
@@ -143,6 +144,18 @@ impl Timing {
     pub fn has_plans(&self, now: UnixTime) -> bool {
         self.iter()
             .any(|(field, time)| field != Field::Created && time > now)
+    }
+}
+
+impl fmt::Display for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Held => "held",
+            Self::Published => "published",
+            Self::Active => "active",
+            Self::Retired => "retired",
+            Self::Gone => "gone",
+        })
     }
 }
 

@@ -1,0 +1,702 @@
+//! The key register of a zone: a log of what happened to its keys, and the state that follows from it.
+//!
+//! Nothing else is stored about keys. A key is named by all of its rdata, never by its tag. Our own keys stay in
+//! the register for ever, so that a key we gave up cannot come back by way of another provider.
+//!
+//! ```text
+//! ours:     making ─► held ─► published ─► active ─► retired ─► gone        any of them ─► lost (a person)
+//!             └─► abandoned
+//! theirs:   seen ◄─► kept ─► withdrawn (a person), while a source shows it: barred, until each has been without it
+//! ```
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    path::PathBuf,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{algorithm::Algorithm, key::Dnskey, keyfile::timing::Claim, keyset::KeyState};
+use crate::{
+    clock::UnixTime,
+    wire::{Name, NameRef},
+};
+
+/// Where another provider's key was seen.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// A file of external keys, by its absolute path.
+    File(PathBuf),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// What a sight of a key rests on.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Evidence {
+    /// A person put it into a file, at this line. It proves nothing about publication.
+    Line(u32),
+}
+
+/// One thing that happened.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Event {
+    /// When, by the wall clock that was taken for sane.
+    pub at: UnixTime,
+    /// What.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// What can happen to a zone's keys.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum What {
+    /// Our key is about to be written; it shall begin in `state`. A crash may come before the files are there.
+    Making {
+        /// The key.
+        key: Dnskey,
+        /// Its first state.
+        state: Claim,
+    },
+    /// Its files are on disk.
+    Made {
+        /// The key.
+        key: Dnskey,
+    },
+    /// Its files never came to be; nobody has seen it.
+    Abandoned {
+        /// The key.
+        key: Dnskey,
+    },
+    /// A key pair that was made elsewhere is now ours.
+    Imported {
+        /// The key.
+        key: Dnskey,
+        /// Its first state.
+        state: Claim,
+    },
+    /// Our key passed into another state.
+    Turned {
+        /// The key.
+        key: Dnskey,
+        /// The new state.
+        state: Claim,
+    },
+    /// A person buried our key: its private half is lost or destroyed.
+    Lost {
+        /// The key.
+        key: Dnskey,
+        /// The person's reason.
+        reason: String,
+    },
+    /// A source shows another provider's key.
+    Seen {
+        /// The key.
+        key: Dnskey,
+        /// Where.
+        source: Source,
+        /// By what.
+        evidence: Evidence,
+    },
+    /// A source that showed the key does not any more.
+    Unseen {
+        /// The key.
+        key: Dnskey,
+        /// Where.
+        source: Source,
+    },
+    /// A person withdrew another provider's key.
+    Withdrawn {
+        /// The key.
+        key: Dnskey,
+        /// The person's reason.
+        reason: String,
+    },
+    /// A person let a withdrawn key in again.
+    Readmitted {
+        /// The key.
+        key: Dnskey,
+    },
+    /// The zone was served for the first time.
+    Opened,
+    /// The zone's key files lie here.
+    Folder {
+        /// An absolute path.
+        path: PathBuf,
+    },
+}
+
+impl fmt::Display for What {
+    /// For people: what `reload` says has changed.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Making { key, .. } => write!(f, "key {} is being made", key.key_tag()),
+            Self::Made { key } => write!(f, "key {} ({}) was made", key.key_tag(), key.algorithm()),
+            Self::Abandoned { key } => write!(f, "key {} was never finished; it is given up", key.key_tag()),
+            Self::Imported { key, state } => {
+                write!(
+                    f,
+                    "key {} ({}) is ours now: {state}",
+                    key.key_tag(),
+                    key.algorithm()
+                )
+            }
+            Self::Turned { key, state } => write!(f, "key {} is {state}", key.key_tag()),
+            Self::Lost { key, reason } => write!(f, "our key {} is buried: {reason}", key.key_tag()),
+            Self::Seen { key, source, .. } => write!(f, "key {} is seen in {source}", key.key_tag()),
+            Self::Unseen { key, source } => write!(f, "key {} is no longer in {source}", key.key_tag()),
+            Self::Withdrawn { key, reason } => write!(f, "key {} is withdrawn: {reason}", key.key_tag()),
+            Self::Readmitted { key } => write!(f, "key {} is let in again", key.key_tag()),
+            Self::Opened => f.write_str("the zone is served for the first time"),
+            Self::Folder { path } => write!(f, "the key files lie in {}", path.display()),
+        }
+    }
+}
+
+/// Where our key stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum OwnState {
+    /// About to be written, to begin in this state.
+    Making(Claim),
+    /// Never came to be.
+    Abandoned,
+    /// In one of the states that key files can tell.
+    Is(Claim),
+    /// Buried by a person.
+    Lost {
+        /// The person's reason.
+        reason: String,
+    },
+}
+
+impl OwnState {
+    /// The state in the key set, when it is in it.
+    pub fn in_set(&self) -> Option<KeyState> {
+        match self {
+            Self::Is(claim) => claim.state(),
+            _ => None,
+        }
+    }
+
+    /// Whether the key is given up for good.
+    pub fn is_tombstone(&self) -> bool {
+        matches!(self, Self::Is(Claim::Gone) | Self::Lost { .. })
+    }
+}
+
+/// One of our keys, present or past.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OwnKey {
+    /// Where it stands.
+    pub state: OwnState,
+    /// Since when.
+    pub since: UnixTime,
+}
+
+/// A person's withdrawal that sources still contradict.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Barred {
+    /// Since when.
+    pub since: UnixTime,
+    /// The person's reason.
+    pub reason: String,
+    /// The sources that have not been without it since.
+    pub waiting_for: BTreeSet<Source>,
+    /// Those that have been.
+    been_without: BTreeSet<Source>,
+}
+
+/// Another provider's key.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ForeignKey {
+    /// The sources that show it.
+    pub shown_by: BTreeSet<Source>,
+    /// The sources that ever showed it.
+    pub ever_shown_by: BTreeSet<Source>,
+    /// When it was first seen.
+    pub first_seen: UnixTime,
+    /// When the last source lost it; of meaning while none shows it.
+    pub last_unseen: UnixTime,
+    /// A withdrawal in force.
+    pub barred: Option<Barred>,
+    withdrawn: bool,
+}
+
+impl ForeignKey {
+    /// The state in the key set, when it is in it.
+    pub fn in_set(&self) -> Option<KeyState> {
+        if self.barred.is_some() || self.withdrawn {
+            None
+        } else if self.shown_by.is_empty() {
+            Some(KeyState::Kept)
+        } else {
+            Some(KeyState::Seen)
+        }
+    }
+}
+
+/// What follows from a zone's events.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Register {
+    /// Whether the zone was ever served.
+    pub opened: bool,
+    /// Where its key files lie, as far as is known.
+    pub folder: Option<PathBuf>,
+    /// Our keys, present and past.
+    pub own: BTreeMap<Dnskey, OwnKey>,
+    /// The other providers' keys, present and past.
+    pub foreign: BTreeMap<Dnskey, ForeignKey>,
+}
+
+impl Register {
+    /// The state after `events`.
+    pub fn of<'a>(events: impl IntoIterator<Item = &'a Event>) -> Self {
+        let mut register = Self::default();
+        for event in events {
+            register.apply(event);
+        }
+        register
+    }
+
+    /// The state after one more event. Any event is taken in any state: the log is what happened.
+    pub fn apply(&mut self, event: &Event) {
+        let at = event.at;
+        let mut own = |key: &Dnskey, state: OwnState| {
+            self.own.insert(key.clone(), OwnKey { state, since: at });
+        };
+        match &event.what {
+            What::Making { key, state } => own(key, OwnState::Making(*state)),
+            What::Made { key } => {
+                let state = match self.own.get(key).map(|own| &own.state) {
+                    Some(OwnState::Making(state)) => *state,
+                    Some(_) => return,
+                    None => Claim::Held,
+                };
+                let state = OwnState::Is(state);
+                self.own.insert(key.clone(), OwnKey { state, since: at });
+            }
+            What::Abandoned { key } => own(key, OwnState::Abandoned),
+            What::Imported { key, state } | What::Turned { key, state } => own(key, OwnState::Is(*state)),
+            What::Lost { key, reason } => own(
+                key,
+                OwnState::Lost {
+                    reason: reason.clone(),
+                },
+            ),
+            What::Seen { key, source, .. } => self.seen(key, source, at),
+            What::Unseen { key, source } => self.unseen(key, source, at),
+            What::Withdrawn { key, reason } => self.withdrawn(key, reason, at),
+            What::Readmitted { key } => {
+                let foreign = self.foreign.entry(key.clone()).or_default();
+                foreign.barred = None;
+                foreign.withdrawn = false;
+            }
+            What::Opened => self.opened = true,
+            What::Folder { path } => self.folder = Some(path.clone()),
+        }
+    }
+
+    fn seen(&mut self, key: &Dnskey, source: &Source, at: UnixTime) {
+        let foreign = self.foreign.entry(key.clone()).or_insert_with(|| ForeignKey {
+            first_seen: at,
+            ..ForeignKey::default()
+        });
+        foreign.first_seen = foreign.first_seen.min(at);
+        foreign.shown_by.insert(source.clone());
+        foreign.ever_shown_by.insert(source.clone());
+        match &mut foreign.barred {
+            // A file that was merely given another name must not lift a withdrawal.
+            Some(barred) if !barred.been_without.contains(source) => {
+                barred.waiting_for.insert(source.clone());
+            }
+            Some(_) => {}
+            None => foreign.withdrawn = false,
+        }
+    }
+
+    fn unseen(&mut self, key: &Dnskey, source: &Source, at: UnixTime) {
+        let foreign = self.foreign.entry(key.clone()).or_default();
+        foreign.shown_by.remove(source);
+        foreign.last_unseen = foreign.last_unseen.max(at);
+        if let Some(barred) = &mut foreign.barred {
+            barred.waiting_for.remove(source);
+            barred.been_without.insert(source.clone());
+            if barred.waiting_for.is_empty() {
+                foreign.barred = None;
+                // Another source may show it anew already; then that counts.
+                foreign.withdrawn = foreign.shown_by.is_empty();
+            }
+        }
+    }
+
+    fn withdrawn(&mut self, key: &Dnskey, reason: &str, at: UnixTime) {
+        let foreign = self.foreign.entry(key.clone()).or_default();
+        foreign.withdrawn = true;
+        foreign.barred = (!foreign.shown_by.is_empty()).then(|| Barred {
+            since: at,
+            reason: reason.to_owned(),
+            waiting_for: foreign.shown_by.clone(),
+            been_without: BTreeSet::new(),
+        });
+    }
+
+    /// Whether the register has never held a key of ours that came to be, and the zone was never served.
+    pub fn is_new(&self) -> bool {
+        let came_to_be = |own: &OwnKey| !matches!(own.state, OwnState::Making(_) | OwnState::Abandoned);
+        !self.opened && !self.own.values().any(came_to_be)
+    }
+
+    /// Our keys in the key set.
+    pub fn own_in_set(&self) -> impl Iterator<Item = (&Dnskey, KeyState)> {
+        self.own
+            .iter()
+            .filter_map(|(key, own)| Some((key, own.state.in_set()?)))
+    }
+
+    /// The other providers' keys in the key set. A key that is or was ours is never among them.
+    pub fn foreign_in_set(&self) -> impl Iterator<Item = (&Dnskey, &ForeignKey, KeyState)> {
+        let theirs = self.foreign.iter().filter(|(key, _)| !self.is_own(key));
+        theirs.filter_map(|(key, foreign)| Some((key, foreign, foreign.in_set()?)))
+    }
+
+    /// Whether a key is ours, or was.
+    pub fn is_own(&self, key: &Dnskey) -> bool {
+        let own = self.own.get(key);
+        own.is_some_and(|own| own.state != OwnState::Abandoned)
+    }
+
+    /// The algorithms of our keys in the key set.
+    pub fn algorithms(&self) -> BTreeSet<Algorithm> {
+        self.own_in_set().map(|(key, _)| key.algorithm()).collect()
+    }
+}
+
+/// Durable storage of events could not do its work.
+#[derive(Debug, thiserror::Error)]
+#[error("the key register cannot be read or written")]
+pub struct JournalError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+
+/// Where events are kept. The lower layer `store` implements it.
+pub trait Journal: Send + Sync {
+    /// All events of the zone, oldest first.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn events(&self, apex: NameRef<'_>) -> Result<Vec<Event>, JournalError>;
+
+    /// Appends events of any number of zones. When this returns they are all on disk; otherwise none is.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    fn append(&self, batch: &[(Name, Vec<Event>)]) -> Result<(), JournalError>;
+}
+
+/// The first octet of a stored event: which encoding follows.
+const VERSION: u8 = 1;
+
+/// A stored event that this program cannot read.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// Written by a later version of this program, or spoiled.
+    #[error("a stored event has format {0:?}, this program knows format {VERSION}")]
+    Version(Option<u8>),
+    /// Not what format 1 is.
+    #[error("a stored event cannot be read")]
+    Form(#[from] serde_json::Error),
+}
+
+impl Event {
+    /// The stored form: a version octet, then JSON.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut octets = vec![VERSION];
+        serde_json::to_writer(&mut octets, self).expect("an event is plain data with text for keys");
+        octets
+    }
+
+    /// Reads the stored form.
+    ///
+    /// # Errors
+    /// When it is of another version, or spoiled.
+    pub fn decode(octets: &[u8]) -> Result<Self, DecodeError> {
+        match octets {
+            [VERSION, json @ ..] => Ok(serde_json::from_slice(json)?),
+            other => Err(DecodeError::Version(other.first().copied())),
+        }
+    }
+}
+
+/// A journal in memory, for tests and for commands without a state folder.
+#[derive(Debug, Default)]
+pub struct MemoryJournal(std::sync::Mutex<BTreeMap<Name, Vec<Event>>>);
+
+impl Journal for MemoryJournal {
+    fn events(&self, apex: NameRef<'_>) -> Result<Vec<Event>, JournalError> {
+        let zones = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        Ok(zones.get(&apex.to_owned()).cloned().unwrap_or_default())
+    }
+
+    fn append(&self, batch: &[(Name, Vec<Event>)]) -> Result<(), JournalError> {
+        let mut zones = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for (apex, events) in batch {
+            zones
+                .entry(apex.clone())
+                .or_default()
+                .extend(events.iter().cloned());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn key(number: u8) -> Dnskey {
+        Dnskey::new(257, Algorithm::ED25519, &[number; 32])
+    }
+
+    fn file(name: &str) -> Source {
+        Source::File(name.into())
+    }
+
+    fn seen(number: u8, source: &str) -> What {
+        What::Seen {
+            key: key(number),
+            source: file(source),
+            evidence: Evidence::Line(1),
+        }
+    }
+
+    fn unseen(number: u8, source: &str) -> What {
+        What::Unseen {
+            key: key(number),
+            source: file(source),
+        }
+    }
+
+    fn withdrawn(number: u8) -> What {
+        What::Withdrawn {
+            key: key(number),
+            reason: "rolled".into(),
+        }
+    }
+
+    fn after(events: &[What]) -> Register {
+        let events: Vec<Event> = (1..)
+            .zip(events)
+            .map(|(at, what)| Event {
+                at: UnixTime(at),
+                what: what.clone(),
+            })
+            .collect();
+        Register::of(&events)
+    }
+
+    fn state(events: &[What]) -> Option<KeyState> {
+        after(events).foreign[&key(1)].in_set()
+    }
+
+    #[test]
+    fn a_vanished_key_is_kept_until_a_person_withdraws_it() {
+        assert_eq!(state(&[seen(1, "a")]), Some(KeyState::Seen));
+        assert_eq!(state(&[seen(1, "a"), unseen(1, "a")]), Some(KeyState::Kept));
+        assert_eq!(
+            state(&[seen(1, "a"), seen(1, "b"), unseen(1, "a")]),
+            Some(KeyState::Seen)
+        );
+        assert_eq!(state(&[seen(1, "a"), unseen(1, "a"), withdrawn(1)]), None);
+        // It was gone everywhere, so a later sight is news.
+        let back = [seen(1, "a"), unseen(1, "a"), withdrawn(1), seen(1, "a")];
+        assert_eq!(state(&back), Some(KeyState::Seen));
+    }
+
+    #[test]
+    fn a_withdrawn_key_stays_out_until_every_source_was_without_it() {
+        let mut events = vec![seen(1, "a"), seen(1, "b"), withdrawn(1)];
+        let barred = after(&events).foreign[&key(1)].barred.clone().unwrap();
+        assert_eq!(barred.waiting_for, BTreeSet::from([file("a"), file("b")]));
+        events.push(unseen(1, "a"));
+        assert_eq!(state(&events), None);
+        events.push(seen(1, "a"));
+        assert_eq!(state(&events), None, "b still shows it");
+        events.push(unseen(1, "b"));
+        assert_eq!(
+            state(&events),
+            Some(KeyState::Seen),
+            "a was without it and shows it anew"
+        );
+        // The same file under another name.
+        let renamed = [seen(1, "a"), withdrawn(1), seen(1, "b"), unseen(1, "a")];
+        assert_eq!(state(&renamed), None);
+        let readmitted = [seen(1, "a"), withdrawn(1), What::Readmitted { key: key(1) }];
+        assert_eq!(state(&readmitted), Some(KeyState::Seen));
+    }
+
+    #[test]
+    fn our_keys_are_never_taken_for_a_providers() {
+        let imported = What::Imported {
+            key: key(1),
+            state: Claim::Active,
+        };
+        let gone = What::Turned {
+            key: key(1),
+            state: Claim::Gone,
+        };
+        let register = after(&[imported, seen(1, "a"), gone]);
+        assert_eq!(register.own_in_set().count(), 0);
+        assert_eq!(register.foreign_in_set().count(), 0);
+        assert!(register.own[&key(1)].state.is_tombstone());
+        assert!(!register.is_new());
+    }
+
+    #[test]
+    fn a_key_being_made_begins_when_its_files_are_there() {
+        let making = What::Making {
+            key: key(1),
+            state: Claim::Active,
+        };
+        let register = after(std::slice::from_ref(&making));
+        assert_eq!(register.own_in_set().count(), 0);
+        assert!(register.is_new());
+        let made = after(&[making.clone(), What::Made { key: key(1) }]);
+        assert_eq!(made.own[&key(1)].state, OwnState::Is(Claim::Active));
+        let given_up = after(&[making, What::Abandoned { key: key(1) }]);
+        assert!(given_up.is_new() && !given_up.is_own(&key(1)));
+    }
+
+    #[test]
+    fn events_of_format_1_are_still_read() {
+        let sample = include_str!("../../tests/data/register/events-v1.jsonl");
+        let events: Vec<Event> = sample
+            .lines()
+            .map(|line| Event::decode(&[&[1], line.as_bytes()].concat()).unwrap())
+            .collect();
+        // One of each kind, and what they come to.
+        assert_eq!(events.len(), 14);
+        let register = Register::of(&events);
+        assert!(register.opened);
+        assert_eq!(register.own.len(), 4);
+        assert_eq!(register.foreign.len(), 1);
+        for (event, line) in events.iter().zip(sample.lines()) {
+            assert_eq!(String::from_utf8_lossy(&event.encode()[1..]), line);
+        }
+        assert!(matches!(
+            Event::decode(&[2, b'{']),
+            Err(DecodeError::Version(Some(2)))
+        ));
+        assert!(matches!(Event::decode(&[]), Err(DecodeError::Version(None))));
+        assert!(matches!(Event::decode(&[1, b'{']), Err(DecodeError::Form(_))));
+    }
+
+    fn any_what() -> impl Strategy<Value = What> {
+        let claim = prop::sample::select(vec![
+            Claim::Held,
+            Claim::Published,
+            Claim::Active,
+            Claim::Retired,
+            Claim::Gone,
+        ]);
+        (0..4u8, 0..9u8, claim, prop::sample::select(vec!["a", "b", "c"])).prop_map(
+            |(number, kind, state, source)| {
+                let key = key(number);
+                let source = file(source);
+                match kind {
+                    0 => What::Making { key, state },
+                    1 => What::Made { key },
+                    2 => What::Imported { key, state },
+                    3 => What::Turned { key, state },
+                    4 => What::Lost {
+                        key,
+                        reason: "disk \"died\"\n".into(),
+                    },
+                    5 => What::Unseen { key, source },
+                    6 => What::Withdrawn {
+                        key,
+                        reason: "rolled".into(),
+                    },
+                    7 => What::Readmitted { key },
+                    _ => What::Seen {
+                        key,
+                        source,
+                        evidence: Evidence::Line(7),
+                    },
+                }
+            },
+        )
+    }
+
+    fn key_of(what: &What) -> &Dnskey {
+        match what {
+            What::Making { key, .. }
+            | What::Made { key }
+            | What::Abandoned { key }
+            | What::Imported { key, .. }
+            | What::Turned { key, .. }
+            | What::Lost { key, .. }
+            | What::Seen { key, .. }
+            | What::Unseen { key, .. }
+            | What::Withdrawn { key, .. }
+            | What::Readmitted { key } => key,
+            What::Opened | What::Folder { .. } => unreachable!("not generated"),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn events_of_different_keys_commute(
+            events in prop::collection::vec((0..9_999u64, any_what()), 0..30),
+        ) {
+            let mut events: Vec<Event> = events
+                .into_iter()
+                .map(|(at, what)| Event { at: UnixTime(at), what })
+                .collect();
+            let register = Register::of(&events);
+            events.sort_by(|a, b| key_of(&a.what).cmp(key_of(&b.what)));
+            prop_assert_eq!(register, Register::of(&events));
+        }
+
+        #[test]
+        fn sights_at_different_sources_commute(
+            sights in prop::collection::vec((any::<bool>(), 0..3usize, 0..9_999u64), 0..30),
+        ) {
+            let mut sights: Vec<(usize, Event)> = sights
+                .into_iter()
+                .map(|(there, source, at)| {
+                    let name = ["a", "b", "c"][source];
+                    let what = if there { seen(1, name) } else { unseen(1, name) };
+                    (source, Event { at: UnixTime(at), what })
+                })
+                .collect();
+            let states = |sights: &[(usize, Event)]| {
+                let register = Register::of(sights.iter().map(|(_, event)| event));
+                register.foreign.get(&key(1)).map(|foreign| (foreign.in_set(), foreign.shown_by.clone()))
+            };
+            let before = states(&sights);
+            sights.sort_by_key(|(source, _)| *source);
+            prop_assert_eq!(before, states(&sights));
+        }
+
+        #[test]
+        fn what_is_stored_is_read_again(at in any::<u64>(), what in any_what()) {
+            let event = Event { at: UnixTime(at), what };
+            prop_assert_eq!(Event::decode(&event.encode()).unwrap(), event);
+        }
+
+        #[test]
+        fn any_octets_are_an_event_or_an_error(octets in prop::collection::vec(any::<u8>(), 0..60)) {
+            let _ = Event::decode(&octets);
+            let _ = Event::decode(&[&[VERSION], &octets[..]].concat());
+        }
+    }
+}
