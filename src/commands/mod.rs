@@ -1,9 +1,37 @@
-//! The command line: the only code that prints for people.
+//! The command line: the only code that prints for people. stdout is for results, stderr for logs and errors.
+//!
+//! Exit codes: 0 done, 1 the thing asked for does not hold or failed, 2 wrong usage.
+
+mod arguments;
+mod check;
+mod outcome;
+mod table;
 
 use std::{ffi::OsString, process::ExitCode};
 
+use arguments::{Cli, Command};
+use clap::Parser;
+use outcome::{Failure, Report};
+
 /// Runs the command that `arguments` name; the first is the program's own name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let _ = arguments.into_iter().count();
-    ExitCode::FAILURE
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // clap knows that help goes to stdout with 0, and wrong usage to stderr with 2.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match dispatch(cli.command) {
+        Ok(report) => report.finish(),
+        Err(failure) => failure.finish(),
+    }
+}
+
+fn dispatch(command: Command) -> Result<Report, Failure> {
+    match command {
+        Command::Check(arguments) => check::run(&arguments),
+        _ => Err(Failure::new("this command is not built yet")),
+    }
 }

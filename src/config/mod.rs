@@ -1,1 +1,16 @@
-//! To come.
+//! The configuration: the file as people write it, turned into each layer's own settings.
+//!
+//! Everything that is wrong is reported at once, each problem with file, line, column and what to do. The
+//! `--zone` form of the command line gives the same [`Config`] without a file, so the server knows one way
+//! to be told things.
+
+mod file;
+mod problem;
+mod read;
+mod reference;
+mod resolve;
+
+pub use file::{LogFormat, LogLevel, LogSettings, TcpSettings, UdpSettings};
+pub use problem::{Position, Problem};
+pub use reference::reference;
+pub use resolve::{Arguments, Config, Spot, ZoneSettings, default_state, from_arguments, load, parse};

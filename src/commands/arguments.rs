@@ -1,0 +1,388 @@
+//! What may stand on the command line, and the help that teaches it.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::{dnssec::denial::Denial, wire::Name};
+
+/// A signing DNS server that stands beside another provider of the same zone (RFC 8901, model 2).
+#[derive(Debug, Parser)]
+#[command(
+    name = "countersign",
+    version,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "\
+First steps:
+  countersign serve --zone example.=zones/example.zone --listen 127.0.0.1:5300 --keys keys
+  dig @127.0.0.1 -p 5300 +dnssec example. SOA
+  countersign status
+
+Exit codes: 0 done; 1 the thing asked for does not hold or failed; 2 wrong usage.
+`countersign help COMMAND` tells more of each command."
+)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    Serve(ServeArguments),
+    Check(CheckArguments),
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    #[command(subcommand)]
+    Accept(AcceptCommand),
+    Ds(DsArguments),
+    Status(StatusArguments),
+    Reload(ReloadArguments),
+}
+
+/// Serves zones, signing their answers.
+///
+/// Either from a configuration file, or with everything on the command line. In the second form a KSK and a ZSK
+/// are made for a zone that is new and for which the keys folder holds none.
+///
+/// It logs one line when it is ready. SIGHUP and `countersign reload` read configuration, zones and keys again;
+/// what is broken is told, and what was served before goes on. SIGTERM ends it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  countersign serve                                 reads countersign.toml in the current folder
+  countersign serve -c /etc/countersign/countersign.toml
+  countersign serve --zone example.=zones/example.zone --listen 127.0.0.1:5300 --keys keys
+  countersign serve --zone a.example.=a.zone --zone b.example.=b.zone --listen 127.0.0.1:5300 \\
+    --listen '[::1]:5300' --keys keys --external-keys a.example.=ns1-a.txt --denial nsec
+
+A file for --external-keys is what this prints, asked at the other provider:
+  dig @dns1.p01.nsone.net +noall +answer example. DNSKEY")]
+pub(super) struct ServeArguments {
+    /// The configuration file [default: countersign.toml].
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["zone", "listen", "keys", "external_keys", "denial"])]
+    pub config: Option<PathBuf>,
+    /// A zone and its master file; may be repeated.
+    #[arg(long, value_name = "ORIGIN=FILE", value_parser = zone_and_file, requires = "listen", requires = "keys")]
+    pub zone: Vec<(Name, PathBuf)>,
+    /// An address to serve over UDP and TCP; may be repeated.
+    #[arg(long, value_name = "ADDR:PORT", requires = "zone")]
+    pub listen: Vec<SocketAddr>,
+    /// The folder that holds our key files.
+    #[arg(long, value_name = "DIR", requires = "zone")]
+    pub keys: Option<PathBuf>,
+    /// DNSKEY records of the other provider to merge; may be repeated. ORIGIN= is needed when there are several zones.
+    #[arg(long, value_name = "[ORIGIN=]FILE", value_parser = origin_and_file, requires = "zone")]
+    pub external_keys: Vec<(Option<Name>, PathBuf)>,
+    /// How "no such name" and "no such data" are proved [default: compact].
+    #[arg(long, value_name = "WAY", value_parser = denial, requires = "zone")]
+    pub denial: Option<Denial>,
+    #[command(flatten)]
+    pub state: StateArgument,
+}
+
+/// Checks the configuration, its zones and keys, and changes nothing.
+///
+/// Every problem is one line on stdout, as FILE:LINE:COL: what, and what to do. Warnings are marked as such and
+/// do not count.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  countersign check
+  countersign check -c /etc/countersign/countersign.toml && systemctl reload countersign")]
+pub(super) struct CheckArguments {
+    /// The configuration file.
+    #[arg(short, long, value_name = "FILE", default_value = "countersign.toml")]
+    pub config: PathBuf,
+    #[command(flatten)]
+    pub json: JsonArgument,
+}
+
+/// Makes, lists, imports and withdraws keys.
+///
+/// These commands speak with the server that runs on the state folder; where none does, they do it themselves.
+#[derive(Debug, Subcommand)]
+pub(super) enum KeysCommand {
+    Generate(GenerateArguments),
+    List(ListArguments),
+    Ds(KeysDsArguments),
+    Import(ImportArguments),
+    Withdraw(WithdrawArguments),
+}
+
+/// Makes a key, or without --role a KSK and a ZSK.
+///
+/// Where an active key of the same role signs already, a new key is published and does not sign: switching is
+/// a rollover's business.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  countersign keys generate example. --keys keys
+  countersign keys generate example. --keys keys --algorithm ED25519 --role csk")]
+pub(super) struct GenerateArguments {
+    #[command(flatten)]
+    pub zone: ZoneKeys,
+    /// ECDSAP256SHA256, ECDSAP384SHA384 or ED25519.
+    #[arg(long, value_name = "NAME", default_value = "ECDSAP256SHA256")]
+    pub algorithm: String,
+    /// What the key is for.
+    #[arg(long, value_enum)]
+    pub role: Option<RoleArgument>,
+}
+
+/// Lists a zone's keys, ours and the other providers'.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  countersign keys list example. --keys keys")]
+pub(super) struct ListArguments {
+    #[command(flatten)]
+    pub zone: ZoneKeys,
+    #[command(flatten)]
+    pub json: JsonArgument,
+}
+
+/// Prints the DS records (SHA-256) of our own KSKs and CSKs.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+`countersign ds` prints them for every provider's keys: that is what the parent should have.
+
+Example:
+  countersign keys ds example. --keys keys")]
+pub(super) struct KeysDsArguments {
+    #[command(flatten)]
+    pub zone: ZoneKeys,
+    #[command(flatten)]
+    pub json: JsonArgument,
+}
+
+/// Imports key pairs in BIND's format, as dnssec-keygen, keymgr and ldns-keygen write them.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Either half names the pair; both must be there.
+
+Example:
+  countersign keys import example. Kexample.+013+12345.key Kexample.+013+54321.key --keys keys")]
+pub(super) struct ImportArguments {
+    /// The zone.
+    pub origin: Name,
+    /// Key files, either half.
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// The folder that holds our key files.
+    #[arg(long, value_name = "DIR")]
+    pub keys: PathBuf,
+    #[command(flatten)]
+    pub state: StateArgument,
+}
+
+/// Takes a key out of the DNSKEY RRset: another provider's, or one of ours that is lost.
+///
+/// A resolver that still holds answers signed by this key may then find them bogus. Without --force and a reason
+/// nothing is done.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  countersign keys withdraw example. 12345 --force 'the provider rolled it a month ago'")]
+pub(super) struct WithdrawArguments {
+    /// The zone.
+    pub origin: Name,
+    /// The key's tag.
+    pub tag: u16,
+    /// Do it, for this reason, which is kept in the register.
+    #[arg(long, value_name = "REASON", required = true)]
+    pub force: String,
+    #[command(flatten)]
+    pub state: StateArgument,
+}
+
+/// Accepts what the server holds back until a person says so.
+#[derive(Debug, Subcommand)]
+pub(super) enum AcceptCommand {
+    /// Accepts the machine's clock as it stands now.
+    ///
+    /// The server holds a clock for wrong that jumped, or that is behind a time it has seen: it then signs as of
+    /// the last good time and withdraws nothing. When the clock is right after all, say so with this.
+    #[command(after_help = "\
+Example:
+  date && countersign accept clock")]
+    Clock(StateArgument),
+}
+
+/// Prints the DS records (SHA-256) that the parent should have: of every provider's published KSK and CSK.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  countersign ds example.")]
+pub(super) struct DsArguments {
+    /// The zone.
+    pub origin: Name,
+    #[command(flatten)]
+    pub state: StateArgument,
+    #[command(flatten)]
+    pub json: JsonArgument,
+}
+
+/// Shows what the running server does: zones, keys, signatures, counters, and warnings that stand.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  countersign status
+  countersign status example.
+  countersign status --json | jq '.zones[].serial'")]
+pub(super) struct StatusArguments {
+    /// Only this zone.
+    pub origin: Option<Name>,
+    #[command(flatten)]
+    pub state: StateArgument,
+    #[command(flatten)]
+    pub json: JsonArgument,
+}
+
+/// Makes the running server read configuration, zones and keys again, and says what changed.
+///
+/// Exit code 1 when something could not be taken; what was served before then goes on.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  countersign check && countersign reload")]
+pub(super) struct ReloadArguments {
+    #[command(flatten)]
+    pub state: StateArgument,
+    #[command(flatten)]
+    pub json: JsonArgument,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ZoneKeys {
+    /// The zone.
+    pub origin: Name,
+    /// The folder that holds our key files.
+    #[arg(long, value_name = "DIR")]
+    pub keys: PathBuf,
+    #[command(flatten)]
+    pub state: StateArgument,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StateArgument {
+    /// The folder of the key register and the control socket [default: $STATE_DIRECTORY, else `state`].
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+}
+
+impl StateArgument {
+    /// The folder named, or the default.
+    pub(super) fn folder(&self) -> PathBuf {
+        self.state.clone().unwrap_or_else(crate::config::default_state)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct JsonArgument {
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum RoleArgument {
+    /// Signs the key sets.
+    Ksk,
+    /// Signs the rest.
+    Zsk,
+    /// Signs everything.
+    Csk,
+}
+
+fn zone_and_file(text: &str) -> Result<(Name, PathBuf), String> {
+    let (origin, file) = text
+        .split_once('=')
+        .ok_or("write it as ORIGIN=FILE, such as example.=zones/example.zone")?;
+    if file.is_empty() {
+        return Err("no file behind the =".to_owned());
+    }
+    let origin = origin
+        .parse()
+        .map_err(|error| format!("\"{origin}\" is not a domain name: {error}"))?;
+    Ok((origin, file.into()))
+}
+
+fn origin_and_file(text: &str) -> Result<(Option<Name>, PathBuf), String> {
+    // A path may hold a "=" as well; only what has no slash in front of it can be an origin.
+    match text.split_once('=') {
+        Some((origin, _)) if !origin.contains('/') => {
+            zone_and_file(text).map(|(origin, file)| (Some(origin), file))
+        }
+        _ if text.is_empty() => Err("no file".to_owned()),
+        _ => Ok((None, text.into())),
+    }
+}
+
+fn denial(text: &str) -> Result<Denial, String> {
+    match text {
+        "compact" => Ok(Denial::Compact),
+        "nsec" => Ok(Denial::Nsec),
+        "nsec3" => Ok(Denial::Nsec3),
+        _ => Err("choose compact, nsec or nsec3".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn clap_finds_no_fault() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_contract_is_read() {
+        let parse = |line: &str| {
+            Cli::try_parse_from(line.split(' '))
+                .map(|_| ())
+                .map_err(|error| error.exit_code())
+        };
+        for line in [
+            "countersign serve",
+            "countersign serve -c x.toml",
+            "countersign serve --zone example.=f --listen 127.0.0.1:53 --keys k",
+            "countersign serve --zone a.=f --zone b.=g --listen 127.0.0.1:53 --listen [::1]:53 --keys k \
+             --external-keys a.=x --external-keys ./b=c --denial nsec3 --state s",
+            "countersign check",
+            "countersign check -c x.toml --json",
+            "countersign keys generate example. --keys k --state s --algorithm ED25519 --role csk",
+            "countersign keys list example. --keys k --json",
+            "countersign keys ds example. --keys k",
+            "countersign keys import example. a b --keys k --state s",
+            "countersign keys withdraw example. 12345 --force why --state s",
+            "countersign accept clock --state s",
+            "countersign ds example. --state s",
+            "countersign status",
+            "countersign status example. --json --state s",
+            "countersign reload --state s --json",
+        ] {
+            assert_eq!(parse(line), Ok(()), "{line}");
+        }
+        for line in [
+            "countersign",
+            "countersign frobnicate",
+            "countersign serve --zone example.=f --keys k",
+            "countersign serve --zone example.=f --listen 127.0.0.1:53",
+            "countersign serve --zone example. --listen 127.0.0.1:53 --keys k",
+            "countersign serve -c x.toml --zone example.=f --listen 127.0.0.1:53 --keys k",
+            "countersign serve --listen 127.0.0.1:53",
+            "countersign serve --zone a..b=f --listen 127.0.0.1:53 --keys k",
+            "countersign serve --zone example.=f --listen 127.0.0.1:53 --keys k --denial nsec5",
+            "countersign keys withdraw example. 12345",
+            "countersign keys withdraw example. 123456 --force x",
+            "countersign keys generate example.",
+            "countersign keys generate example. --keys k --role zsk2",
+        ] {
+            assert_eq!(parse(line), Err(2), "{line}");
+        }
+        assert_eq!(parse("countersign --help"), Err(0));
+    }
+}
