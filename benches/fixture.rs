@@ -83,7 +83,13 @@ pub fn keys(algorithm: SigningAlgorithm) -> Arc<KeySet> {
 
 /// An engine that serves the zone.
 pub fn engine(names: u32, denial: Denial, algorithm: SigningAlgorithm) -> Arc<Engine> {
-    let engine = Engine::new(EngineSettings::default(), Arc::new(SimulatedClock::new(NOW)));
+    let engine = Engine::new(
+        EngineSettings {
+            synthesis_rate: None,
+            ..EngineSettings::default()
+        },
+        Arc::new(SimulatedClock::new(NOW)),
+    );
     let policy = ZonePolicy {
         denial,
         ..ZonePolicy::default()

@@ -46,6 +46,8 @@ counters! {
     truncated,
     /// Signatures made because a question needed them.
     signed,
+    /// Questions answered with TC because too many synthesised signatures were asked for.
+    over_budget,
     /// Times that a question waited for the second pass of its batch.
     deferred,
     /// Faults of this program, answered with SERVFAIL.

@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 
 use super::{
     Effort, Outcome, Peer, Responder, Transport, Work,
+    budget::Budget,
     counters::{Counters, Totals, count},
     resolve::{self, Stop, Task},
     served::ServedZone,
@@ -34,6 +35,9 @@ pub struct EngineSettings {
     pub nsid: Option<Vec<u8>>,
     /// How many synthesised signatures are kept: compact denials, expanded wildcards, narrow NSEC3.
     pub synthesised: usize,
+    /// How many synthesised signatures a worker makes a second for questions over UDP; beyond, such questions
+    /// are answered with TC. `None`: as many as are asked for.
+    pub synthesis_rate: Option<u32>,
 }
 
 impl Default for EngineSettings {
@@ -43,6 +47,8 @@ impl Default for EngineSettings {
             udp_payload: 1_232,
             nsid: None,
             synthesised: 65_536,
+            // At 20 us each, at most a third of a core.
+            synthesis_rate: Some(15_000),
         }
     }
 }
@@ -156,6 +162,7 @@ impl Responder for Arc<Engine> {
             .unwrap_or_else(PoisonError::into_inner)
             .push(Arc::clone(&counters));
         Worker {
+            budget: Budget::new(self.settings.synthesis_rate),
             engine: Arc::clone(self),
             zones: None,
             now: UnixTime::default(),
@@ -170,6 +177,7 @@ pub struct Worker {
     engine: Arc<Engine>,
     zones: Option<Arc<Zones>>,
     now: UnixTime,
+    budget: Budget,
     counters: Arc<Counters>,
 }
 
@@ -177,6 +185,7 @@ impl Work for Worker {
     fn begin_batch(&mut self) {
         self.zones = Some(self.engine.zones.load_full());
         self.now = self.engine.clock.now();
+        self.budget.fill(self.engine.clock.steady());
     }
 
     fn answer(&mut self, packet: &[u8], from: Peer, effort: Effort, out: &mut Vec<u8>) -> Outcome {
@@ -260,21 +269,23 @@ impl Worker {
         let mut response = Response::start(&query, out, limit, opt.map_or(0, |opt| opt.len()));
         let (rcode, error) = match self.examine(&query) {
             Err(refusal) => refusal,
-            Ok((question, name)) => match self.resolve(&query, question, &name, effort, &mut response) {
-                Ok(done) => done,
-                Err(Stop::Deferred) => {
-                    out.clear();
-                    return Outcome::Deferred;
+            Ok((question, name)) => {
+                match self.resolve(&query, question, &name, (from.transport, effort), &mut response) {
+                    Ok(done) => done,
+                    Err(Stop::Deferred) => {
+                        out.clear();
+                        return Outcome::Deferred;
+                    }
+                    Err(Stop::Full(rcode)) => {
+                        response.truncate();
+                        (rcode, None)
+                    }
+                    Err(Stop::Unsignable) => {
+                        response.empty();
+                        (Rcode::SERVFAIL, Some(ExtendedError::NOT_READY))
+                    }
                 }
-                Err(Stop::Full(rcode)) => {
-                    response.truncate();
-                    (rcode, None)
-                }
-                Err(Stop::Unsignable) => {
-                    response.empty();
-                    (Rcode::SERVFAIL, Some(ExtendedError::NOT_READY))
-                }
-            },
+            }
         };
         if let Some(opt) = &mut opt {
             opt.error = error;
@@ -319,7 +330,7 @@ impl Worker {
         query: &Query<'_>,
         question: Question<'_>,
         name: &SearchName,
-        effort: Effort,
+        (transport, effort): (Transport, Effort),
         response: &mut Response<'_>,
     ) -> Result<(Rcode, Option<ExtendedError>), Stop> {
         let zones = self.zones.as_deref().expect("a batch has begun");
@@ -336,6 +347,7 @@ impl Worker {
             dnssec_ok: query.edns.is_some_and(|edns| edns.dnssec_ok),
             compact_ok: query.edns.is_some_and(|edns| edns.compact_ok),
             synthesised: &self.engine.synthesised,
+            budget: (transport == Transport::Udp).then_some(&self.budget),
             counters: &self.counters,
         };
         response.set_authoritative();

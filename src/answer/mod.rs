@@ -1,6 +1,7 @@
 //! The engine: question in, response bytes out. It knows nothing of sockets; transports know nothing of DNS
 //! but the traits here.
 
+mod budget;
 pub mod counters;
 mod denial;
 pub mod engine;

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use super::{
     Effort,
+    budget::Budget,
     counters::{Counters, count},
     served::Content,
     synthesised::Synthesised,
@@ -68,6 +69,8 @@ pub struct Task<'a> {
     pub compact_ok: bool,
     /// Signatures of what is in no zone.
     pub synthesised: &'a Synthesised,
+    /// How many more of those may be made now; over TCP they are not counted.
+    pub budget: Option<&'a Budget>,
     /// The worker's counters.
     pub counters: &'a Counters,
 }
@@ -765,6 +768,10 @@ impl Task<'_> {
             .key(signer.issuer, owner.as_ref(), rtype, ttl, rdatas.clone());
         if let Some(signed) = self.synthesised.get(&key).filter(|signed| self.is_good(signed)) {
             return Ok(signed);
+        }
+        if self.effort == Effort::Full && self.budget.is_some_and(|budget| !budget.take()) {
+            count(&self.counters.over_budget);
+            return Err(Stop::Full(Rcode::NOERROR));
         }
         let signed = self.make(|| {
             signer

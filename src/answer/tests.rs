@@ -565,6 +565,47 @@ fn what_needs_a_signature_waits_for_the_second_pass() {
 }
 
 #[test]
+fn a_flood_of_names_is_answered_with_tc_beyond_the_budget_and_real_names_are_not() {
+    let mut asker = Asker::new(&rfc_zone(), Denial::Compact, nsec3::Parameters::default());
+    let settings = EngineSettings {
+        synthesis_rate: Some(10),
+        ..EngineSettings::default()
+    };
+    let limited = Engine::new(settings, asker.clock.clone());
+    limited.publish(asker.engine.zones().iter().cloned().collect());
+    asker.engine = limited;
+    let mut worker = asker.engine.worker();
+    let mut ask = |question: &str, transport, begin: bool| {
+        if begin {
+            worker.begin_batch();
+        }
+        let from = Peer {
+            address: SocketAddr::from(([127, 0, 0, 1], 5353)),
+            transport,
+        };
+        let mut out = Vec::new();
+        assert_eq!(
+            worker.answer(&packet(question, Flags::Do), from, Effort::Full, &mut out),
+            Outcome::Answered
+        );
+        out[2] & 0x02 != 0
+    };
+    let truncated = (0..30)
+        .filter(|n| ask(&format!("r{n} A"), Transport::Udp, *n == 0))
+        .count();
+    assert_eq!(truncated, 20);
+    assert!(
+        !ask("xx A", Transport::Udp, true),
+        "what the zone holds is signed all the same"
+    );
+    assert!(!ask("r3 A", Transport::Udp, true), "what was signed is known");
+    assert!(!ask("r99 A", Transport::Tcp, true), "over TCP it is not counted");
+    asker.clock.advance(std::time::Duration::from_secs(1));
+    assert!(!ask("r98 A", Transport::Udp, true), "back by itself");
+    assert_eq!(asker.engine.totals().over_budget, 20);
+}
+
+#[test]
 fn signatures_are_made_anew_before_what_caches_hold_expires() {
     let asker = Asker::new(&rfc_zone(), Denial::Nsec, nsec3::Parameters::default());
     let question = packet("xx A", Flags::Do);
