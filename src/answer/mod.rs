@@ -7,6 +7,7 @@ mod denial;
 pub mod engine;
 mod resolve;
 pub mod served;
+mod soa_block;
 mod synthesised;
 #[cfg(test)]
 mod tests;

@@ -18,6 +18,7 @@ use super::{
     budget::Budget,
     counters::{Counters, count},
     served::Content,
+    soa_block::SoaBlock,
     synthesised::Synthesised,
 };
 use crate::{
@@ -574,6 +575,37 @@ impl Task<'_> {
     }
 
     fn append_soa(&self, response: &mut Response<'_>) -> Result<(), Stop> {
+        let apex = self.content.zone.apex();
+        if !self.dnssec_ok {
+            return match &self.content.soa_plain {
+                Some(block) => Ok(block.append(apex, response)?),
+                None => self.append_soa_records(response),
+            };
+        }
+        let kept = self.content.soa_block.load();
+        if let Some(block) = kept
+            .as_ref()
+            .filter(|block| block.is_good(self.content.signer.issuer, self.now))
+        {
+            return Ok(block.append(apex, response)?);
+        }
+        let (node, soa) = (self.content.zone.apex_node(), self.content.zone.soa());
+        let signed = soa.slot().load_full().filter(|signed| self.is_good(signed));
+        let signed = match signed {
+            Some(signed) => signed,
+            None => self.make(|| self.content.sign_rrset(node, soa, self.now))?,
+        };
+        match SoaBlock::new(&self.content.zone, Some(signed)).map(Arc::new) {
+            Some(block) => {
+                self.content.soa_block.store(Some(Arc::clone(&block)));
+                Ok(block.append(apex, response)?)
+            }
+            None => self.append_soa_records(response),
+        }
+    }
+
+    /// The SOA record by record, for a zone with more keys than a block has room for.
+    fn append_soa_records(&self, response: &mut Response<'_>) -> Result<(), Stop> {
         let zone = &self.content.zone;
         let (apex, soa, ttl) = (zone.apex_node(), zone.soa(), zone.negative_ttl());
         response.append(Section::Authority, apex.name(), RrType::SOA, ttl, soa.rdatas())?;
@@ -669,6 +701,9 @@ impl Task<'_> {
             return Ok(response.append(section, owner.as_ref(), rtype, ttl, [rdata.as_slice()])?);
         }
         self.with_denial(node, |signed| {
+            if rtype == RrType::NSEC && response.is_question(owner.as_ref()) {
+                return response.append_rendered(section, &signed.rendered.octets, signed.rendered.count);
+            }
             response.append(section, owner.as_ref(), rtype, ttl, signed.rendered.data())?;
             response.append(
                 section,

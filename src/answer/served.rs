@@ -5,6 +5,9 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use arc_swap::ArcSwapOption;
+
+use super::soa_block::SoaBlock;
 use crate::{
     clock::UnixTime,
     dnssec::{
@@ -88,6 +91,10 @@ pub struct Content {
     pub(super) signer: Signer,
     pub(super) denial: Denial,
     pub(super) nsec3: nsec3::Parameters,
+    /// The SOA of negative answers to questions without DO, rendered.
+    pub(super) soa_plain: Option<SoaBlock>,
+    /// The same with its signatures, when they were made.
+    pub(super) soa_block: ArcSwapOption<SoaBlock>,
     /// The number from which the issuer follows: equal ones sign and deny alike.
     basis: (u64, Denial, Validity),
 }
@@ -163,10 +170,12 @@ impl ServedZone {
             issuer,
         };
         let content = Content {
+            soa_plain: SoaBlock::new(&zone, None),
             zone,
             signer,
             denial: policy.denial,
             nsec3,
+            soa_block: ArcSwapOption::empty(),
             basis,
         };
         match same_issuer {

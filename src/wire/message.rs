@@ -290,6 +290,12 @@ impl<'o> Response<'o> {
         self.out[2] &= !0x04;
     }
 
+    /// Whether the question is at `owner`, so that what was rendered for that name fits.
+    pub fn is_question(&self, owner: NameRef<'_>) -> bool {
+        self.question_end == HEADER + owner.len() + 4
+            && self.out[HEADER..HEADER + owner.len()].eq_ignore_ascii_case(owner.as_wire())
+    }
+
     /// Records so far in a section.
     pub fn count(&self, section: Section) -> u16 {
         self.counts[section as usize]
@@ -311,6 +317,29 @@ impl<'o> Response<'o> {
         }
         self.out.extend_from_slice(records);
         self.counts[section as usize] += count;
+        Ok(())
+    }
+
+    /// Appends records that were rendered before for every question at or below `apex`: at each of `patches` goes
+    /// a pointer to the apex within the question's name, which must be at or below it.
+    ///
+    /// # Errors
+    /// When they do not fit; then none is there.
+    pub fn append_patched(
+        &mut self,
+        section: Section,
+        records: &[u8],
+        count: u16,
+        patches: impl Iterator<Item = usize>,
+        apex: NameRef<'_>,
+    ) -> Result<(), Full> {
+        let start = self.out.len();
+        self.append_rendered(section, records, count)?;
+        // The question's type and class are the four octets behind its name.
+        let pointer = (0xc000 | (self.question_end - 4 - apex.len()) as u16).to_be_bytes();
+        for at in patches {
+            self.out[start + at..start + at + 2].copy_from_slice(&pointer);
+        }
         Ok(())
     }
 

@@ -41,6 +41,11 @@ impl Slot {
         self.0.load()
     }
 
+    /// What is there, to keep.
+    pub fn load_full(&self) -> Option<Arc<Signed>> {
+        self.0.load_full()
+    }
+
     /// Puts a newer one there. Two that sign at once both succeed; one of them stays.
     pub fn store(&self, signed: Arc<Signed>) {
         self.0.store(Some(signed));
