@@ -1,1 +1,385 @@
-//! To come.
+//! The embedded store: one redb file in the state folder, crash-safe, and held by one process at a time.
+//!
+//! It knows nothing of what it keeps: the layers above say that in traits, such as
+//! [`Journal`](crate::dnssec::register::Journal).
+//!
+//! | table | key | value |
+//! |---|---|---|
+//! | `events` | apex in lower-cased wire form, number from 0 | [`Event::encode`](crate::dnssec::register::Event::encode) |
+//! | `meta` | `format` | 1 |
+//! | `meta` | `last-good-time` | the last wall time that was taken for sane, Unix seconds |
+
+use std::{
+    fs::{DirBuilder, OpenOptions},
+    io,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use redb::{Builder, Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, TableDefinition};
+
+use crate::{
+    clock::UnixTime,
+    dnssec::register::{Event, Journal, JournalError},
+    wire::{Name, NameRef},
+};
+
+const EVENTS: TableDefinition<'_, (&[u8], u64), &[u8]> = TableDefinition::new("events");
+const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+const FORMAT: u64 = 1;
+/// redb's page cache. A register is a few kilobytes a zone and is read at a start and at a reload.
+const CACHE_BYTES: usize = 16 * 1024 * 1024;
+/// The file in the state folder.
+pub const FILE_NAME: &str = "countersign.redb";
+
+/// Why the store cannot be opened or used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process holds it.
+    #[error("another server holds {path}; stop it, or give this one a --state of its own")]
+    Held {
+        /// The store's file.
+        path: PathBuf,
+    },
+    /// There is none.
+    #[error("there is no state in {folder}; name the server's state folder with --state")]
+    Missing {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The folder or the file cannot be made or opened.
+    #[error("cannot open {path}; the state folder must be writable for this user")]
+    Open {
+        /// Folder or file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The file was written by a later version of this program.
+    #[error("{path} has format {found}, this program knows format {FORMAT}; run the version that wrote it")]
+    Format {
+        /// The store's file.
+        path: PathBuf,
+        /// Its format.
+        found: u64,
+    },
+    /// The file is spoiled, or the disk failed.
+    #[error("{path} cannot be read or written")]
+    Database {
+        /// The store's file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<redb::Error>,
+    },
+    /// A stored event cannot be read.
+    #[error("{path}: event {number} of {apex} cannot be read")]
+    Event {
+        /// The store's file.
+        path: PathBuf,
+        /// The zone.
+        apex: Name,
+        /// Which of its events.
+        number: u64,
+        /// Why.
+        #[source]
+        source: crate::dnssec::register::DecodeError,
+    },
+}
+
+/// What to do where there is no state.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Absent {
+    /// Make it: the server does.
+    Create,
+    /// Say so: client commands never create a state folder.
+    Refuse,
+}
+
+/// The open store. The file is locked for as long as this lives.
+#[derive(Debug)]
+pub struct Store {
+    database: Database,
+    path: PathBuf,
+}
+
+impl Store {
+    /// Opens the store in `folder`. What is made gets mode 0700 (folder) and 0600 (file).
+    ///
+    /// # Errors
+    /// When another process holds it, when there is none and none shall be made, or when it cannot be used.
+    pub fn open(folder: &Path, absent: Absent) -> Result<Self, StoreError> {
+        let path = folder.join(FILE_NAME);
+        if absent == Absent::Refuse && !path.exists() {
+            return Err(StoreError::Missing {
+                folder: folder.into(),
+            });
+        }
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| StoreError::Open { path, source }
+        };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(failed(folder))?;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(failed(&path))?;
+        let opened = Builder::new().set_cache_size(CACHE_BYTES).create_file(file);
+        let database = opened.map_err(|error| match error {
+            DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
+                StoreError::Held { path: path.clone() }
+            }
+            other => StoreError::Database {
+                path: path.clone(),
+                source: Box::new(other.into()),
+            },
+        })?;
+        let store = Self { database, path };
+        store.check_format()?;
+        Ok(store)
+    }
+
+    /// The store's file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The last wall time that was taken for sane; `None` before the first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn last_good_time(&self) -> Result<Option<UnixTime>, StoreError> {
+        let read = || -> Result<Option<u64>, redb::Error> {
+            let meta = self.database.begin_read()?.open_table(META)?;
+            Ok(meta.get("last-good-time")?.map(|value| value.value()))
+        };
+        Ok(read().map_err(|source| self.failed(source))?.map(UnixTime))
+    }
+
+    /// Keeps a wall time that was taken for sane.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn keep_good_time(&self, now: UnixTime) -> Result<(), StoreError> {
+        let write = || -> Result<(), redb::Error> {
+            let transaction = self.database.begin_write()?;
+            transaction.open_table(META)?.insert("last-good-time", now.0)?;
+            Ok(transaction.commit()?)
+        };
+        write().map_err(|source| self.failed(source))
+    }
+
+    /// The zones that have events, in the order of their wire form.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn zones(&self) -> Result<Vec<Name>, StoreError> {
+        let read = || -> Result<Vec<Name>, redb::Error> {
+            let events = self.database.begin_read()?.open_table(EVENTS)?;
+            let mut zones: Vec<Name> = Vec::new();
+            for entry in events.iter()? {
+                let (key, _) = entry?;
+                let Ok(apex) = Name::from_wire(key.value().0) else {
+                    continue;
+                };
+                if zones.last() != Some(&apex) {
+                    zones.push(apex);
+                }
+            }
+            Ok(zones)
+        };
+        read().map_err(|source| self.failed(source))
+    }
+
+    /// Makes the tables where they are missing, and refuses a later format.
+    fn check_format(&self) -> Result<(), StoreError> {
+        let read = || -> Result<u64, redb::Error> {
+            let transaction = self.database.begin_write()?;
+            let mut found = FORMAT;
+            {
+                transaction.open_table(EVENTS)?;
+                let mut meta = transaction.open_table(META)?;
+                let stored = meta.get("format")?.map(|value| value.value());
+                match stored {
+                    Some(format) => found = format,
+                    None => {
+                        meta.insert("format", FORMAT)?;
+                    }
+                }
+            }
+            transaction.commit()?;
+            Ok(found)
+        };
+        match read().map_err(|source| self.failed(source))? {
+            FORMAT => Ok(()),
+            found => Err(StoreError::Format {
+                path: self.path.clone(),
+                found,
+            }),
+        }
+    }
+
+    fn failed(&self, source: redb::Error) -> StoreError {
+        StoreError::Database {
+            path: self.path.clone(),
+            source: Box::new(source),
+        }
+    }
+
+    fn read_events(&self, apex: NameRef<'_>) -> Result<Vec<Event>, StoreError> {
+        let lower = apex.to_lower();
+        let wire = lower.as_ref().as_wire();
+        let read = || -> Result<Vec<Vec<u8>>, redb::Error> {
+            let events = self.database.begin_read()?.open_table(EVENTS)?;
+            let range = events.range((wire, 0)..=(wire, u64::MAX))?;
+            range.map(|entry| Ok(entry?.1.value().to_vec())).collect()
+        };
+        let stored = read().map_err(|source| self.failed(source))?;
+        (0..)
+            .zip(stored)
+            .map(|(number, octets)| {
+                Event::decode(&octets).map_err(|source| StoreError::Event {
+                    path: self.path.clone(),
+                    apex: apex.to_owned(),
+                    number,
+                    source,
+                })
+            })
+            .collect()
+    }
+
+    fn write_events(&self, batch: &[(Name, Vec<Event>)]) -> Result<(), redb::Error> {
+        let transaction = self.database.begin_write()?;
+        {
+            let mut table = transaction.open_table(EVENTS)?;
+            for (apex, events) in batch {
+                let lower = apex.as_ref().to_lower();
+                let wire = lower.as_ref().as_wire();
+                let mut number = {
+                    let last = table
+                        .range((wire, 0)..=(wire, u64::MAX))?
+                        .next_back()
+                        .transpose()?;
+                    last.map_or(0, |(key, _)| key.value().1 + 1)
+                };
+                for event in events {
+                    table.insert((wire, number), event.encode().as_slice())?;
+                    number += 1;
+                }
+            }
+        }
+        Ok(transaction.commit()?)
+    }
+}
+
+impl Journal for Store {
+    fn events(&self, apex: NameRef<'_>) -> Result<Vec<Event>, JournalError> {
+        self.read_events(apex)
+            .map_err(|error| JournalError(Box::new(error)))
+    }
+
+    fn append(&self, batch: &[(Name, Vec<Event>)]) -> Result<(), JournalError> {
+        self.write_events(batch)
+            .map_err(|source| JournalError(Box::new(self.failed(source))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dnssec::register::What;
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+
+    fn opened(at: u64) -> Event {
+        Event {
+            at: UnixTime(at),
+            what: What::Opened,
+        }
+    }
+
+    fn name(text: &str) -> Name {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn events_outlive_the_process_each_zone_by_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state");
+        let store = Store::open(&state, Absent::Create).unwrap();
+        store
+            .append(&[
+                (name("Example."), vec![opened(1), opened(2)]),
+                (name("a.example."), vec![opened(3)]),
+                (name("."), vec![opened(4)]),
+            ])
+            .unwrap();
+        store.append(&[(name("example."), vec![opened(5)])]).unwrap();
+        assert_eq!(store.last_good_time().unwrap(), None);
+        store.keep_good_time(UnixTime(77)).unwrap();
+        drop(store);
+        let store = Store::open(&state, Absent::Refuse).unwrap();
+        let events = |apex: &str| store.events(name(apex).as_ref()).unwrap();
+        assert_eq!(events("EXAMPLE."), [opened(1), opened(2), opened(5)]);
+        assert_eq!(events("a.example."), [opened(3)]);
+        assert_eq!(events("."), [opened(4)]);
+        assert_eq!(events("b.example."), []);
+        assert_eq!(store.last_good_time().unwrap(), Some(UnixTime(77)));
+        assert_eq!(store.zones().unwrap().len(), 3);
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&state), mode(store.path())), (0o700, 0o600));
+    }
+
+    #[test]
+    fn a_second_opener_is_told_who_stands_in_the_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let _first = Store::open(folder.path(), Absent::Create).unwrap();
+        let error = Store::open(folder.path(), Absent::Create).unwrap_err();
+        assert!(matches!(error, StoreError::Held { .. }), "{error:?}");
+        assert!(error.to_string().starts_with("another server holds "), "{error}");
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = Store::open(&folder.path().join("none"), Absent::Refuse).unwrap_err();
+        assert!(matches!(error, StoreError::Missing { .. }), "{error:?}");
+        assert!(!folder.path().join("none").exists());
+
+        // A read-only folder cannot be tried as root; a file in the folder's place fails alike.
+        let occupied = folder.path().join("file");
+        fs::write(&occupied, b"").unwrap();
+        let error = Store::open(&occupied, Absent::Create).unwrap_err();
+        assert!(matches!(error, StoreError::Open { .. }), "{error:?}");
+
+        let spoiled = folder.path().join("spoiled");
+        fs::create_dir(&spoiled).unwrap();
+        fs::write(spoiled.join(FILE_NAME), vec![7; 5000]).unwrap();
+        let error = Store::open(&spoiled, Absent::Create).unwrap_err();
+        assert!(matches!(error, StoreError::Database { .. }), "{error:?}");
+    }
+
+    #[test]
+    fn a_later_format_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), Absent::Create).unwrap();
+        let transaction = store.database.begin_write().unwrap();
+        transaction
+            .open_table(META)
+            .unwrap()
+            .insert("format", FORMAT + 1)
+            .unwrap();
+        transaction.commit().unwrap();
+        drop(store);
+        let error = Store::open(folder.path(), Absent::Create).unwrap_err();
+        assert!(matches!(error, StoreError::Format { found: 2, .. }), "{error:?}");
+    }
+}
