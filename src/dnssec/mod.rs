@@ -2,6 +2,7 @@
 
 pub mod algorithm;
 pub mod denial;
+pub mod external;
 pub mod key;
 pub mod keyfile;
 pub mod keyset;

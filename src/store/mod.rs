@@ -16,7 +16,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use redb::{Builder, Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, TableDefinition};
+use redb::{
+    Builder, Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, TableDefinition,
+    backends::FileBackend,
+};
 
 use crate::{
     clock::UnixTime,
@@ -133,7 +136,11 @@ impl Store {
             .mode(0o600)
             .open(&path)
             .map_err(failed(&path))?;
-        let opened = Builder::new().set_cache_size(CACHE_BYTES).create_file(file);
+        let opened = FileBackend::new(file).and_then(|backend| {
+            Builder::new()
+                .set_cache_size(CACHE_BYTES)
+                .create_with_backend(backend)
+        });
         let database = opened.map_err(|error| match error {
             DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
                 StoreError::Held { path: path.clone() }
@@ -264,16 +271,15 @@ impl Store {
             for (apex, events) in batch {
                 let lower = apex.as_ref().to_lower();
                 let wire = lower.as_ref().as_wire();
-                let mut number = {
+                let first = {
                     let last = table
                         .range((wire, 0)..=(wire, u64::MAX))?
                         .next_back()
                         .transpose()?;
                     last.map_or(0, |(key, _)| key.value().1 + 1)
                 };
-                for event in events {
+                for (number, event) in (first..).zip(events) {
                     table.insert((wire, number), event.encode().as_slice())?;
-                    number += 1;
                 }
             }
         }
