@@ -4,7 +4,11 @@
 //! one TTL an RRset (RFC 2181 §5.2: the lowest), data below cuts, names out of zone. DNSSEC records of another
 //! signer are dropped and counted: this server signs itself.
 
-use std::{fmt, sync::Arc, sync::OnceLock};
+use std::{
+    fmt,
+    ops::Range,
+    sync::{Arc, OnceLock},
+};
 
 use ahash::RandomState;
 use hashbrown::HashTable;
@@ -188,6 +192,12 @@ impl ZoneBuilder {
         let apex = builder.apex.clone();
         builder.node_of(apex.as_wire());
         builder
+    }
+
+    /// Makes room for about so many names, so that nothing is moved while they come.
+    pub fn reserve_names(&mut self, names: usize) {
+        let nodes = &self.nodes;
+        self.index.reserve(names, |&node| nodes[node as usize].hash);
     }
 
     /// Takes one record.
@@ -567,24 +577,30 @@ impl ZoneBuilder {
         let count = (self.nodes.len() / NAMES_A_SHARD)
             .next_power_of_two()
             .min(MAX_SHARDS);
-        let mut members: Vec<Vec<u32>> = vec![Vec::new(); count];
-        for node in 1..self.nodes.len() as u32 {
-            members[shard_of(self.nodes[node as usize].hash, count)].push(node);
+        let mut starts = Vec::with_capacity(self.nodes.len() + 1);
+        let mut at = 0;
+        for node in 0..self.nodes.len() as u32 {
+            starts.push(at);
+            at += self.records[at..]
+                .iter()
+                .take_while(|record| record.node == node)
+                .count();
         }
-        // Where each node's records begin; they are sorted by node.
-        let mut starts = vec![0_u32; self.nodes.len() + 1];
-        for record in &self.records {
-            starts[record.node as usize + 1] += 1;
-        }
-        for node in 0..self.nodes.len() {
-            starts[node + 1] += starts[node];
-        }
+        starts.push(at);
         let mut totals = Totals::default();
-        let apex_shard = Arc::new(self.shard(&[0], &starts, &mut totals));
-        let shards: Box<[Arc<Shard>]> = members
-            .iter()
-            .map(|nodes| Arc::new(self.shard(nodes, &starts, &mut totals)))
-            .collect();
+        let mut apex_shard = self
+            .reserve(&starts, |node| node == 0, 1)
+            .pop()
+            .expect("one was asked for");
+        self.place(0, starts[0]..starts[1], &mut apex_shard, &mut totals);
+        let mut drafts = self.reserve(&starts, |node| node != 0, count);
+        // In the order of the file, so that what is read lies in a row; the ends of the shards are few enough to
+        // stay in the cache.
+        for node in 1..self.nodes.len() {
+            let draft = &mut drafts[shard_of(self.nodes[node].hash, count)];
+            self.place(node as u32, starts[node]..starts[node + 1], draft, &mut totals);
+        }
+        let shards: Box<[Arc<Shard>]> = drafts.into_iter().map(|draft| Arc::new(draft.finish())).collect();
         let max_labels = (0..self.nodes.len() as u32)
             .map(|node| NameRef::from_trusted(self.name(node)).label_count())
             .max()
@@ -593,7 +609,7 @@ impl ZoneBuilder {
             apex: self.apex.clone(),
             apex_labels: self.apex_labels,
             hasher: self.hasher.clone(),
-            apex_shard,
+            apex_shard: Arc::new(apex_shard.finish()),
             shards,
             max_labels,
             largest_ttl: Ttl::new(totals.largest_ttl),
@@ -603,56 +619,49 @@ impl ZoneBuilder {
         }
     }
 
-    fn shard(&mut self, members: &[u32], starts: &[u32], totals: &mut Totals) -> Shard {
-        let octets = members
-            .iter()
-            .map(|&node| {
-                let records = starts[node as usize] as usize..starts[node as usize + 1] as usize;
-                let rdata: usize = self.records[records]
-                    .iter()
-                    .map(|r| 2 + usize::from(r.length))
-                    .sum();
-                usize::from(self.nodes[node as usize].name_length) + rdata
-            })
-            .sum();
-        let mut shard = Shard {
-            index: HashTable::with_capacity(members.len()),
-            nodes: Vec::with_capacity(members.len()),
-            rrsets: Vec::new(),
-            octets: Vec::with_capacity(octets),
-        };
-        for &node in members {
-            let records = starts[node as usize] as usize..starts[node as usize + 1] as usize;
-            let (name, rrsets) = (shard.octets.len() as u32, shard.rrsets.len() as u32);
-            shard.octets.extend_from_slice(self.name(node));
-            let mut at = records.start;
-            while at < records.end {
-                let rtype = self.records[at].rtype;
-                let end = at
-                    + self.records[at..records.end]
-                        .iter()
-                        .take_while(|r| r.rtype == rtype)
-                        .count();
-                self.rrset(&mut shard, at, end, totals);
-                at = end;
+    /// Empty shards with room for what will be placed in them.
+    fn reserve(&self, starts: &[usize], take: impl Fn(usize) -> bool, count: usize) -> Vec<Draft> {
+        let mut room = vec![(0, 0, 0); count];
+        for (node, raw) in self.nodes.iter().enumerate().filter(|(node, _)| take(*node)) {
+            let (nodes, rrsets, octets) = &mut room[shard_of(raw.hash, count)];
+            *nodes += 1;
+            *octets += usize::from(raw.name_length);
+            let mut last = None;
+            for record in &self.records[starts[node]..starts[node + 1]] {
+                *octets += 2 + usize::from(record.length);
+                *rrsets += usize::from(last != Some(record.rtype));
+                last = Some(record.rtype);
             }
-            let raw = &self.nodes[node as usize];
-            let number = shard.nodes.len() as u32;
-            shard.nodes.push(Node {
-                name,
-                rrsets,
-                rrset_count: (shard.rrsets.len() as u32 - rrsets) as u16,
-                name_length: raw.name_length,
-                flags: raw.flags,
-                denial: Slot::default(),
-            });
-            let nodes = &self.nodes;
-            shard.index.insert_unique(raw.hash, number, |&other| {
-                nodes[members[other as usize] as usize].hash
-            });
         }
-        shard.rrsets.shrink_to_fit();
-        shard
+        room.into_iter()
+            .map(|(nodes, rrsets, octets)| Draft::new(nodes, rrsets, octets))
+            .collect()
+    }
+
+    fn place(&mut self, node: u32, records: Range<usize>, draft: &mut Draft, totals: &mut Totals) {
+        let (name, rrsets) = (draft.shard.octets.len() as u32, draft.shard.rrsets.len() as u32);
+        draft.shard.octets.extend_from_slice(self.name(node));
+        let mut at = records.start;
+        while at < records.end {
+            let rtype = self.records[at].rtype;
+            let end = at
+                + self.records[at..records.end]
+                    .iter()
+                    .take_while(|r| r.rtype == rtype)
+                    .count();
+            self.rrset(&mut draft.shard, at, end, totals);
+            at = end;
+        }
+        let raw = &self.nodes[node as usize];
+        draft.hashes.push(raw.hash);
+        draft.shard.nodes.push(Node {
+            name,
+            rrsets,
+            rrset_count: (draft.shard.rrsets.len() as u32 - rrsets) as u16,
+            name_length: raw.name_length,
+            flags: raw.flags,
+            denial: Slot::default(),
+        });
     }
 
     /// Stores one RRset: canonical order, no duplicates, the lowest TTL.
@@ -707,6 +716,37 @@ impl ZoneBuilder {
             end: shard.octets.len() as u32,
             slot: Slot::default(),
         });
+    }
+}
+
+/// A shard that is being filled; its index is made last, while all of it is in the cache.
+struct Draft {
+    shard: Shard,
+    hashes: Vec<u64>,
+}
+
+impl Draft {
+    fn new(nodes: usize, rrsets: usize, octets: usize) -> Self {
+        let shard = Shard {
+            index: HashTable::with_capacity(nodes),
+            nodes: Vec::with_capacity(nodes),
+            rrsets: Vec::with_capacity(rrsets),
+            octets: Vec::with_capacity(octets),
+        };
+        Self {
+            shard,
+            hashes: Vec::with_capacity(nodes),
+        }
+    }
+
+    fn finish(self) -> Shard {
+        let Self { mut shard, hashes } = self;
+        for (node, &hash) in hashes.iter().enumerate() {
+            shard
+                .index
+                .insert_unique(hash, node as u32, |&other| hashes[other as usize]);
+        }
+        shard
     }
 }
 
