@@ -156,6 +156,18 @@ impl Dnskey {
     }
 }
 
+/// The presentation form of DS or CDS rdata: `55648 13 2 B4C8…` (RFC 4034 §5.3).
+pub fn ds_text(rdata: &[u8]) -> String {
+    match rdata {
+        [high, low, algorithm, digest_type, digest @ ..] => format!(
+            "{} {algorithm} {digest_type} {}",
+            u16::from_be_bytes([*high, *low]),
+            data_encoding::HEXUPPER.encode(digest)
+        ),
+        _ => String::new(),
+    }
+}
+
 impl fmt::Display for Dnskey {
     /// The presentation form: `257 3 13 GojIhhXU…`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

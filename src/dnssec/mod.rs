@@ -1,6 +1,7 @@
 //! Algorithms, keys and key files, the key register and the key set derived from it, signing, denial.
 
 pub mod algorithm;
+pub mod custody;
 pub mod denial;
 pub mod external;
 pub mod key;

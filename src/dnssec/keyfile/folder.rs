@@ -37,7 +37,7 @@ pub struct StoredKey {
 }
 
 /// A private half whose public half is not there.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Debug)]
 pub struct PrivateAlone {
     /// The file.
     pub path: PathBuf,
@@ -45,6 +45,24 @@ pub struct PrivateAlone {
     pub algorithm: Algorithm,
     /// The tag that its name says.
     pub tag: u16,
+    octets: Result<Zeroizing<Vec<u8>>, KeyFileError>,
+}
+
+impl PrivateAlone {
+    /// Puts it together with a public half that is known from elsewhere. `None` when they are of different
+    /// keys, or the file cannot be used.
+    pub fn with_public(&self, apex: NameRef<'_>, dnskey: &Dnskey) -> Option<StoredKey> {
+        if (self.algorithm, self.tag) != (dnskey.algorithm(), dnskey.key_tag()) {
+            return None;
+        }
+        let text = std::str::from_utf8(self.octets.as_ref().ok()?).ok()?;
+        let algorithm = SigningAlgorithm::try_from(dnskey.algorithm()).ok()?;
+        let half = parse_private(text, algorithm).ok()?;
+        let mut file = KeyFile::new(apex.to_owned(), dnskey.clone(), half.private, half.timing);
+        file.others = half.others;
+        let signer = file.signing_key().ok()?;
+        Some(StoredKey { file, signer })
+    }
 }
 
 /// What a folder holds for one zone.
@@ -145,6 +163,7 @@ impl Folder {
                     Err(error) => contents.errors.push(error),
                 },
                 _ => contents.private_alone.push(PrivateAlone {
+                    octets: read_whole(&private, Exposure::Refused),
                     path: private,
                     algorithm,
                     tag,
@@ -237,29 +256,6 @@ fn read_pair(public: &Path, private: &Path, apex: NameRef<'_>) -> Result<StoredK
         timing: half.timing,
         others: half.others,
     };
-    let signer = file.signing_key().map_err(key)?;
-    Ok(StoredKey { file, signer })
-}
-
-/// Reads a private half alone for a public half that is known from elsewhere.
-///
-/// # Errors
-/// When it cannot be used, or belongs to another key.
-pub fn read_private(path: &Path, apex: NameRef<'_>, dnskey: &Dnskey) -> Result<StoredKey, KeyFileError> {
-    let form = |why| KeyFileError::Form {
-        path: path.into(),
-        why,
-    };
-    let octets = read_whole(path, Exposure::Refused)?;
-    let text = std::str::from_utf8(&octets).map_err(|_| form("the file is not text".into()))?;
-    let key = |source| KeyFileError::Key {
-        path: path.into(),
-        source,
-    };
-    let algorithm = SigningAlgorithm::try_from(dnskey.algorithm()).map_err(|why| key(why.into()))?;
-    let half = parse_private(text, algorithm).map_err(form)?;
-    let mut file = KeyFile::new(apex.to_owned(), dnskey.clone(), half.private, half.timing);
-    file.others = half.others;
     let signer = file.signing_key().map_err(key)?;
     Ok(StoredKey { file, signer })
 }
@@ -514,12 +510,13 @@ mod tests {
         let contents = read(folder, "example.");
         assert_eq!(contents.public_alone[0].0, files[0].dnskey);
         assert_eq!(contents.private_alone[0].tag, files[1].dnskey.key_tag());
-        let again = read_private(
-            &contents.private_alone[0].path,
-            files[1].owner.as_ref(),
-            &files[1].dnskey,
+        let half = &contents.private_alone[0];
+        let again = half.with_public(files[1].owner.as_ref(), &files[1].dnskey);
+        assert!(
+            half.with_public(files[0].owner.as_ref(), &files[0].dnskey)
+                .is_none()
         );
-        assert!(again.is_ok());
+        assert!(again.is_some());
         let named = read_named(&contents.public_alone[0].1, files[0].owner.as_ref()).unwrap_err();
         assert!(matches!(named, KeyFileError::PublicAlone { .. }), "{named}");
     }

@@ -1,0 +1,666 @@
+//! What a zone's register, key folder and external keys come to. Values in, values out; the only thing asked for
+//! in between is a new key.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use super::{CustodyError, Note, Policy, Refused, with_causes};
+use crate::{
+    clock::UnixTime,
+    dnssec::{
+        algorithm::{Algorithm, SigningAlgorithm},
+        external::{ExternalError, ExternalKeys},
+        key::{Dnskey, KeyError, PrivateKey, SEP, SigningKey, ZONE},
+        keyfile::{
+            self, KeyFile, KeyFileError,
+            folder::{Contents, StoredKey},
+            timing::{Claim, Timing},
+        },
+        keyset::{KeySet, KeyState, Member, Origin, Role},
+        register::{Event, Evidence, OwnState, Register, Source, What},
+    },
+    wire::NameRef,
+};
+
+/// How many keys one provider may show at a time. Four are usual, eight while everything rolls.
+pub(super) const MOST_KEYS: usize = 16;
+/// How often a new key may have a tag that is taken, before something is wrong with the random octets.
+const MOST_TRIES: usize = 1_000;
+
+/// Makes a key pair of an algorithm with flags.
+pub(super) type Make<'a> = dyn FnMut(SigningAlgorithm, u16) -> Result<(Dnskey, PrivateKey), KeyError> + 'a;
+
+/// All that is known of a zone's keys.
+pub(super) struct Input<'a> {
+    pub(super) apex: NameRef<'a>,
+    pub(super) folder: PathBuf,
+    pub(super) register: Register,
+    /// The tags of all files for the zone, readable or not.
+    pub(super) file_tags: Vec<u16>,
+    pub(super) contents: Contents,
+    pub(super) external: Vec<(Source, Result<ExternalKeys, ExternalError>)>,
+    pub(super) policy: &'a Policy,
+    pub(super) previous: Option<&'a KeySet>,
+    pub(super) now: UnixTime,
+}
+
+/// What is to be done, in the order of the fields, and what then holds.
+pub(super) struct Decision {
+    /// To be on disk before any file is written.
+    pub(super) before: Vec<Event>,
+    /// New keys.
+    pub(super) make: Vec<KeyFile>,
+    /// Keys one of whose halves an interrupted write left out.
+    pub(super) complete: Vec<KeyFile>,
+    /// To be on disk when the files are.
+    pub(super) after: Vec<Event>,
+    /// Names of key files of which half-written copies may lie about.
+    pub(super) discard: Vec<String>,
+    /// Keys whose files say another state than the register.
+    pub(super) rewrite: Vec<KeyFile>,
+    pub(super) keyset: KeySet,
+    pub(super) register: Register,
+    pub(super) notes: Vec<Note>,
+}
+
+impl Decision {
+    /// Whether key files are to be written or removed.
+    pub(super) fn touches_files(&self) -> bool {
+        !(self.make.is_empty() && self.complete.is_empty() && self.discard.is_empty())
+    }
+}
+
+/// Decides what to do and what then holds.
+pub(super) fn decide(input: Input<'_>, make: &mut Make<'_>) -> Result<Decision, Refused> {
+    let mut zone = Zone::new(input);
+    zone.resume_making();
+    zone.read_folder();
+    zone.demand_keys();
+    let made = if zone.errors.is_empty() {
+        zone.make_keys(make)
+    } else {
+        Ok(())
+    };
+    if let Err(error) = made {
+        zone.errors.push(error.into());
+    }
+    zone.merge_external();
+    zone.open_and_place();
+    zone.into_decision()
+}
+
+struct Zone<'a> {
+    apex: NameRef<'a>,
+    folder: PathBuf,
+    policy: &'a Policy,
+    previous: Option<&'a KeySet>,
+    now: UnixTime,
+    file_tags: Vec<u16>,
+    contents: Contents,
+    external: Vec<(Source, Result<ExternalKeys, ExternalError>)>,
+    /// As it was; decisions about new keys look at it.
+    was: Register,
+    /// As it becomes.
+    register: Register,
+    /// Both halves of the keys that can sign, and their files.
+    keys: BTreeMap<Dnskey, (KeyFile, Arc<SigningKey>)>,
+    before: Vec<Event>,
+    after: Vec<Event>,
+    make: Vec<KeyFile>,
+    complete: Vec<KeyFile>,
+    /// The flags of keys whose making was interrupted for good.
+    abandoned: BTreeSet<u16>,
+    /// Whose half-written files are to be removed.
+    discard: Vec<String>,
+    notes: Vec<Note>,
+    errors: Vec<CustodyError>,
+}
+
+impl<'a> Zone<'a> {
+    fn new(input: Input<'a>) -> Self {
+        Self {
+            apex: input.apex,
+            folder: input.folder,
+            policy: input.policy,
+            previous: input.previous,
+            now: input.now,
+            file_tags: input.file_tags,
+            contents: input.contents,
+            external: input.external,
+            was: input.register.clone(),
+            register: input.register,
+            keys: BTreeMap::new(),
+            before: Vec::new(),
+            after: Vec::new(),
+            make: Vec::new(),
+            complete: Vec::new(),
+            abandoned: BTreeSet::new(),
+            discard: Vec::new(),
+            notes: Vec::new(),
+            errors: Vec::new(),
+        }
+    }
+
+    fn happens(&mut self, what: What) {
+        let event = Event { at: self.now, what };
+        self.register.apply(&event);
+        self.after.push(event);
+    }
+
+    fn take(&mut self, stored: StoredKey) {
+        let StoredKey { file, signer } = stored;
+        self.keys.insert(file.dnskey.clone(), (file, Arc::new(signer)));
+    }
+
+    /// Keys that the journal announced and whose files may or may not have come to be.
+    fn resume_making(&mut self) {
+        let pending: Vec<Dnskey> = self
+            .register
+            .own
+            .iter()
+            .filter(|(_, own)| matches!(own.state, OwnState::Making(_)))
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in pending {
+            if self.contents.keys.iter().any(|stored| stored.file.dnskey == key) {
+                self.happens(What::Made { key });
+            } else if let Some(stored) = self.private_half_of(&key) {
+                self.notes.push(Note::Completed { tag: key.key_tag() });
+                self.complete.push(stored.file.clone());
+                self.take(stored);
+                self.happens(What::Made { key });
+            } else {
+                self.discard
+                    .push(keyfile::stem(self.apex, key.algorithm(), key.key_tag()));
+                self.notes.push(Note::Abandoned { tag: key.key_tag() });
+                self.abandoned.insert(key.flags());
+                self.happens(What::Abandoned { key });
+            }
+        }
+    }
+
+    /// The private half of `key` where its public half is missing.
+    fn private_half_of(&mut self, key: &Dnskey) -> Option<StoredKey> {
+        let mut alone = self.contents.private_alone.iter().enumerate();
+        let (at, stored) = alone.find_map(|(at, half)| Some((at, half.with_public(self.apex, key)?)))?;
+        self.contents.private_alone.remove(at);
+        Some(stored)
+    }
+
+    fn read_folder(&mut self) {
+        let contents = std::mem::take(&mut self.contents);
+        self.errors
+            .extend(contents.errors.into_iter().map(CustodyError::from));
+        for half in contents.private_alone {
+            let known = self.register.own_in_set().map(|(key, _)| key);
+            let again = known.filter_map(|key| half.with_public(self.apex, key)).next();
+            match again {
+                Some(stored) => {
+                    self.notes.push(Note::Completed { tag: half.tag });
+                    self.complete.push(stored.file.clone());
+                    self.take(stored);
+                }
+                None => self.notes.push(Note::PrivateAlone { path: half.path }),
+            }
+        }
+        for (key, path) in contents.public_alone {
+            let needless = self
+                .register
+                .own
+                .get(&key)
+                .is_some_and(|own| own.state.is_tombstone() || own.state == OwnState::Is(Claim::Retired));
+            if !needless {
+                let tag = key.key_tag();
+                self.errors.push(KeyFileError::PublicAlone { path, tag }.into());
+            }
+        }
+        for stored in contents.keys {
+            self.meet(stored);
+        }
+    }
+
+    /// A whole pair in the folder: known, or new.
+    fn meet(&mut self, stored: StoredKey) {
+        let key = stored.file.dnskey.clone();
+        let tag = key.key_tag();
+        if key.is_revoked() {
+            self.notes.push(Note::Revoked { tag });
+            return;
+        }
+        match self.register.own.get(&key).map(|own| &own.state) {
+            Some(OwnState::Lost { reason }) => {
+                let reason = reason.clone();
+                self.notes.push(Note::GivenUp { tag, reason });
+                self.take(stored);
+            }
+            None | Some(OwnState::Abandoned) => {
+                let claim = stored.file.timing.claim(self.now);
+                let (state, note) = first_state(&self.was, &key, claim);
+                self.notes.extend(note);
+                self.take(stored);
+                self.happens(What::Imported { key, state });
+            }
+            Some(_) => self.take(stored),
+        }
+    }
+
+    /// Every key that the register holds as published or active must be here.
+    fn demand_keys(&mut self) {
+        let missing: Vec<(u16, Claim)> = self
+            .register
+            .own
+            .iter()
+            .filter_map(|(key, own)| match own.state {
+                OwnState::Is(state @ (Claim::Published | Claim::Active)) => Some((key, state)),
+                _ => None,
+            })
+            .filter(|(key, _)| !self.keys.contains_key(*key))
+            .map(|(key, state)| (key.key_tag(), state))
+            // A file of that tag that cannot be read has been named already.
+            .filter(|(tag, _)| self.errors.is_empty() || !self.file_tags.contains(tag))
+            .collect();
+        for (tag, state) in missing {
+            self.errors.push(CustodyError::Missing {
+                tag,
+                state,
+                folder: self.folder.clone(),
+                apex: self.apex.to_owned(),
+            });
+        }
+    }
+
+    /// Makes the keys that the policy asks for, for a zone that nobody has seen.
+    fn make_keys(&mut self, make: &mut Make<'_>) -> Result<(), KeyError> {
+        let has_keys = self.register.own_in_set().next().is_some();
+        let announced: BTreeSet<u16> = self.was.own.keys().map(Dnskey::key_tag).collect();
+        let holds_nothing_else = self.file_tags.iter().all(|tag| announced.contains(tag));
+        let flags = match (has_keys, self.abandoned.is_empty()) {
+            (false, true) => BTreeSet::from([ZONE | SEP, ZONE]),
+            _ => std::mem::take(&mut self.abandoned),
+        };
+        if !self.policy.make_keys || !self.was.is_new() || !holds_nothing_else {
+            if !has_keys {
+                self.errors.push(CustodyError::NoKeys {
+                    apex: self.apex.to_owned(),
+                    folder: self.folder.clone(),
+                });
+            }
+            return Ok(());
+        }
+        // Of an interrupted pair only what is missing is made again.
+        let present: BTreeSet<u16> = self.register.own_in_set().map(|(key, _)| key.flags()).collect();
+        let flags: Vec<u16> = flags.difference(&present).copied().collect();
+        let mut taken = tags_in_sight(&self.register, &self.file_tags);
+        for (_, found) in &self.external {
+            for key in found.iter().flat_map(|found| &found.keys) {
+                avoid(&mut taken, &key.dnskey);
+            }
+        }
+        for flags in flags {
+            let (key, private) = with_free_tag(self.policy.algorithm, flags, &taken, make)?;
+            avoid(&mut taken, &key);
+            let state = Claim::Active;
+            let timing = Timing::default().saying(state, self.now);
+            let file = KeyFile::new(self.apex.to_owned(), key.clone(), private, timing);
+            let signer = file.signing_key()?;
+            self.take(StoredKey {
+                file: file.clone(),
+                signer,
+            });
+            self.make.push(file);
+            let making = Event {
+                at: self.now,
+                what: What::Making {
+                    key: key.clone(),
+                    state,
+                },
+            };
+            self.register.apply(&making);
+            self.before.push(making);
+            self.happens(What::Made { key });
+        }
+        Ok(())
+    }
+
+    fn merge_external(&mut self) {
+        let algorithms = self.register.algorithms();
+        let configured: BTreeSet<Source> = self.external.iter().map(|(source, _)| source.clone()).collect();
+        let mut unseen = Vec::new();
+        for (source, found) in std::mem::take(&mut self.external) {
+            let accepted = found.and_then(|found| self.accept(&source, found, &algorithms));
+            match accepted {
+                Ok(keys) => {
+                    unseen.extend(self.vanished(&source, &keys));
+                    for (key, line) in keys {
+                        let known = self.register.foreign.get(&key);
+                        if known.is_some_and(|foreign| foreign.shown_by.contains(&source)) {
+                            continue;
+                        }
+                        let (source, evidence) = (source.clone(), Evidence::Line(line));
+                        self.happens(What::Seen {
+                            key,
+                            source,
+                            evidence,
+                        });
+                    }
+                }
+                Err(error) if self.was.opened => {
+                    let error = with_causes(&error);
+                    self.notes.push(Note::ExternalIgnored { error });
+                }
+                Err(error) => self.errors.push(error.into()),
+            }
+        }
+        // A file that is no longer configured shows nothing.
+        let forgotten: BTreeSet<Source> = self
+            .register
+            .foreign
+            .values()
+            .flat_map(|foreign| foreign.shown_by.iter().cloned())
+            .filter(|source| !configured.contains(source))
+            .collect();
+        for source in forgotten {
+            unseen.extend(self.vanished(&source, &[]));
+        }
+        // Sights come first: a file under a new name must not look like a key that came and went.
+        for what in unseen {
+            self.happens(what);
+        }
+    }
+
+    /// The keys of one file that may be merged.
+    fn accept(
+        &mut self,
+        source: &Source,
+        found: ExternalKeys,
+        algorithms: &BTreeSet<Algorithm>,
+    ) -> Result<Vec<(Dnskey, u32)>, ExternalError> {
+        let Source::File(file) = source;
+        let mut accepted: Vec<(Dnskey, u32)> = Vec::new();
+        let mut ours = Vec::new();
+        for key in found.keys {
+            let tag = key.dnskey.key_tag();
+            if self.register.is_own(&key.dnskey) || self.keys.contains_key(&key.dnskey) {
+                let source = source.clone();
+                ours.push(Note::Ours { tag, source });
+                continue;
+            }
+            if accepted.iter().any(|(known, _)| *known == key.dnskey) {
+                continue;
+            }
+            let mut reason = refusal(&key.dnskey, algorithms);
+            if accepted.len() == MOST_KEYS {
+                reason = Some(format!("more than {MOST_KEYS} keys of one provider are refused"));
+            }
+            if let Some(reason) = reason {
+                return Err(ExternalError::Line {
+                    file: file.clone(),
+                    line: key.line,
+                    reason: format!("key {tag}: {reason}"),
+                });
+            }
+            accepted.push((key.dnskey, key.line));
+        }
+        self.notes.append(&mut ours);
+        if found.signatures > 0 {
+            self.notes.push(Note::Signatures {
+                source: source.clone(),
+                count: found.signatures,
+            });
+        }
+        Ok(accepted)
+    }
+
+    /// The keys that `source` showed and does not any more.
+    fn vanished(&self, source: &Source, now_shown: &[(Dnskey, u32)]) -> Vec<What> {
+        let shown = self
+            .register
+            .foreign
+            .iter()
+            .filter(|(_, foreign)| foreign.shown_by.contains(source));
+        shown
+            .filter(|(key, _)| !now_shown.iter().any(|(shown, _)| shown == *key))
+            .map(|(key, _)| What::Unseen {
+                key: key.clone(),
+                source: source.clone(),
+            })
+            .collect()
+    }
+
+    /// The events that say the zone is served, from where.
+    fn open_and_place(&mut self) {
+        if self.register.folder.as_ref() != Some(&self.folder) {
+            let path = self.folder.clone();
+            self.happens(What::Folder { path });
+        }
+        if !self.register.opened {
+            self.happens(What::Opened);
+        }
+    }
+
+    fn into_decision(mut self) -> Result<Decision, Refused> {
+        self.note_what_stands();
+        let keyset = KeySet::assemble(self.apex, self.members(), self.policy.publishing, self.previous);
+        let keyset = match keyset {
+            Ok(keyset) if self.errors.is_empty() => keyset,
+            other => {
+                // Without keys there is no set either; that has been said better already.
+                if let (Err(error), true) = (other, self.errors.is_empty()) {
+                    self.errors.push(error.into());
+                }
+                return Err(Refused {
+                    errors: self.errors,
+                    notes: self.notes,
+                });
+            }
+        };
+        Ok(Decision {
+            rewrite: self.rewrite(),
+            discard: self.discard,
+            before: self.before,
+            make: self.make,
+            complete: self.complete,
+            after: self.after,
+            keyset,
+            register: self.register,
+            notes: self.notes,
+        })
+    }
+
+    fn members(&self) -> Vec<Member> {
+        let ours = self.register.own_in_set().map(|(key, state)| Member {
+            dnskey: key.clone(),
+            origin: Origin::Own,
+            state,
+            signer: self.keys.get(key).map(|(_, signer)| Arc::clone(signer)),
+        });
+        let theirs = self.register.foreign_in_set().map(|(key, foreign, state)| {
+            let sources = if state == KeyState::Kept {
+                &foreign.ever_shown_by
+            } else {
+                &foreign.shown_by
+            };
+            Member {
+                dnskey: key.clone(),
+                origin: Origin::Provider {
+                    sources: sources.iter().map(ToString::to_string).collect(),
+                },
+                state,
+                signer: None,
+            }
+        });
+        ours.chain(theirs).collect()
+    }
+
+    fn note_what_stands(&mut self) {
+        let mut notes = Vec::new();
+        for (key, foreign) in &self.register.foreign {
+            let tag = key.key_tag();
+            if self.register.is_own(key) {
+                continue;
+            }
+            if let Some(barred) = &foreign.barred {
+                notes.push(Note::Barred {
+                    tag,
+                    sources: barred.waiting_for.iter().cloned().collect(),
+                    reason: barred.reason.clone(),
+                });
+            } else if foreign.in_set() == Some(KeyState::Kept) {
+                notes.push(Note::Kept {
+                    tag,
+                    sources: foreign.ever_shown_by.iter().cloned().collect(),
+                    since: foreign.last_unseen,
+                });
+            }
+        }
+        let tag_of = |key: &Dnskey| (key.algorithm(), key.key_tag());
+        for (key, _) in self.register.own_in_set() {
+            let others = self.register.own_in_set().map(|(other, _)| other);
+            let theirs = self.register.foreign_in_set().map(|(other, ..)| other);
+            if others
+                .chain(theirs)
+                .any(|other| other != key && tag_of(other) == tag_of(key))
+            {
+                notes.push(Note::TagShared { tag: key.key_tag() });
+            }
+        }
+        self.notes.append(&mut notes);
+    }
+
+    /// The files that say another state than the register.
+    fn rewrite(&mut self) -> Vec<KeyFile> {
+        let mut rewritten = Vec::new();
+        for (key, (file, _)) in &self.keys {
+            let Some(own) = self.register.own.get(key) else {
+                continue;
+            };
+            let state = match &own.state {
+                OwnState::Is(state) => *state,
+                OwnState::Lost { .. } => Claim::Gone,
+                OwnState::Making(_) | OwnState::Abandoned => continue,
+            };
+            let planned = file.timing.has_plans(self.now);
+            if planned {
+                self.notes.push(Note::Schedule { tag: key.key_tag() });
+            }
+            if planned || file.timing.claim(self.now) != state {
+                // The register's clock may have been ahead when the state began.
+                let timing = file.timing.saying(state, own.since.min(self.now));
+                rewritten.push(KeyFile {
+                    timing,
+                    ..file.clone()
+                });
+            }
+        }
+        rewritten
+    }
+}
+
+/// The state in which a key that is new to the register begins, and what to say about it. `register` is as it
+/// was before this reading.
+pub(super) fn first_state(register: &Register, key: &Dnskey, claim: Claim) -> (Claim, Option<Note>) {
+    // Times are read as a state only while the register has none.
+    if claim == Claim::Gone || register.is_new() {
+        return (claim, None);
+    }
+    let tag = key.key_tag();
+    let algorithms = register.algorithms();
+    if !algorithms.is_empty() && !algorithms.contains(&key.algorithm()) {
+        let algorithm = key.algorithm();
+        return (Claim::Held, Some(Note::HeldBack { tag, algorithm }));
+    }
+    match worker(register, key) {
+        Some(covered_by) if claim != Claim::Retired => {
+            let role = if key.is_sep() { Role::Ksk } else { Role::Zsk };
+            (
+                Claim::Published,
+                Some(Note::NotSigning {
+                    tag,
+                    role,
+                    covered_by,
+                }),
+            )
+        }
+        Some(_) => (Claim::Retired, None),
+        None if claim == Claim::Held => (Claim::Published, None),
+        None => (claim, None),
+    }
+}
+
+/// The tag of an active key that does the work which `key` would do. In a zone that was never served, a KSK
+/// does not stand in for a ZSK: nobody has seen a signature yet.
+fn worker(register: &Register, key: &Dnskey) -> Option<u16> {
+    let mut active = register
+        .own_in_set()
+        .filter(|(_, state)| *state == KeyState::Active)
+        .map(|(key, _)| key);
+    let does_it = |other: &&Dnskey| {
+        other.algorithm() == key.algorithm()
+            && (other.is_sep() == key.is_sep() || (register.opened && other.is_sep()))
+    };
+    active.find(does_it).map(Dnskey::key_tag)
+}
+
+/// Why another provider's key may not be merged.
+fn refusal(key: &Dnskey, algorithms: &BTreeSet<Algorithm>) -> Option<String> {
+    let algorithm = key.algorithm();
+    if key.protocol() != 3 {
+        return Some(format!("its protocol is {}, not 3", key.protocol()));
+    }
+    if !key.is_zone_key() {
+        return Some("its ZONE flag is not set, so it is no zone's key".into());
+    }
+    if key.is_revoked() {
+        return Some("its REVOKE flag is set: the provider has given it up".into());
+    }
+    if algorithm.is_banned() {
+        return Some(format!(
+            "{algorithm} must not be used any more (RFC 9904, RFC 9905)"
+        ));
+    }
+    if let Some(fault) = algorithm.public_key_fault(key.public_key()) {
+        return Some(fault);
+    }
+    // Without keys of ours there is another error to show.
+    if !algorithms.is_empty() && !algorithms.contains(&algorithm) {
+        let names: Vec<String> = algorithms.iter().map(ToString::to_string).collect();
+        return Some(format!(
+            "it is of {algorithm}, and the zone is signed with {}; all providers need the same algorithms (RFC 8901 §4)",
+            names.join(" and ")
+        ));
+    }
+    None
+}
+
+/// The tags that a new key must not have: of every key known, ours or not, present or past, and those that
+/// they would have with REVOKE set.
+pub(super) fn tags_in_sight(register: &Register, file_tags: &[u16]) -> BTreeSet<u16> {
+    let mut taken: BTreeSet<u16> = file_tags.iter().copied().collect();
+    for key in register.own.keys().chain(register.foreign.keys()) {
+        avoid(&mut taken, key);
+    }
+    taken
+}
+
+pub(super) fn avoid(taken: &mut BTreeSet<u16>, key: &Dnskey) {
+    taken.extend([key.key_tag(), key.revoked_tag()]);
+}
+
+/// A new key whose tag is not taken.
+pub(super) fn with_free_tag(
+    algorithm: SigningAlgorithm,
+    flags: u16,
+    taken: &BTreeSet<u16>,
+    make: &mut Make<'_>,
+) -> Result<(Dnskey, PrivateKey), KeyError> {
+    for _ in 0..MOST_TRIES {
+        let (key, private) = make(algorithm, flags)?;
+        if !taken.contains(&key.key_tag()) {
+            return Ok((key, private));
+        }
+    }
+    Err(KeyError::NoRandom)
+}
