@@ -302,7 +302,7 @@ impl Journal for Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dnssec::register::What;
+    use crate::dnssec::{custody, register::What};
     use std::{fs, os::unix::fs::PermissionsExt as _};
 
     fn opened(at: u64) -> Event {
@@ -353,6 +353,35 @@ mod tests {
         assert!(error.to_string().starts_with("another server holds "), "{error}");
     }
 
+    /// Names the state folder to this test when it runs as the second process.
+    const SECOND: &str = "COUNTERSIGN_TEST_STATE";
+
+    #[test]
+    fn a_second_process_is_told_too() {
+        if let Some(state) = std::env::var_os(SECOND) {
+            let error = Store::open(Path::new(&state), Absent::Refuse).unwrap_err();
+            assert!(matches!(error, StoreError::Held { .. }), "{error:?}");
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let first = Store::open(folder.path(), Absent::Create).unwrap();
+        let second = || {
+            std::process::Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "store::tests::a_second_process_is_told_too"])
+                .env(SECOND, folder.path())
+                .output()
+                .unwrap()
+        };
+        let output = second();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stdout)
+        );
+        drop(first);
+        assert!(!second().status.success(), "nobody holds it any more");
+    }
+
     #[test]
     fn what_cannot_be_used_is_named() {
         let folder = tempfile::tempdir().unwrap();
@@ -387,5 +416,34 @@ mod tests {
         drop(store);
         let error = Store::open(folder.path(), Absent::Create).unwrap_err();
         assert!(matches!(error, StoreError::Format { found: 2, .. }), "{error:?}");
+    }
+
+    #[test]
+    fn a_thousand_zones_are_opened_and_found_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let (state, keys) = (dir.path().join("state"), dir.path().join("keys"));
+        let zones: Vec<Name> = (0..1_000).map(|n| name(&format!("zone{n}.example."))).collect();
+        let policy = custody::Policy::default();
+        let open = |now| {
+            let store = Store::open(&state, Absent::Create).unwrap();
+            let requests: Vec<custody::Request<'_>> = zones
+                .iter()
+                .map(|apex| custody::Request {
+                    apex,
+                    folder: &keys,
+                    external: &[],
+                    policy: &policy,
+                    previous: None,
+                })
+                .collect();
+            let opened = custody::open(&requests, &store, UnixTime(now));
+            let keys = opened
+                .into_iter()
+                .map(|opened| opened.unwrap().keyset.published().to_vec());
+            keys.collect::<Vec<_>>()
+        };
+        let first = open(1_800_000_000);
+        assert!(first.iter().all(|keys| keys.len() == 2));
+        assert_eq!(open(1_800_000_100), first);
     }
 }

@@ -4,6 +4,8 @@
 //! says beyond key and times is kept as it stands. Here are the texts; [`folder`] reads and writes the files.
 
 pub mod folder;
+#[cfg(test)]
+mod interop_tools;
 pub mod timing;
 
 use std::{
