@@ -1,0 +1,8 @@
+//! What every promise needs: servers on loopback that end with the test, a DNS client that sees every octet,
+//! and questions to ask.
+
+pub mod client;
+pub mod message;
+pub mod peers;
+pub mod process;
+pub mod questions;
