@@ -1,0 +1,149 @@
+//! What is asked of the operating system for the whole process: descriptors, core dumps, another user.
+
+#![allow(
+    unsafe_code,
+    reason = "calls that have no safe wrapper; each use is argued where it stands"
+)]
+
+use std::{ffi::CString, io, mem, ptr};
+
+/// Raises the limit of open descriptors to `wanted`, or as far as it may go. Gives the limit in force.
+///
+/// # Errors
+/// When the limit cannot even be read.
+pub fn raise_descriptor_limit(wanted: u64) -> io::Result<u64> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: `limit` is a valid place for the answer.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    if limit.rlim_cur < wanted {
+        let raised = libc::rlimit {
+            rlim_cur: wanted.min(limit.rlim_max),
+            rlim_max: limit.rlim_max,
+        };
+        // SAFETY: `raised` is a valid limit, within what the hard limit allows.
+        if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raised) } == 0 {
+            limit = raised;
+        }
+    }
+    Ok(limit.rlim_cur)
+}
+
+/// Turns core dumps off, and keeps other processes of the user from reading this one's memory: it holds private
+/// keys, and ring does not wipe its own copies. A change of user sets this back, so it is called after that too.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn forbid_core_dumps() -> io::Result<()> {
+    let none = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: `none` is a valid limit; lowering a limit is always allowed.
+    if unsafe { libc::setrlimit(libc::RLIMIT_CORE, &none) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: PR_SET_DUMPABLE takes one number, and touches no memory.
+    if unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Whether this process is root.
+pub fn is_root() -> bool {
+    // SAFETY: always succeeds, touches no memory.
+    unsafe { libc::geteuid() == 0 }
+}
+
+/// A user of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    name: CString,
+    uid: libc::uid_t,
+    gid: libc::gid_t,
+}
+
+impl User {
+    /// The user's number and group, for giving folders to.
+    pub fn ids(&self) -> (u32, u32) {
+        (self.uid, self.gid)
+    }
+
+    /// Looks a user up.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none of that name.
+    pub fn named(name: &str) -> io::Result<Self> {
+        let name = CString::new(name).map_err(|_| io::ErrorKind::NotFound)?;
+        let mut buffer = vec![0; 16 << 10];
+        // SAFETY: passwd is a plain C structure, for which all zero octets are a value.
+        let mut entry: libc::passwd = unsafe { mem::zeroed() };
+        let mut found = ptr::null_mut();
+        // SAFETY: all pointers are to live memory of the lengths given; the name ends in a zero octet.
+        let error = unsafe {
+            libc::getpwnam_r(
+                name.as_ptr(),
+                &mut entry,
+                buffer.as_mut_ptr(),
+                buffer.len(),
+                &mut found,
+            )
+        };
+        match (error, found.is_null()) {
+            (0, false) => Ok(Self {
+                name,
+                uid: entry.pw_uid,
+                gid: entry.pw_gid,
+            }),
+            (0, true) => Err(io::ErrorKind::NotFound.into()),
+            (error, _) => Err(io::Error::from_raw_os_error(error)),
+        }
+    }
+
+    /// Becomes this user, for good: groups first, then the group, then the user, and a look that there is no way
+    /// back. Call while the process has one thread only, and before keys are read.
+    ///
+    /// # Errors
+    /// When the kernel refuses, as it does for anyone but root.
+    pub fn assume(&self) -> io::Result<()> {
+        // SAFETY: the name ends in a zero octet; the others take numbers only.
+        unsafe {
+            if libc::initgroups(self.name.as_ptr(), self.gid as _) != 0
+                || libc::setgid(self.gid) != 0
+                || libc::setuid(self.uid) != 0
+            {
+                return Err(io::Error::last_os_error());
+            }
+            if self.uid != 0 && libc::setuid(0) == 0 {
+                return Err(io::Error::other("root could be taken back after it was given up"));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_are_found_by_name() {
+        assert_eq!(User::named("root").unwrap().ids(), (0, 0));
+        assert_eq!(
+            User::named("no-such-user-here").unwrap_err().kind(),
+            io::ErrorKind::NotFound
+        );
+        assert_eq!(User::named("a\0b").unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn the_descriptor_limit_never_falls() {
+        let before = raise_descriptor_limit(0).unwrap();
+        assert!(raise_descriptor_limit(before + 1).unwrap() >= before);
+    }
+}
