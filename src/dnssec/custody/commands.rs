@@ -286,6 +286,7 @@ pub fn import(place: Place<'_>, files: &[PathBuf], now: UnixTime) -> Result<Vec<
         };
         let was_there = view.in_folder(&key);
         if !was_there {
+            file.found_as = None;
             if file.timing.claim(now) != state || file.timing.has_plans(now) {
                 file.timing = file.timing.saying(state, now);
             }

@@ -322,6 +322,9 @@ pub enum CustodyError {
     /// A key file.
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),
+    /// The key folder, which several zones may share.
+    #[error(transparent)]
+    Folder(Arc<KeyFileError>),
     /// The register holds a key that the folder lacks.
     #[error(
         "the register holds key {tag} as {state}, but {folder} does not have its private half; put the file back, or bury the key: keys withdraw {apex} {tag} --force REASON"
@@ -384,7 +387,7 @@ pub fn open(requests: &[Request<'_>], journal: &dyn Journal, now: UnixTime) -> V
         .map(|request| {
             let folder = folders
                 .entry(request.folder)
-                .or_insert_with(|| Folder::list(request.folder).map_err(|error| with_causes(&error)));
+                .or_insert_with(|| Folder::list(request.folder).map_err(Arc::new));
             prepare(request, folder, journal, now)
         })
         .collect();
@@ -397,7 +400,7 @@ pub fn open(requests: &[Request<'_>], journal: &dyn Journal, now: UnixTime) -> V
 
 fn prepare(
     request: &Request<'_>,
-    folder: &Result<Folder, String>,
+    folder: &Result<Folder, Arc<KeyFileError>>,
     journal: &dyn Journal,
     now: UnixTime,
 ) -> Course {
@@ -409,11 +412,7 @@ fn prepare(
     };
     let folder = match folder {
         Ok(folder) => folder,
-        Err(why) => {
-            let path = request.folder.into();
-            let why = why.clone();
-            return refused(KeyFileError::Form { path, why }.into());
-        }
+        Err(error) => return refused(CustodyError::Folder(Arc::clone(error))),
     };
     let apex = request.apex.as_ref();
     let events = match journal.events(apex) {

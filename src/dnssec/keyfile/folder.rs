@@ -13,7 +13,7 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use super::{KeyFile, KeyFileError, both_halves, parse_private, parse_public, stem, zone_part};
+use super::{KeyFile, KeyFileError, both_halves, parse_private, parse_public, zone_part};
 use crate::{
     dnssec::{
         algorithm::{Algorithm, SigningAlgorithm},
@@ -60,6 +60,10 @@ impl PrivateAlone {
         let half = parse_private(text, algorithm).ok()?;
         let mut file = KeyFile::new(apex.to_owned(), dnskey.clone(), half.private, half.timing);
         file.others = half.others;
+        file.found_as = self
+            .path
+            .file_stem()
+            .and_then(|stem| Some(stem.to_str()?.to_owned()));
         let signer = file.signing_key().ok()?;
         Some(StoredKey { file, signer })
     }
@@ -78,8 +82,10 @@ pub struct Contents {
     pub errors: Vec<KeyFileError>,
 }
 
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 struct Halves {
+    /// The common name as it stands in the folder.
+    stem: String,
     public: bool,
     private: bool,
 }
@@ -122,12 +128,17 @@ impl Folder {
         let Some((zone, algorithm, tag)) = split_stem(stem) else {
             return;
         };
-        let zone = self.zones.entry(zone.to_owned()).or_default();
-        match ending {
-            "key" => zone.entry((algorithm, tag)).or_default().public = true,
-            "private" => zone.entry((algorithm, tag)).or_default().private = true,
-            _ => {}
+        if ending != "key" && ending != "private" {
+            return;
         }
+        // ldns keeps the letter case that the person typed.
+        let zone = self.zones.entry(zone.to_ascii_lowercase()).or_default();
+        let halves = zone.entry((algorithm, tag)).or_insert_with(|| Halves {
+            stem: stem.to_owned(),
+            ..Halves::default()
+        });
+        halves.public |= ending == "key";
+        halves.private |= ending == "private";
     }
 
     /// The folder's path.
@@ -137,22 +148,21 @@ impl Folder {
 
     /// The tags of the files for the zone, whether they can be read or not.
     pub fn tags(&self, apex: NameRef<'_>) -> Vec<u16> {
-        let zone = self.zones.get(&zone_part(apex));
+        let zone = self.zones.get(&zone_part(apex).to_ascii_lowercase());
         zone.map_or(Vec::new(), |zone| zone.keys().map(|(_, tag)| *tag).collect())
     }
 
     /// Reads what there is for the zone at `apex`.
     pub fn read(&self, apex: NameRef<'_>) -> Contents {
         let mut contents = Contents::default();
-        let Some(zone) = self.zones.get(&zone_part(apex)) else {
+        let Some(zone) = self.zones.get(&zone_part(apex).to_ascii_lowercase()) else {
             return contents;
         };
         let mut found: Vec<_> = zone.iter().collect();
         found.sort_unstable_by_key(|(name, _)| **name);
         for (&(algorithm, tag), halves) in found {
-            let stem = stem(apex, algorithm, tag);
-            let public = self.path.join(format!("{stem}.key"));
-            let private = self.path.join(format!("{stem}.private"));
+            let public = self.path.join(format!("{}.key", halves.stem));
+            let private = self.path.join(format!("{}.private", halves.stem));
             match (halves.public, halves.private) {
                 (true, true) => match read_pair(&public, &private, apex) {
                     Ok(key) => contents.keys.push(key),
@@ -255,6 +265,9 @@ fn read_pair(public: &Path, private: &Path, apex: NameRef<'_>) -> Result<StoredK
         private: half.private,
         timing: half.timing,
         others: half.others,
+        found_as: public
+            .file_stem()
+            .and_then(|stem| Some(stem.to_str()?.to_owned())),
     };
     let signer = file.signing_key().map_err(key)?;
     Ok(StoredKey { file, signer })
@@ -497,6 +510,19 @@ mod tests {
             fs::set_permissions(&private, fs::Permissions::from_mode(0o700)).unwrap();
         });
         assert!(error.contains("cannot read"), "{error}");
+    }
+
+    #[test]
+    fn names_in_another_letter_case_are_found_and_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let mut file = made("Example.");
+        file.found_as = Some(file.own_stem().replace("example", "Example"));
+        write(folder, std::slice::from_ref(&file), Existing::Refuse).unwrap();
+        let key = read(folder, "example.").keys.remove(0);
+        write(folder, &[key.file], Existing::Replace).unwrap();
+        assert_eq!(fs::read_dir(folder).unwrap().count(), 2);
+        assert_eq!(read(folder, "example.").keys.len(), 1);
     }
 
     #[test]

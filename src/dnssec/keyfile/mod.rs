@@ -122,6 +122,8 @@ pub struct KeyFile {
     pub timing: Timing,
     /// Fields of the private half that mean nothing to us, as `Name: value`.
     pub others: Vec<String>,
+    /// The files' common name where they were read, which may differ from ours in letter case (ldns).
+    pub(crate) found_as: Option<String>,
 }
 
 impl KeyFile {
@@ -134,11 +136,18 @@ impl KeyFile {
             private,
             timing,
             others: Vec::new(),
+            found_as: None,
         }
     }
 
     /// The files' common name: `Kexample.+013+12345`.
     pub fn stem(&self) -> String {
+        let found_as = self.found_as.clone();
+        found_as.unwrap_or_else(|| self.own_stem())
+    }
+
+    /// The common name under which a copy of ours goes.
+    pub fn own_stem(&self) -> String {
         stem(
             self.owner.as_ref(),
             self.dnskey.algorithm(),
