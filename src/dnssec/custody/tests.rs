@@ -429,13 +429,57 @@ fn times_are_a_state_only_while_the_register_has_none() {
         assert_eq!(state_of(&opened, &file.dnskey), state, "{:?}", file.timing);
     }
     assert_eq!(opened.keyset.data_signers().len(), 2);
-    // Long after all those dates nothing has switched, with the state or without it.
+    // Long after all those dates nothing has switched, without the state or with it.
     world.now = UnixTime(ahead.0 + 1);
-    let later = world.open_after(Some(&opened.keyset)).unwrap();
-    assert_eq!(later.keyset.id(), opened.keyset.id());
-    world.journal = MemoryJournal::default();
+    let journal = std::mem::take(&mut world.journal);
     let rebuilt = world.open_after(Some(&opened.keyset)).unwrap();
     assert_eq!(rebuilt.keyset.id(), opened.keyset.id());
+    world.journal = journal;
+    let later = world.open_after(Some(&opened.keyset)).unwrap();
+    assert_eq!(later.keyset.id(), opened.keyset.id());
+}
+
+#[test]
+fn a_csk_does_a_zsks_work_too() {
+    let mut world = World::new();
+    let csk = key_file(P256, ZONE | SEP, active());
+    world.put(&csk);
+    let opened = world.open();
+    assert_eq!(opened.keyset.data_signers()[0].dnskey(), &csk.dnskey);
+    let zsk = key_file(P256, ZONE, active());
+    world.put(&zsk);
+    let opened = world.open();
+    assert_eq!(state_of(&opened, &zsk.dnskey), Some(KeyState::Published));
+    assert_eq!(opened.keyset.data_signers()[0].dnskey(), &csk.dnskey);
+}
+
+#[test]
+fn keys_are_not_made_where_there_were_some() {
+    // All keys buried: the register has seen the zone.
+    let mut world = World::new();
+    for (key, ..) in ours(&world.open()) {
+        world.remove(&key, "private");
+        world.remove(&key, "key");
+        withdraw(
+            &world.apex,
+            key.key_tag(),
+            "fire",
+            None,
+            &world.journal,
+            world.now,
+        )
+        .unwrap();
+    }
+    assert!(world.refused().contains("holds no keys for example."));
+    // A folder that holds something, though nothing of use.
+    let mut world = World::new();
+    world.put(&key_file(P256, ZONE, active().with(Field::Delete, Some(NOW))));
+    assert!(world.refused().contains("holds no keys for example."));
+    let mut world = World::new();
+    let stray = key_file(P256, ZONE, active());
+    world.put(&stray);
+    world.remove(&stray.dnskey, "key");
+    assert!(world.refused().contains("holds no keys for example."));
 }
 
 #[test]
