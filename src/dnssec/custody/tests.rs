@@ -10,10 +10,10 @@ use std::{
 use super::*;
 use crate::{
     dnssec::{
-        algorithm::DigestType,
+        algorithm::{Algorithm, DigestType},
         key::{Dnskey, SEP, SigningKey, ZONE},
         keyfile::timing::{Field, Timing},
-        keyset::{Cds, KeyState, Origin},
+        keyset::{Cds, KeyState, Origin, Role},
         register::{MemoryJournal, OwnState, What},
     },
     wire::RrType,
