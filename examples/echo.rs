@@ -1,0 +1,51 @@
+//! Sends every datagram back: what a response costs before any DNS. The floor of `benches/peers.py`.
+
+use std::sync::Arc;
+
+use countersign::{
+    answer::{Effort, Outcome, Peer, Responder, Work},
+    clock::SystemClock,
+    serve::{Listeners, Settings},
+};
+
+#[derive(Clone)]
+struct Echo;
+
+impl Responder for Echo {
+    type Worker = Self;
+
+    fn worker(&self) -> Self {
+        Self
+    }
+}
+
+impl Work for Echo {
+    fn begin_batch(&mut self) {}
+
+    fn answer(&mut self, query: &[u8], _: Peer, _: Effort, out: &mut Vec<u8>) -> Outcome {
+        out.clear();
+        out.extend_from_slice(query);
+        if let Some(flags) = out.get_mut(2) {
+            *flags |= 0x80;
+        }
+        Outcome::Answered
+    }
+
+    fn end_batch(&mut self) {}
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let port = std::env::args()
+        .nth(1)
+        .ok_or("usage: echo PORT")?
+        .parse::<u16>()?;
+    let settings = Settings {
+        udp_threads: 1,
+        ..Settings::default()
+    };
+    let listeners = Listeners::bind(&[([127, 0, 0, 1], port).into()], settings)?;
+    let _running = listeners.run(&Echo, Arc::new(SystemClock::default()))?;
+    std::future::pending::<()>().await;
+    Ok(())
+}
