@@ -83,9 +83,13 @@ struct Hop<'n> {
 }
 
 /// What to do after one name was looked up.
-enum Step {
+enum Step<'z> {
     Done(Rcode),
+    /// The answer ends at this cut, whose glue comes last.
+    Refer(NodeView<'z>),
     Follow(Name),
+    /// As `Follow`, from a wildcard's CNAME below this closest encloser.
+    FollowExpanded(Name, NodeView<'z>),
 }
 
 /// Answers `qtype` at `name`, a name of the zone.
@@ -99,35 +103,53 @@ pub fn resolve(
     response: &mut Response<'_>,
 ) -> Result<Rcode, Stop> {
     let mut visited: Vec<Name> = Vec::new();
+    // That no name is closer than a wildcard whose CNAME was followed is proved in the authority section, and so
+    // behind the whole answer.
+    let mut expanded: Vec<(Name, NodeView<'_>)> = Vec::new();
     let mut step = task.step(&Hop { name, first: true }, qtype, response)?;
-    loop {
+    let rcode = loop {
         let target = match step {
-            Step::Done(rcode) => return Ok(rcode),
+            Step::Done(rcode) => break rcode,
+            Step::Refer(_) => break Rcode::NOERROR,
             Step::Follow(target) => target,
+            Step::FollowExpanded(target, closest_encloser) => {
+                let from = visited.last().map_or(name.name(), Name::as_ref);
+                expanded.push((from.to_owned(), closest_encloser));
+                target
+            }
         };
         let at_edge = !target.as_ref().is_at_or_below(task.content.zone.apex());
-        if at_edge || visited.len() + 1 >= LONGEST_CHAIN {
-            return Ok(Rcode::NOERROR);
+        // A loop has been told whole once its first name comes again.
+        let again = target.as_ref() == name.lower().as_ref() || visited.contains(&target);
+        if at_edge || again || visited.len() + 1 >= LONGEST_CHAIN {
+            step = Step::Done(Rcode::NOERROR);
+            continue;
         }
         let next = SearchName::new(target.as_ref());
-        // A loop has been told whole once its first name comes again.
-        if next.name() == name.name() || visited.contains(&target) {
-            return Ok(Rcode::NOERROR);
-        }
         visited.push(target);
-        step = task.step(
-            &Hop {
-                name: &next,
-                first: false,
-            },
-            qtype,
-            response,
-        )?;
+        let hop = Hop {
+            name: &next,
+            first: false,
+        };
+        step = task.step(&hop, qtype, response)?;
+    };
+    for (from, closest_encloser) in &expanded {
+        let name = SearchName::new(from.as_ref());
+        let hop = Hop {
+            name: &name,
+            first: false,
+        };
+        task.prove_no_closer_match(&hop, *closest_encloser, response)
+            .map_err(with(rcode))?;
     }
+    if let Step::Refer(cut) = step {
+        task.append_glue(cut, response)?;
+    }
+    Ok(rcode)
 }
 
 impl Task<'_> {
-    fn step(&self, hop: &Hop<'_>, qtype: RrType, response: &mut Response<'_>) -> Result<Step, Stop> {
+    fn step(&self, hop: &Hop<'_>, qtype: RrType, response: &mut Response<'_>) -> Result<Step<'_>, Stop> {
         match self.content.zone.lookup(hop.name) {
             Lookup::Exact(node) => self.at_node(hop, node, qtype, response),
             Lookup::Wildcard {
@@ -143,7 +165,7 @@ impl Task<'_> {
                     response.clear_authoritative();
                 }
                 self.refer(cut, response)?;
-                Ok(Step::Done(Rcode::NOERROR))
+                Ok(Step::Refer(cut))
             }
             Lookup::NameError { closest_encloser } => self.name_error(hop, closest_encloser, qtype, response),
         }
@@ -157,7 +179,7 @@ impl Task<'_> {
         node: NodeView<'_>,
         qtype: RrType,
         response: &mut Response<'_>,
-    ) -> Result<Step, Stop> {
+    ) -> Result<Step<'static>, Stop> {
         if let Some(set) = node.rrset(qtype) {
             self.append_rrset(hop, node, set, response)?;
             return Ok(Step::Done(Rcode::NOERROR));
@@ -268,7 +290,12 @@ impl Task<'_> {
         .map_err(Stop::from)
     }
 
-    fn ds_at_cut(&self, hop: &Hop<'_>, cut: NodeView<'_>, response: &mut Response<'_>) -> Result<Step, Stop> {
+    fn ds_at_cut(
+        &self,
+        hop: &Hop<'_>,
+        cut: NodeView<'_>,
+        response: &mut Response<'_>,
+    ) -> Result<Step<'static>, Stop> {
         if let Some(ds) = cut.rrset(RrType::DS) {
             self.append_rrset(hop, cut, ds, response)?;
         } else {
@@ -305,17 +332,15 @@ impl Task<'_> {
                 None => self.append_matching_denial(Section::Authority, cut, response)?,
             }
         }
-        self.append_glue(cut, ns, response)
+        Ok(())
     }
 
     /// Addresses of the child's servers: without those at or below the cut nobody can reach it, so they must fit
     /// (RFC 9471 §3.1); others in the zone help.
-    fn append_glue(
-        &self,
-        cut: NodeView<'_>,
-        ns: RrsetView<'_>,
-        response: &mut Response<'_>,
-    ) -> Result<(), Stop> {
+    fn append_glue(&self, cut: NodeView<'_>, response: &mut Response<'_>) -> Result<(), Stop> {
+        let Some(ns) = cut.rrset(RrType::NS) else {
+            return Err(Stop::Unsignable);
+        };
         let apex = self.content.zone.apex();
         for rdata in ns.rdatas() {
             let target = NameRef::from_trusted(rdata);
@@ -345,7 +370,7 @@ impl Task<'_> {
         node: NodeView<'_>,
         qtype: RrType,
         response: &mut Response<'_>,
-    ) -> Result<Step, Stop> {
+    ) -> Result<Step<'static>, Stop> {
         let Some(dname) = node.rrset(RrType::DNAME) else {
             return Err(Stop::Unsignable);
         };
@@ -388,20 +413,23 @@ impl Task<'_> {
 
     // ---- wildcards ----
 
-    fn at_wildcard(
+    fn at_wildcard<'z>(
         &self,
         hop: &Hop<'_>,
         source: NodeView<'_>,
-        closest_encloser: NodeView<'_>,
+        closest_encloser: NodeView<'z>,
         qtype: RrType,
         response: &mut Response<'_>,
-    ) -> Result<Step, Stop> {
+    ) -> Result<Step<'z>, Stop> {
         let set = match qtype {
             RrType::ANY if !source.is_empty() => Some(subset(source)),
             _ => source.rrset(qtype),
         };
         if let Some(set) = set {
-            self.append_expanded(hop, source, set, closest_encloser, response)?;
+            self.append_expanded(hop, source, set, response)?;
+            if self.dnssec_ok {
+                self.prove_no_closer_match(hop, closest_encloser, response)?;
+            }
             return Ok(Step::Done(Rcode::NOERROR));
         }
         match qtype {
@@ -412,8 +440,13 @@ impl Task<'_> {
             }
             _ => {
                 if let Some(cname) = source.rrset(RrType::CNAME) {
-                    self.append_expanded(hop, source, cname, closest_encloser, response)?;
-                    return Ok(follow(cname));
+                    self.append_expanded(hop, source, cname, response)?;
+                    return Ok(match follow(cname) {
+                        Step::Follow(target) if self.dnssec_ok => {
+                            Step::FollowExpanded(target, closest_encloser)
+                        }
+                        other => other,
+                    });
                 }
             }
         }
@@ -424,13 +457,12 @@ impl Task<'_> {
         Ok(Step::Done(Rcode::NOERROR))
     }
 
-    /// The wildcard's RRset at the name that was asked.
+    /// The wildcard's RRset at the name that was asked, without the proof that no closer name is there.
     fn append_expanded(
         &self,
         hop: &Hop<'_>,
         source: NodeView<'_>,
         set: RrsetView<'_>,
-        closest_encloser: NodeView<'_>,
         response: &mut Response<'_>,
     ) -> Result<(), Stop> {
         let owner = hop.name.name();
@@ -447,8 +479,8 @@ impl Task<'_> {
         self.with_signed(source, set, |signed| {
             let signatures = signed.rendered.signatures();
             response.append(Section::Answer, owner, RrType::RRSIG, set.ttl(), signatures)
-        })??;
-        self.prove_no_closer_match(hop, closest_encloser, response)
+        })?
+        .map_err(Stop::from)
     }
 
     /// An explicit question for NSEC or RRSIG at a name that a wildcard stands in for. The bitmap says that both
@@ -511,7 +543,7 @@ impl Task<'_> {
         closest_encloser: NodeView<'_>,
         qtype: RrType,
         response: &mut Response<'_>,
-    ) -> Result<Step, Stop> {
+    ) -> Result<Step<'static>, Stop> {
         if !self.dnssec_ok {
             self.append_soa(response)?;
             return Ok(Step::Done(Rcode::NXDOMAIN));
@@ -554,10 +586,8 @@ impl Task<'_> {
                 self.append_matching_denial(Section::Authority, closest_encloser, response)
                     .map_err(with(rcode))?;
                 let (closer, wildcard) = (next_closer(hop, closest_encloser), wildcard_of(closest_encloser));
-                self.append_nsec3_cover(closer, response).map_err(with(rcode))?;
-                if closer != wildcard.as_ref() {
-                    self.append_nsec3_cover(wildcard.as_ref(), response)
-                        .map_err(with(rcode))?;
+                for name in [closer, wildcard.as_ref()] {
+                    self.append_nsec3_cover(name, response).map_err(with(rcode))?;
                 }
             }
         }
@@ -672,6 +702,9 @@ impl Task<'_> {
             Denial::Compact => Ok(()),
             Denial::Nsec => {
                 let covering = self.content.covering(hop.name.name());
+                if response.holds(covering.name(), RrType::NSEC) {
+                    return Ok(());
+                }
                 self.append_matching_denial(Section::Authority, covering, response)
             }
             Denial::Nsec3 => self.append_nsec3_cover(next_closer(hop, closest_encloser), response),
@@ -745,6 +778,9 @@ impl Task<'_> {
     fn append_nsec3_cover(&self, name: NameRef<'_>, response: &mut Response<'_>) -> Result<(), Stop> {
         let hash: nsec3::Hash = self.content.nsec3.hash(name);
         let owner = self.content.nsec3_owner(hash.previous());
+        if response.holds(owner.as_ref(), RrType::NSEC3) {
+            return Ok(());
+        }
         let rdata = self.content.nsec3.rdata(hash.next(), []);
         let ttl = self.content.zone.negative_ttl();
         let signed = self.synthesise(&owner, RrType::NSEC3, ttl, [rdata.as_slice()])?;
@@ -852,7 +888,7 @@ fn with(rcode: Rcode) -> impl Fn(Stop) -> Stop {
     }
 }
 
-fn follow(cname: RrsetView<'_>) -> Step {
+fn follow(cname: RrsetView<'_>) -> Step<'static> {
     match cname.first_target() {
         Some(target) => Step::Follow(target.to_lowercase()),
         None => Step::Done(Rcode::NOERROR),

@@ -326,6 +326,46 @@ fn row(asker: &Asker, section: &str, question: &str, flags: Flags, expected: &st
     assert_eq!(shape, expected, "\n;; {section}: {question}");
 }
 
+/// A wildcard's CNAME was once followed by its proof at once: the rest of the chain then stood behind it, in the
+/// authority section, and unbound said "cname proof failed".
+#[test]
+fn a_chain_through_wildcards_is_whole_before_its_proofs() {
+    let zone = zone(&[
+        "@ SOA ns1 h",
+        "@ NS ns1",
+        "ns1 A 192.0.2.1",
+        "*.w CNAME x.v",
+        "*.v CNAME y.u",
+        "*.u A 192.0.2.2",
+        "*.gone CNAME nothing",
+        "*.cut CNAME www.sub",
+        "sub NS ns.sub",
+        "ns.sub A 192.0.2.3",
+    ]);
+    let asker = Asker::new(&zone, Denial::Nsec, nsec3::Parameters::default());
+    let ask = |question, expected| row(&asker, "RFC 4035 3.1.3.3", question, Flags::Do, expected);
+    ask(
+        "a.w A",
+        "0 aa | a.w CNAME +2 x.v CNAME +2 y.u A +2 | *.u NSEC + *.w NSEC + *.v NSEC + | ",
+    );
+    // *.gone is the last name before nothing.example. and what covers a.gone.example.: told once.
+    ask(
+        "a.gone A",
+        "3 aa | a.gone CNAME +2 |  SOA + *.gone NSEC +  NSEC + | ",
+    );
+    ask(
+        "a.cut A",
+        "0 aa | a.cut CNAME +2 | sub NS sub NSEC + *.cut NSEC + | ns.sub A",
+    );
+    let asker = Asker::new(&zone, Denial::Nsec3, nsec3::Parameters::default());
+    let shape = asker.ask("a.w A", Flags::Do).shape();
+    assert!(
+        shape.starts_with("0 aa | a.w CNAME +2 x.v CNAME +2 y.u A +2 | "),
+        "{shape}"
+    );
+    assert_eq!(shape.matches("NSEC3 +").count(), 3, "{shape}");
+}
+
 /// RFC 4035 appendix B, in the exact chain. Optional additional records and the apex NS of positive answers are
 /// left out: answers are minimal.
 #[test]

@@ -312,6 +312,7 @@ impl<'o> Response<'o> {
     /// # Errors
     /// When they do not fit; then none is there.
     pub fn append_rendered(&mut self, section: Section, records: &[u8], count: u16) -> Result<(), Full> {
+        self.expect_order(section);
         if self.out.len() + records.len() > self.limit {
             return Err(Full);
         }
@@ -355,6 +356,7 @@ impl<'o> Response<'o> {
         ttl: Ttl,
         rdatas: impl IntoIterator<Item = &'r [u8]>,
     ) -> Result<(), Full> {
+        self.expect_order(section);
         let (start, known) = (self.out.len(), self.known_count);
         let mut count = 0;
         for rdata in rdatas {
@@ -368,6 +370,17 @@ impl<'o> Response<'o> {
         }
         self.counts[section as usize] += count;
         Ok(())
+    }
+
+    /// Sections are written one after the other: a record behind the next section's first would be counted here
+    /// and stand there.
+    fn expect_order(&self, section: Section) {
+        debug_assert!(
+            self.counts[section as usize + 1..]
+                .iter()
+                .all(|&count| count == 0),
+            "a record for {section:?} behind a later section"
+        );
     }
 
     fn append_record(&mut self, owner: NameRef<'_>, rtype: RrType, ttl: Ttl, rdata: &[u8]) {
@@ -456,6 +469,24 @@ impl<'o> Response<'o> {
             at += whole;
             offset += whole;
         }
+    }
+
+    /// Whether a record of this owner and type is there, in any section: a proof is told once.
+    pub fn holds(&self, owner: NameRef<'_>, rtype: RrType) -> bool {
+        let mut at = self.question_end;
+        while at < self.out.len() {
+            let start = at;
+            // A name ends with a zero octet or with a pointer.
+            while !matches!(self.out[at], 0 | 0xc0..) {
+                at += 1 + usize::from(self.out[at]);
+            }
+            at += if self.out[at] == 0 { 1 } else { 2 };
+            if self.out[at..at + 2] == rtype.0.to_be_bytes() && self.is_at(owner.as_wire(), start) {
+                return true;
+            }
+            at += 10 + usize::from(u16::from_be_bytes([self.out[at + 8], self.out[at + 9]]));
+        }
+        false
     }
 
     /// Takes back everything behind the question.
