@@ -1,6 +1,8 @@
 //! Time. Wall time may jump; steady time may not. Only shells hold a [`Clock`]: whatever decides takes a
 //! [`UnixTime`] as a value, so a year of waiting takes a test no time at all.
 
+pub mod guard;
+
 use std::{
     fmt,
     sync::Mutex,
