@@ -155,7 +155,7 @@ macro_rules! settings {
     ) => {
         #[doc = $what]
         $(#[$attribute])*
-        #[derive(Clone, Debug)]
+        #[derive(Clone, Debug, PartialEq)]
         $visible struct $struct {
             $( $(#[doc = $doc])+ pub $field: $type, )*
         }

@@ -1,1 +1,14 @@
-//! To come.
+//! The running server as people command it, and the socket by which they do.
+
+pub mod client;
+pub mod http;
+pub mod keys;
+pub mod protocol;
+pub mod server;
+pub mod socket;
+mod status;
+pub mod zonefile;
+pub mod zones;
+
+pub use client::{Client, ClientError};
+pub use server::Server;

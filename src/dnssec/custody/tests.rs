@@ -10,10 +10,10 @@ use std::{
 use super::*;
 use crate::{
     dnssec::{
-        algorithm::{Algorithm, DigestType},
+        algorithm::DigestType,
         key::{Dnskey, SEP, SigningKey, ZONE},
         keyfile::timing::{Field, Timing},
-        keyset::{Cds, KeyState, Origin, Role},
+        keyset::{Cds, KeyState, Origin},
         register::{MemoryJournal, OwnState, What},
     },
     wire::RrType,

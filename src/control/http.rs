@@ -1,0 +1,132 @@
+//! The routes of the control socket: HTTP, for the later HTTP API is the same router. Each does one thing of
+//! [`Server`]'s, on a thread where waiting is allowed.
+
+use std::{path::PathBuf, sync::Arc};
+
+use axum::{
+    Json, Router,
+    extract::{DefaultBodyLimit, Path, Query, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use serde::Deserialize;
+
+use super::{
+    protocol::{Generate, Import, Refusal, Withdraw},
+    server::Server,
+};
+use crate::wire::Name;
+
+/// The largest request body, in octets: a list of key files fits many times over.
+const MAX_REQUEST: usize = 1 << 20;
+
+type Shared = State<Arc<Server>>;
+
+/// All routes.
+pub fn router(server: Arc<Server>) -> Router {
+    Router::new()
+        .route("/v1/status", get(status))
+        .route("/v1/reload", post(reload))
+        .route("/v1/clock/accept", post(accept_clock))
+        .route("/v1/zones/{origin}/ds", get(ds))
+        .route("/v1/zones/{origin}/own-ds", get(own_ds))
+        .route("/v1/zones/{origin}/keys", get(keys).post(generate))
+        .route("/v1/zones/{origin}/keys/import", post(import))
+        .route("/v1/zones/{origin}/keys/withdraw", post(withdraw))
+        .layer(DefaultBodyLimit::max(MAX_REQUEST))
+        .with_state(server)
+}
+
+#[derive(Deserialize)]
+struct StatusQuery {
+    zone: Option<String>,
+}
+
+async fn status(State(server): Shared, Query(query): Query<StatusQuery>) -> Response {
+    answer(move || {
+        let zone = query.zone.as_deref().map(name).transpose()?;
+        server.status(zone.as_ref())
+    })
+    .await
+}
+
+async fn reload(State(server): Shared) -> Response {
+    answer(move || Ok(server.reload())).await
+}
+
+async fn accept_clock(State(server): Shared) -> Response {
+    answer(move || server.accept_clock()).await
+}
+
+async fn ds(State(server): Shared, Path(origin): Path<String>) -> Response {
+    answer(move || server.ds(&name(&origin)?)).await
+}
+
+#[derive(Deserialize)]
+struct FolderQuery {
+    folder: PathBuf,
+}
+
+async fn own_ds(
+    State(server): Shared,
+    Path(origin): Path<String>,
+    Query(query): Query<FolderQuery>,
+) -> Response {
+    answer(move || server.own_ds(&name(&origin)?, &query.folder)).await
+}
+
+async fn keys(
+    State(server): Shared,
+    Path(origin): Path<String>,
+    Query(query): Query<FolderQuery>,
+) -> Response {
+    answer(move || server.keys(&name(&origin)?, &query.folder)).await
+}
+
+async fn generate(
+    State(server): Shared,
+    Path(origin): Path<String>,
+    Json(request): Json<Generate>,
+) -> Response {
+    answer(move || server.generate(&name(&origin)?, &request)).await
+}
+
+async fn import(State(server): Shared, Path(origin): Path<String>, Json(request): Json<Import>) -> Response {
+    answer(move || server.import(&name(&origin)?, &request)).await
+}
+
+async fn withdraw(
+    State(server): Shared,
+    Path(origin): Path<String>,
+    Json(request): Json<Withdraw>,
+) -> Response {
+    answer(move || server.withdraw(&name(&origin)?, &request)).await
+}
+
+fn name(text: &str) -> Result<Name, Refusal> {
+    text.parse().map_err(|error| Refusal {
+        error: format!("\"{}\" is not a domain name: {error}", text.escape_debug()),
+        advice: None,
+    })
+}
+
+/// Runs what may wait for a disk on a thread of its own, and makes a response of its result.
+async fn answer<T, F>(work: F) -> Response
+where
+    T: serde::Serialize + Send + 'static,
+    F: FnOnce() -> Result<T, Refusal> + Send + 'static,
+{
+    match tokio::task::spawn_blocking(work).await {
+        Ok(Ok(done)) => Json(done).into_response(),
+        Ok(Err(refusal)) => (StatusCode::UNPROCESSABLE_ENTITY, Json(refusal)).into_response(),
+        Err(_) => {
+            let error = "a fault of this program; its log says more".to_owned();
+            (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                Json(Refusal { error, advice: None }),
+            )
+                .into_response()
+        }
+    }
+}

@@ -1,0 +1,395 @@
+//! The running server as people command it: one owner of the store, the clock and the zones. Whatever changes
+//! something holds `work`, one at a time; looking waits for nothing.
+
+use std::{
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+
+use super::{
+    keys,
+    protocol::{
+        ClockAccepted, DsRecords, Generate, Import, KeyList, KeysChanged, Outcome, Refusal, Reloaded, Status,
+        Withdraw,
+    },
+    status,
+    zones::{self, Held, Loading},
+};
+use crate::{
+    answer::{Engine, Zones},
+    clock::{
+        Clock, UnixTime,
+        guard::{Fault, GuardedClock},
+    },
+    config::{self, Config},
+    dnssec::custody::Place,
+    store::Store,
+    wire::Name,
+};
+
+/// How often the good time is written to the store.
+const KEEP_TIME_EVERY: Duration = Duration::from_secs(60);
+
+/// The running server.
+#[derive(Debug)]
+pub struct Server {
+    pub(super) clock: Arc<GuardedClock>,
+    pub(super) engine: Arc<Engine>,
+    pub(super) store: Arc<Store>,
+    pub(super) listen: Vec<SocketAddr>,
+    pub(super) started: (UnixTime, Duration),
+    pub(super) held: ArcSwap<Held>,
+    /// What is wrong with the configuration file since the last reload.
+    pub(super) config_problems: ArcSwap<Vec<String>>,
+    work: Mutex<Work>,
+    /// Zones that were replaced, until no answering thread looks at them.
+    replaced: Mutex<Vec<Arc<Zones>>>,
+}
+
+#[derive(Debug)]
+struct Work {
+    config: Config,
+    hasher: ahash::RandomState,
+    clock_fault: Option<Fault>,
+    time_kept: Option<Duration>,
+}
+
+impl Server {
+    /// A server that holds no zones yet; [`Server::reload`]'s first run loads them.
+    pub fn new(
+        config: Config,
+        engine: Arc<Engine>,
+        clock: Arc<GuardedClock>,
+        store: Arc<Store>,
+        listen: Vec<SocketAddr>,
+    ) -> Arc<Self> {
+        let work = Work {
+            config,
+            hasher: ahash::RandomState::new(),
+            clock_fault: None,
+            time_kept: None,
+        };
+        Arc::new(Self {
+            started: (clock.now(), clock.steady()),
+            clock,
+            engine,
+            store,
+            listen,
+            held: ArcSwap::default(),
+            config_problems: ArcSwap::default(),
+            work: Mutex::new(work),
+            replaced: Mutex::default(),
+        })
+    }
+
+    fn work(&self) -> MutexGuard<'_, Work> {
+        // A panic in one command must not end all others; what it left is what it had not yet published.
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Loads the zones of the configuration for the first time.
+    pub fn start(&self) -> Reloaded {
+        let work = self.work();
+        let reloaded = Reloaded {
+            zones: self.load(&work),
+            ..Reloaded::default()
+        };
+        log_reload(&reloaded);
+        reloaded
+    }
+
+    /// How many zones are served, and how many are answered with SERVFAIL.
+    pub fn count(&self) -> (usize, usize) {
+        let held = self.held.load();
+        let served = held.values().filter(|zone| zone.served.content().is_ok()).count();
+        (served, held.len() - served)
+    }
+
+    /// Where it answers.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.listen
+    }
+
+    /// Reads configuration, zones and keys again. What is broken stays as it was.
+    pub fn reload(&self) -> Reloaded {
+        let mut work = self.work();
+        let mut reloaded = Reloaded::default();
+        if let Some(source) = work.config.source.clone() {
+            match config::load(&source) {
+                Ok(config) => reloaded.remarks = take_config(&mut work.config, config),
+                Err(problems) => reloaded.problems = problems.iter().map(ToString::to_string).collect(),
+            }
+        }
+        self.config_problems.store(Arc::new(reloaded.problems.clone()));
+        reloaded.zones = self.load(&work);
+        log_reload(&reloaded);
+        reloaded
+    }
+
+    fn load(&self, work: &Work) -> Vec<super::protocol::ZoneReloaded> {
+        let loading = Loading {
+            keys: &work.config.keys,
+            journal: &*self.store,
+            now: self.clock.now(),
+            hasher: &work.hasher,
+        };
+        let (held, reports) = zones::load(&work.config.zones, &self.held.load(), loading);
+        let served = held.values().map(|zone| Arc::clone(&zone.served)).collect();
+        let replaced = self.engine.publish(served);
+        self.held.store(Arc::new(held));
+        self.replaced
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(replaced);
+        reports
+    }
+
+    /// What is to be done every second or so: look at the clock, write the good time down, and free what was
+    /// replaced and nobody reads any more.
+    pub fn tick(&self) {
+        let judgement = self.clock.observe();
+        // A command at work is no reason to wait: the next tick comes soon.
+        if let Ok(mut work) = self.work.try_lock() {
+            tell_clock(&mut work.clock_fault, judgement.fault, judgement.trusted);
+            let steady = self.clock.steady();
+            let due = work
+                .time_kept
+                .is_none_or(|kept| steady.saturating_sub(kept) >= KEEP_TIME_EVERY);
+            if judgement.fault.is_none() && due {
+                work.time_kept = Some(steady);
+                self.keep_time(judgement.trusted);
+            }
+        }
+        let mut replaced = self.replaced.lock().unwrap_or_else(PoisonError::into_inner);
+        replaced.retain(|zones| Arc::strong_count(zones) > 1);
+    }
+
+    /// Writes the good time down; the last thing before the process ends.
+    pub fn finish(&self) {
+        let judgement = self.clock.observe();
+        if judgement.fault.is_none() {
+            self.keep_time(judgement.trusted);
+        }
+    }
+
+    fn keep_time(&self, now: UnixTime) {
+        if let Err(error) = self.store.keep_good_time(now) {
+            tracing::error!("the time cannot be kept: {}", zones::causes(&error));
+        }
+    }
+
+    /// What is going on, of all zones or one.
+    ///
+    /// # Errors
+    /// When there is no such zone.
+    pub fn status(&self, zone: Option<&Name>) -> Result<Status, Refusal> {
+        status::of(self, zone)
+    }
+
+    /// Takes wall time as it stands for right.
+    ///
+    /// # Errors
+    /// When it cannot be right, or not be written down.
+    pub fn accept_clock(&self) -> Result<ClockAccepted, Refusal> {
+        let mut work = self.work();
+        let now = self.clock.accept().map_err(|fault| Refusal {
+            error: format!("{fault}; that cannot be right"),
+            advice: Some("set the machine's clock first".to_owned()),
+        })?;
+        self.store
+            .keep_good_time(now)
+            .map_err(|error| keys::refusal(&error))?;
+        work.clock_fault = None;
+        tracing::warn!("a person accepted the clock: {now}");
+        Ok(ClockAccepted { now })
+    }
+
+    /// The DS records that the parent should have.
+    ///
+    /// # Errors
+    /// When the zone is not served.
+    pub fn ds(&self, zone: &Name) -> Result<DsRecords, Refusal> {
+        let held = self.held.load();
+        let held = held.get(zone).ok_or_else(|| unknown(zone))?;
+        let content = held.served.content().map_err(|why| Refusal {
+            error: format!("{zone} is not served: {why}"),
+            advice: None,
+        })?;
+        Ok(keys::ds_records(
+            zone,
+            &content
+                .keys()
+                .ds(zone.as_ref(), crate::dnssec::algorithm::DigestType::Sha256),
+        ))
+    }
+
+    /// The DS records of our own keys, with the key folder that the person named.
+    ///
+    /// # Errors
+    /// When register or folder cannot be read.
+    pub fn own_ds(&self, zone: &Name, folder: &Path) -> Result<DsRecords, Refusal> {
+        keys::own_ds(self.place(zone, folder), self.clock.now())
+    }
+
+    /// The zone's keys, present and past, with the key folder that the person named.
+    ///
+    /// # Errors
+    /// When register or folder cannot be read.
+    pub fn keys(&self, zone: &Name, folder: &Path) -> Result<KeyList, Refusal> {
+        keys::list(self.place(zone, folder), self.clock.now())
+    }
+
+    /// Makes keys, and serves them.
+    ///
+    /// # Errors
+    /// When the folder is not the server's own, or they cannot be made.
+    pub fn generate(&self, zone: &Name, request: &Generate) -> Result<KeysChanged, Refusal> {
+        let work = self.work();
+        same_folder(&request.folder, &work.config.keys)?;
+        let changed = keys::generate(self.place(zone, &work.config.keys), request, self.clock.now())?;
+        Ok(self.serve_change(&work, zone, changed))
+    }
+
+    /// Imports keys, and serves them.
+    ///
+    /// # Errors
+    /// When the folder is not the server's own, or they cannot be imported.
+    pub fn import(&self, zone: &Name, request: &Import) -> Result<KeysChanged, Refusal> {
+        let work = self.work();
+        same_folder(&request.folder, &work.config.keys)?;
+        let changed = keys::import(self.place(zone, &work.config.keys), request, self.clock.now())?;
+        Ok(self.serve_change(&work, zone, changed))
+    }
+
+    /// Withdraws a key, and serves the zone without it.
+    ///
+    /// # Errors
+    /// When there is no such key, or more than one, or the clock is wrong.
+    pub fn withdraw(&self, zone: &Name, request: &Withdraw) -> Result<KeysChanged, Refusal> {
+        let work = self.work();
+        if let Some(fault) = self.clock.judge().fault {
+            return Err(Refusal {
+                error: format!("nothing is withdrawn while the clock is wrong: {fault}"),
+                advice: Some("set the clock, or if it is right: countersign accept clock".to_owned()),
+            });
+        }
+        let folder = Some(work.config.keys.as_path());
+        let changed = keys::withdraw(zone, request, folder, &*self.store, self.clock.now())?;
+        tracing::warn!(%zone, tag = request.tag, "a person withdrew a key: {}", request.reason);
+        Ok(self.serve_change(&work, zone, changed))
+    }
+
+    fn place<'a>(&'a self, apex: &'a Name, folder: &'a Path) -> Place<'a> {
+        Place {
+            apex,
+            folder,
+            journal: Some(&*self.store),
+        }
+    }
+
+    /// Loads the zones anew after a change of keys, and adds what that brought up.
+    fn serve_change(&self, work: &Work, zone: &Name, mut changed: KeysChanged) -> KeysChanged {
+        if !self.held.load().contains_key(zone) {
+            changed.remarks.push(format!(
+                "the server has no zone {zone}: add it to the configuration and reload"
+            ));
+            return changed;
+        }
+        let name = zone.to_string();
+        for report in self.load(work).into_iter().filter(|report| report.origin == name) {
+            changed.remarks.extend(report.problems);
+        }
+        changed
+    }
+}
+
+pub(super) fn unknown(zone: &Name) -> Refusal {
+    Refusal {
+        error: format!("the server has no zone {zone}"),
+        advice: Some("countersign status lists its zones".to_owned()),
+    }
+}
+
+fn same_folder(asked: &Path, own: &Path) -> Result<(), Refusal> {
+    let real = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path));
+    match (real(asked), real(own)) {
+        (Ok(asked), Ok(own)) if asked == own => Ok(()),
+        _ => Err(Refusal {
+            error: format!(
+                "the running server's key folder is {}, not {}",
+                std::path::absolute(own)
+                    .unwrap_or_else(|_| own.to_owned())
+                    .display(),
+                asked.display()
+            ),
+            advice: Some(format!("say --keys {}", own.display())),
+        }),
+    }
+}
+
+/// Takes what a reload can take of a new configuration, and says what it cannot.
+fn take_config(current: &mut Config, new: Config) -> Vec<String> {
+    let mut remarks = Vec::new();
+    let mut differs = |what: &str, differs: bool| {
+        if differs {
+            remarks.push(format!("a change of `{what}` is taken at the next start only"));
+        }
+    };
+    differs("listen", current.listen != new.listen);
+    differs("state", current.state != new.state);
+    differs("user", current.user != new.user);
+    differs("nsid", current.nsid != new.nsid);
+    differs("log", current.log != new.log);
+    differs("udp", current.udp != new.udp);
+    differs("tcp", current.tcp != new.tcp);
+    current.zones = new.zones;
+    current.keys = new.keys;
+    remarks
+}
+
+fn tell_clock(known: &mut Option<Fault>, fault: Option<Fault>, trusted: UnixTime) {
+    match (&known, fault) {
+        (None, Some(fault)) => tracing::error!(
+            "{fault}; signing goes on as of {trusted}. Set the clock, or if it is right: countersign accept clock"
+        ),
+        (Some(_), None) => tracing::info!("the clock is right again: {trusted}"),
+        _ => {}
+    }
+    *known = fault;
+}
+
+/// Says in the log what a load did. A start of a thousand zones in order is one line each at debug level only.
+pub(super) fn log_reload(reloaded: &Reloaded) {
+    for problem in &reloaded.problems {
+        tracing::error!("the configuration is left as it was: {problem}");
+    }
+    for remark in &reloaded.remarks {
+        tracing::warn!("{remark}");
+    }
+    for zone in &reloaded.zones {
+        log_zone(zone);
+    }
+}
+
+fn log_zone(zone: &super::protocol::ZoneReloaded) {
+    let origin = &zone.origin;
+    for problem in &zone.problems {
+        match zone.outcome {
+            Outcome::Failed => tracing::error!(zone = origin, "answered with SERVFAIL: {problem}"),
+            _ => tracing::error!(zone = origin, "what was served before goes on: {problem}"),
+        }
+    }
+    for warning in &zone.warnings {
+        tracing::warn!(zone = origin, "{warning}");
+    }
+    match zone.outcome {
+        Outcome::Unchanged => tracing::debug!(zone = origin, "unchanged"),
+        // The problems have said it.
+        Outcome::Failed | Outcome::Kept if zone.changes.is_empty() => {}
+        outcome => tracing::info!(zone = origin, "{outcome}: {}", zone.changes.join("; ")),
+    }
+}

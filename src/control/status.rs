@@ -1,0 +1,97 @@
+//! What `status` shows.
+
+use super::{
+    keys::published,
+    protocol::{Refusal, Status, Warning, ZoneStatus},
+    server::{Server, unknown},
+    zones::HeldZone,
+};
+use crate::{
+    clock::{Clock, UnixTime},
+    dnssec::denial::Denial,
+    wire::Name,
+};
+
+/// The status of all zones, or of one.
+pub(super) fn of(server: &Server, zone: Option<&Name>) -> Result<Status, Refusal> {
+    let judgement = server.clock.judge();
+    let held = server.held.load();
+    let shown: Vec<(&Name, &HeldZone)> = match zone {
+        None => held.iter().map(|(name, zone)| (name, &**zone)).collect(),
+        Some(zone) => {
+            let (name, held) = held.get_key_value(zone).ok_or_else(|| unknown(zone))?;
+            vec![(name, held)]
+        }
+    };
+    let mut warnings = Vec::new();
+    let mut warn = |zone: Option<&Name>, what: String| {
+        warnings.push(Warning {
+            zone: zone.map(ToString::to_string),
+            what,
+        });
+    };
+    if let Some(fault) = &judgement.fault {
+        warn(
+            None,
+            format!("{fault}; set the clock, or if it is right: countersign accept clock"),
+        );
+    }
+    for problem in server.config_problems.load().iter() {
+        warn(
+            None,
+            format!("the configuration file could not be taken: {problem}"),
+        );
+    }
+    for (name, zone) in &shown {
+        for what in zone.problems.iter().chain(&zone.warnings) {
+            warn(Some(name), what.clone());
+        }
+    }
+    Ok(Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        started: server.started.0,
+        uptime_seconds: server.clock.steady().saturating_sub(server.started.1).as_secs(),
+        now: judgement.trusted,
+        clock_fault: judgement.fault.map(|fault| fault.to_string()),
+        listen: server.listen.clone(),
+        zones: shown
+            .iter()
+            .map(|(name, zone)| zone_status(name, zone, judgement.trusted))
+            .collect(),
+        counters: server.engine.totals(),
+        warnings,
+    })
+}
+
+fn zone_status(name: &Name, held: &HeldZone, now: UnixTime) -> ZoneStatus {
+    let mut status = ZoneStatus {
+        origin: name.to_string(),
+        file: held.settings.file.0.clone(),
+        failed: None,
+        serial: None,
+        names: 0,
+        records: 0,
+        denial: match held.settings.denial {
+            Denial::Compact => "compact",
+            Denial::Nsec => "nsec",
+            Denial::Nsec3 => "nsec3",
+        }
+        .to_owned(),
+        signature_validity_seconds: 0,
+        keys: Vec::new(),
+        signatures: Default::default(),
+    };
+    match held.served.content() {
+        Err(why) => status.failed = Some(why.to_owned()),
+        Ok(content) => {
+            status.serial = Some(content.zone().serial());
+            status.names = content.zone().node_count();
+            status.records = content.zone().record_count();
+            status.signature_validity_seconds = content.validity().lifetime().as_secs();
+            status.keys = content.keys().published().iter().map(published).collect();
+            status.signatures = content.signature_state(now);
+        }
+    }
+    status
+}
