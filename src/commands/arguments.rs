@@ -4,7 +4,11 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{dnssec::denial::Denial, wire::Name};
+use crate::{
+    config::{LogFormat, LogLevel},
+    dnssec::denial::Denial,
+    wire::Name,
+};
 
 /// A signing DNS server that stands beside another provider of the same zone (RFC 8901, model 2).
 #[derive(Debug, Parser)]
@@ -79,6 +83,12 @@ pub(super) struct ServeArguments {
     pub denial: Option<Denial>,
     #[command(flatten)]
     pub state: StateArgument,
+    /// How much is logged: error, warn, info, debug or trace [default: info].
+    #[arg(long, value_name = "LEVEL", value_parser = log_level)]
+    pub log_level: Option<LogLevel>,
+    /// How log lines are written: text or json [default: text].
+    #[arg(long, value_name = "FORMAT", value_parser = log_format)]
+    pub log_format: Option<LogFormat>,
 }
 
 /// Checks the configuration, its zones and keys, and changes nothing.
@@ -316,6 +326,25 @@ fn origin_and_file(text: &str) -> Result<(Option<Name>, PathBuf), String> {
         }
         _ if text.is_empty() => Err("no file".to_owned()),
         _ => Ok((None, text.into())),
+    }
+}
+
+fn log_level(text: &str) -> Result<LogLevel, String> {
+    match text {
+        "error" => Ok(LogLevel::Error),
+        "warn" => Ok(LogLevel::Warn),
+        "info" => Ok(LogLevel::Info),
+        "debug" => Ok(LogLevel::Debug),
+        "trace" => Ok(LogLevel::Trace),
+        _ => Err("choose error, warn, info, debug or trace".to_owned()),
+    }
+}
+
+fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("choose text or json".to_owned()),
     }
 }
 

@@ -2,9 +2,14 @@
 //!
 //! Exit codes: 0 done, 1 the thing asked for does not hold or failed, 2 wrong usage.
 
+mod access;
 mod arguments;
 mod check;
+mod client;
+mod keys;
+mod logging;
 mod outcome;
+mod serve;
 mod table;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -32,6 +37,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn dispatch(command: Command) -> Result<Report, Failure> {
     match command {
         Command::Check(arguments) => check::run(&arguments),
-        _ => Err(Failure::new("this command is not built yet")),
+        Command::Keys(command) => keys::run(&command),
+        Command::Accept(command) => client::accept(&command),
+        Command::Ds(arguments) => client::ds(&arguments),
+        Command::Status(arguments) => client::status(&arguments),
+        Command::Reload(arguments) => client::reload(&arguments),
+        Command::Serve(arguments) => serve::run(arguments),
     }
 }

@@ -7,6 +7,8 @@ use std::{
     process::ExitCode,
 };
 
+use crate::control::ClientError;
+
 /// What a command has to say on stdout.
 #[derive(Debug, Default)]
 pub(super) struct Report {
@@ -102,9 +104,14 @@ impl Failure {
     }
 }
 
-impl<E: Error> From<E> for Failure {
+impl<E: Error + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self::new(chain(&error))
+        let known: &(dyn Error + 'static) = &error;
+        let advice = known.downcast_ref::<ClientError>().and_then(ClientError::advice);
+        Self {
+            advice,
+            ..Self::new(chain(&error))
+        }
     }
 }
 

@@ -1,0 +1,258 @@
+//! The commands that speak with the running server: status, reload, ds, accept clock.
+
+use std::{path::Path, time::Duration};
+
+use super::{
+    access::{Access, open},
+    arguments::{AcceptCommand, DsArguments, ReloadArguments, StatusArguments},
+    outcome::{Failure, Report},
+    table::Table,
+};
+use crate::{
+    clock::guard::FLOOR,
+    control::{
+        Client, ClientError, keys,
+        protocol::{DsRecords, KeyStatus, Outcome, Reloaded, Status, ZoneStatus},
+    },
+    dnssec::{
+        algorithm::DigestType,
+        custody::union_ds,
+        register::{Journal, Register},
+    },
+};
+
+/// With more zones than this, `status` leaves out the keys, unless a zone is named.
+const ZONES_WITH_KEYS: usize = 20;
+
+pub(super) fn status(arguments: &StatusArguments) -> Result<Report, Failure> {
+    let status = server(&arguments.state.folder())?.status(arguments.origin.as_ref())?;
+    if arguments.json.json {
+        return Ok(Report::json(&status));
+    }
+    Ok(Report::of(print_status(&status, arguments.origin.is_some())))
+}
+
+pub(super) fn reload(arguments: &ReloadArguments) -> Result<Report, Failure> {
+    let reloaded = server(&arguments.state.folder())?.reload()?;
+    let whole = reloaded.is_whole();
+    let report = if arguments.json.json {
+        Report::json(&reloaded)
+    } else {
+        Report::of(print_reloaded(&reloaded))
+    };
+    Ok(report.negative(!whole))
+}
+
+pub(super) fn accept(command: &AcceptCommand) -> Result<Report, Failure> {
+    let AcceptCommand::Clock(state) = command;
+    let now = match open(&state.folder())? {
+        Access::Server(client) => client.accept_clock()?.now,
+        Access::Store(store, clock) => {
+            let now = clock
+                .accept()
+                .map_err(|fault| Failure::new(format!("{fault}; set it first")))?;
+            store.keep_good_time(now)?;
+            now
+        }
+        Access::Nothing(absent) => return Err(absent.into()),
+    };
+    debug_assert!(now >= FLOOR);
+    Ok(Report::of(format!("the clock is accepted: {now}\n")))
+}
+
+pub(super) fn ds(arguments: &DsArguments) -> Result<Report, Failure> {
+    let zone = &arguments.origin;
+    let records = match open(&arguments.state.folder())? {
+        Access::Server(client) => client.ds(zone)?,
+        Access::Store(store, _) => {
+            let register = Register::of(&store.events(zone.as_ref())?);
+            keys::ds_records(zone, &union_ds(zone.as_ref(), &register, DigestType::Sha256))
+        }
+        Access::Nothing(absent) => return Err(absent.into()),
+    };
+    if records.records.is_empty() {
+        let what = format!("no published key of {zone} is known that wants a DS record");
+        return Err(Failure::new(what).advice("countersign keys list shows what is known"));
+    }
+    Ok(print_ds(&records, arguments.json.json))
+}
+
+pub(super) fn print_ds(records: &DsRecords, json: bool) -> Report {
+    if json {
+        return Report::json(records);
+    }
+    Report::of(
+        records
+            .records
+            .iter()
+            .map(|record| format!("{record}\n"))
+            .collect::<String>(),
+    )
+}
+
+fn server(state: &Path) -> Result<Client, ClientError> {
+    Client::new(state)
+}
+
+fn print_status(status: &Status, named: bool) -> String {
+    let listen: Vec<String> = status.listen.iter().map(ToString::to_string).collect();
+    let mut out = format!(
+        "countersign {}, process {}, on {}\nup {}, time {}\n\n",
+        status.version,
+        status.pid,
+        listen.join(", "),
+        duration(status.uptime_seconds),
+        status.now
+    );
+    let mut zones = Table::new(&[
+        "ZONE",
+        "SERIAL",
+        "NAMES",
+        "RECORDS",
+        "DENIAL",
+        "SIGNED",
+        "NEXT TO EXPIRE",
+    ]);
+    for zone in &status.zones {
+        zones.row(zone_row(zone));
+    }
+    out.push_str(&zones.print(0));
+    if named || status.zones.len() <= ZONES_WITH_KEYS {
+        for zone in status.zones.iter().filter(|zone| !zone.keys.is_empty()) {
+            out.push_str(&format!(
+                "\nkeys of {}\n{}",
+                zone.origin,
+                keys_table(&zone.keys).print(2)
+            ));
+        }
+    } else {
+        out.push_str("\ncountersign status ORIGIN shows the keys of a zone\n");
+    }
+    out.push_str(&format!("\n{}", counters(status)));
+    if !status.warnings.is_empty() {
+        out.push_str("\nwarnings\n");
+        for warning in &status.warnings {
+            let zone = warning
+                .zone
+                .as_ref()
+                .map_or(String::new(), |zone| format!("{zone} "));
+            out.push_str(&format!("  {zone}{}\n", warning.what));
+        }
+    }
+    out
+}
+
+fn zone_row(zone: &ZoneStatus) -> Vec<String> {
+    if zone.failed.is_some() {
+        return vec![zone.origin.clone(), "SERVFAIL".to_owned()];
+    }
+    let signatures = &zone.signatures;
+    vec![
+        zone.origin.clone(),
+        zone.serial.map_or(String::new(), |serial| serial.to_string()),
+        zone.names.to_string(),
+        zone.records.to_string(),
+        zone.denial.clone(),
+        format!("{}/{}", signatures.warm, signatures.wanted),
+        signatures
+            .next_to_expire
+            .map_or("-".to_owned(), |time| time.to_string()),
+    ]
+}
+
+/// Keys as `status` and `keys list` show them.
+pub(super) fn keys_table(keys: &[KeyStatus]) -> Table {
+    let mut table = Table::new(&[
+        "TAG",
+        "ROLE",
+        "ALGORITHM",
+        "ORIGIN",
+        "STATE",
+        "SIGNS",
+        "SINCE",
+        "FROM",
+    ]);
+    for key in keys {
+        table.row(vec![
+            key.tag.to_string(),
+            key.role.clone(),
+            key.algorithm.clone(),
+            key.origin.clone(),
+            key.state.clone(),
+            if key.signs { "yes" } else { "no" }.to_owned(),
+            key.since.map_or("-".to_owned(), |since| since.to_string()),
+            if key.sources.is_empty() {
+                "-".to_owned()
+            } else {
+                key.sources.join(", ")
+            },
+        ]);
+    }
+    table
+}
+
+fn counters(status: &Status) -> String {
+    let value = serde_json::to_value(status.counters).unwrap_or_default();
+    let counted = value.as_object().into_iter().flatten();
+    let counted: Vec<String> = counted
+        .filter(|(_, count)| **count != 0)
+        .map(|(name, count)| format!("{name} {count}"))
+        .collect();
+    format!(
+        "counted: {}\n",
+        if counted.is_empty() {
+            "nothing yet".to_owned()
+        } else {
+            counted.join(", ")
+        }
+    )
+}
+
+fn print_reloaded(reloaded: &Reloaded) -> String {
+    let mut out = String::new();
+    for problem in &reloaded.problems {
+        out.push_str(&format!("configuration left as it was: {problem}\n"));
+    }
+    for remark in &reloaded.remarks {
+        out.push_str(&format!("{remark}\n"));
+    }
+    let mut unchanged = 0;
+    for zone in &reloaded.zones {
+        if zone.outcome == Outcome::Unchanged && zone.warnings.is_empty() {
+            unchanged += 1;
+            if reloaded.zones.len() > ZONES_WITH_KEYS {
+                continue;
+            }
+        }
+        out.push_str(&format!("{} {}", zone.origin, zone.outcome));
+        if !zone.changes.is_empty() {
+            out.push_str(&format!(": {}", zone.changes.join("; ")));
+        }
+        out.push('\n');
+        for problem in &zone.problems {
+            out.push_str(&format!("  problem: {problem}\n"));
+        }
+        for warning in &zone.warnings {
+            out.push_str(&format!("  warning: {warning}\n"));
+        }
+    }
+    if reloaded.zones.len() > ZONES_WITH_KEYS {
+        out.push_str(&format!("{unchanged} zones unchanged\n"));
+    }
+    out
+}
+
+fn duration(seconds: u64) -> String {
+    let length = Duration::from_secs(seconds).as_secs();
+    match (
+        length / 86_400,
+        length / 3_600 % 24,
+        length / 60 % 60,
+        length % 60,
+    ) {
+        (0, 0, 0, seconds) => format!("{seconds} s"),
+        (0, 0, minutes, seconds) => format!("{minutes} min {seconds} s"),
+        (0, hours, minutes, _) => format!("{hours} h {minutes} min"),
+        (days, hours, ..) => format!("{days} d {hours} h"),
+    }
+}
