@@ -7,6 +7,8 @@ use std::{
     sync::Mutex,
 };
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::{
     dnssec::{
@@ -937,4 +939,88 @@ fn one_zone_in_trouble_is_no_other_zones() {
             .values()
             .all(|own| own.state == OwnState::Is(Claim::Active))
     );
+}
+
+/// What may happen to a zone with two files of external keys, a pool of four provider keys and two further keys
+/// of ours.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Show { file: usize, keys: u8 },
+    Withdraw { key: usize },
+    AddOwn { key: usize },
+    LoseState,
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0..2usize, 0..16u8).prop_map(|(file, keys)| Step::Show { file, keys }),
+        2 => (0..4usize).prop_map(|key| Step::Withdraw { key }),
+        1 => (0..2usize).prop_map(|key| Step::AddOwn { key }),
+        1 => Just(Step::LoseState),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #[test]
+    fn whatever_happens_nothing_is_lost_and_nothing_switches(
+        steps in prop::collection::vec(any_step(), 1..20),
+    ) {
+        let mut world = World::new();
+        let theirs: Vec<Dnskey> = (0..4).map(|_| foreign(ZONE)).collect();
+        let further = [key_file(P256, ZONE | SEP, active()), key_file(P256, ZONE, active())];
+        let mut shown = [0u8; 2];
+        world.external("a", &[]);
+        world.external("b", &[]);
+        let mut last = world.open().keyset;
+        let signers = |set: &KeySet| {
+            let both = set.key_signers().iter().chain(set.data_signers());
+            both.map(|key| key.dnskey().clone()).collect::<Vec<_>>()
+        };
+        let began_with = signers(&last);
+        // Per key of theirs: ever shown, ever withdrawn, withdrawn and shown by some file ever since.
+        let mut ever = [false; 4];
+        let mut withdrawn = [false; 4];
+        let mut stubborn = [None::<usize>; 4];
+        for step in steps {
+            match step {
+                Step::Show { file, keys } => {
+                    shown[file] = keys;
+                    let chosen = (0..4).filter(|key| keys >> key & 1 == 1);
+                    world.external(["a", "b"][file], &chosen.map(|key| &theirs[key]).collect::<Vec<_>>());
+                }
+                Step::Withdraw { key } => {
+                    let tag = theirs[key].key_tag();
+                    if withdraw(&world.apex, tag, "?", None, &world.journal, world.now).is_ok() {
+                        withdrawn[key] = true;
+                        stubborn[key] = (0..2).find(|file| shown[*file] >> key & 1 == 1);
+                    }
+                }
+                Step::AddOwn { key } => world.put(&further[key]),
+                Step::LoseState => {
+                    world.journal = MemoryJournal::default();
+                    (ever, withdrawn, stubborn) = ([false; 4], [false; 4], [None; 4]);
+                }
+            }
+            let opened = world.open_after(Some(&last)).unwrap_or_else(|refused| panic!("{:?}", refused.errors));
+            prop_assert_eq!(signers(&opened.keyset), began_with.clone());
+            for (key, dnskey) in theirs.iter().enumerate() {
+                let is_shown = shown.iter().any(|keys| keys >> key & 1 == 1);
+                ever[key] |= is_shown;
+                if stubborn[key].is_some_and(|file| shown[file] >> key & 1 == 0) {
+                    stubborn[key] = None;
+                }
+                let published = state_of(&opened, dnskey).is_some();
+                if !withdrawn[key] {
+                    prop_assert_eq!(published, ever[key], "key {}", key);
+                } else if stubborn[key].is_some() {
+                    prop_assert!(!published, "key {} was withdrawn and is still shown", key);
+                }
+            }
+            let again = world.open_after(Some(&opened.keyset)).unwrap();
+            prop_assert_eq!(again.events, vec![]);
+            prop_assert_eq!(again.keyset.id(), opened.keyset.id());
+            last = again.keyset;
+        }
+    }
 }
