@@ -2,7 +2,7 @@
 //!
 //! | number | name | we sign | we make keys | public key, octets | signature, octets |
 //! |---|---|---|---|---|---|
-//! | 8 | RSASHA256 | 2048–4096 bits | no: ring makes no RSA keys | RFC 3110 | modulus |
+//! | 8 | RSASHA256 | 2048, 3072, 4096 bits | no: ring makes no RSA keys | RFC 3110 | modulus |
 //! | 13 | ECDSAP256SHA256 | yes | yes | 64 | 64 |
 //! | 14 | ECDSAP384SHA384 | yes | yes | 96 | 96 |
 //! | 15 | ED25519 | yes | yes | 32 | 64 |

@@ -432,7 +432,7 @@ fn rsa_pair(dnskey: &Dnskey, parts: &RsaParts) -> Result<Pair, String> {
     };
     rsa::KeyPair::from_components(&components)
         .map(|pair| Pair::Rsa(Box::new(pair)))
-        .map_err(|why| format!("{why}; RSA keys of 2048 to 4096 bits can be used"))
+        .map_err(|why| format!("{why}; RSA keys of 2048, 3072 and 4096 bits can be used"))
 }
 
 impl PrivateKey {

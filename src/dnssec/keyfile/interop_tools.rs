@@ -92,6 +92,40 @@ fn what_dnssec_keygen_makes_is_read_and_signs() {
 }
 
 #[test]
+fn rsa_keys_of_the_sizes_that_ring_takes_are_taken() {
+    for (bits, taken) in [
+        ("1024", false),
+        ("2048", true),
+        ("2560", false),
+        ("3072", true),
+        ("4096", true),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        run(
+            dir.path(),
+            "dnssec-keygen",
+            &["-q", "-a", "8", "-b", bits, "example."],
+        );
+        let apex: Name = "example.".parse().unwrap();
+        let contents = Folder::list(dir.path()).unwrap().read(apex.as_ref());
+        assert_eq!(
+            (contents.keys.len(), contents.errors.len()),
+            (usize::from(taken), usize::from(!taken))
+        );
+        for error in contents.errors {
+            let KeyFileError::Key { source, .. } = error else {
+                panic!("{error}")
+            };
+            let source = source.to_string();
+            assert!(
+                source.contains("RSA keys of 2048, 3072 and 4096 bits can be used"),
+                "{source}"
+            );
+        }
+    }
+}
+
+#[test]
 fn unusual_names_are_those_of_dnssec_keygen() {
     for apex in [
         ".",
