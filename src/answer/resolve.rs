@@ -26,14 +26,17 @@ use crate::{
     dnssec::{
         denial::{Denial, compact, nsec_rdata, nsec3},
         key::SignError,
-        sign::ToSign,
+        sign::{Covered, ToSign},
     },
     wire::{
         LowerName, Name, NameRef, RrType, Ttl,
-        message::{Full, Rcode, Response, Section},
+        message::{Full, Owner, Rcode, Response, Section},
         name::MAX_NAME,
     },
-    zone::{Lookup, NodeView, RrsetView, SearchName, slot::Signed},
+    zone::{
+        Lookup, NodeView, RrsetView, SearchName,
+        slot::{Signed, SignedDenial},
+    },
 };
 
 /// How many CNAMEs and DNAMEs are followed in one answer.
@@ -228,30 +231,8 @@ impl Task<'_> {
         set: RrsetView<'_>,
         response: &mut Response<'_>,
     ) -> Result<(), Stop> {
-        if !self.dnssec_ok {
-            return Ok(response.append(
-                Section::Answer,
-                node.name(),
-                set.rtype(),
-                set.ttl(),
-                set.rdatas(),
-            )?);
-        }
-        self.with_signed(node, set, |signed| {
-            let rendered = &signed.rendered;
-            if hop.first {
-                return response.append_rendered(Section::Answer, &rendered.octets, rendered.count);
-            }
-            response.append(Section::Answer, node.name(), set.rtype(), set.ttl(), set.rdatas())?;
-            response.append(
-                Section::Answer,
-                node.name(),
-                RrType::RRSIG,
-                set.ttl(),
-                rendered.signatures(),
-            )
-        })?
-        .map_err(Stop::from)
+        let owner = hop.owner(node.name());
+        self.append_signed(Section::Answer, owner, node, set, response)
     }
 
     /// An explicit question for RRSIG gets those of one RRset, as RFC 8482 §4.1 has it for ANY: a subset. A name
@@ -262,30 +243,20 @@ impl Task<'_> {
         node: NodeView<'_>,
         response: &mut Response<'_>,
     ) -> Result<(), Stop> {
-        let owner = hop.name.name();
+        let owner = hop.owner(node.name());
         if node.has_signed_data() {
             let set = subset(node);
             return self
                 .with_signed(node, set, |signed| {
-                    response.append(
-                        Section::Answer,
-                        owner,
-                        RrType::RRSIG,
-                        set.ttl(),
-                        signed.rendered.signatures(),
-                    )
+                    let covered = covered(node.name(), set.rtype(), set.ttl());
+                    self.append_signatures(Section::Answer, owner, covered, set.ttl(), signed, response)
                 })?
                 .map_err(Stop::from);
         }
         let ttl = self.content.zone.negative_ttl();
-        self.with_denial(node, |signed| {
-            response.append(
-                Section::Answer,
-                owner,
-                RrType::RRSIG,
-                ttl,
-                signed.rendered.signatures(),
-            )
+        self.with_denial(node, |denial| {
+            let covered = covered(node.name(), RrType::NSEC, ttl);
+            self.append_signatures(Section::Answer, owner, covered, ttl, &denial.signed, response)
         })?
         .map_err(Stop::from)
     }
@@ -313,22 +284,11 @@ impl Task<'_> {
         let Some(ns) = cut.rrset(RrType::NS) else {
             return Err(Stop::Unsignable);
         };
-        response.append(Section::Authority, cut.name(), RrType::NS, ns.ttl(), ns.rdatas())?;
+        let owner = Owner::Name(cut.name());
+        response.append(Section::Authority, owner, RrType::NS, ns.ttl(), ns.rdatas())?;
         if self.dnssec_ok {
             match cut.rrset(RrType::DS) {
-                Some(ds) => {
-                    response.append(Section::Authority, cut.name(), RrType::DS, ds.ttl(), ds.rdatas())?;
-                    self.with_signed(cut, ds, |signed| {
-                        let signatures = signed.rendered.signatures();
-                        response.append(
-                            Section::Authority,
-                            cut.name(),
-                            RrType::RRSIG,
-                            ds.ttl(),
-                            signatures,
-                        )
-                    })??;
-                }
+                Some(ds) => self.append_signed(Section::Authority, owner, cut, ds, response)?,
                 None => self.append_matching_denial(Section::Authority, cut, response)?,
             }
         }
@@ -353,7 +313,13 @@ impl Task<'_> {
             };
             for rtype in [RrType::A, RrType::AAAA] {
                 let Some(set) = node.rrset(rtype) else { continue };
-                let appended = response.append(Section::Additional, target, rtype, set.ttl(), set.rdatas());
+                let appended = response.append(
+                    Section::Additional,
+                    Owner::Name(target),
+                    rtype,
+                    set.ttl(),
+                    set.rdatas(),
+                );
                 if appended.is_err() && target.is_at_or_below(cut.name()) {
                     return Err(Stop::Full(Rcode::NOERROR));
                 }
@@ -400,7 +366,7 @@ impl Task<'_> {
         let rdata = [target.as_wire()];
         response.append(
             Section::Answer,
-            hop.name.name(),
+            hop.owner(hop.name.name()),
             RrType::CNAME,
             dname.ttl(),
             rdata,
@@ -465,7 +431,7 @@ impl Task<'_> {
         set: RrsetView<'_>,
         response: &mut Response<'_>,
     ) -> Result<(), Stop> {
-        let owner = hop.name.name();
+        let owner = hop.owner(hop.name.name());
         response.append(Section::Answer, owner, set.rtype(), set.ttl(), set.rdatas())?;
         if !self.dnssec_ok {
             return Ok(());
@@ -473,12 +439,19 @@ impl Task<'_> {
         if self.content.denial == Denial::Compact {
             // As if the name were there (RFC 9824 §3.3).
             let signed = self.synthesise(hop.name.lower(), set.rtype(), set.ttl(), set.rdatas())?;
-            let signatures = signed.rendered.signatures();
-            return Ok(response.append(Section::Answer, owner, RrType::RRSIG, set.ttl(), signatures)?);
+            let covered = covered(hop.name.name(), set.rtype(), set.ttl());
+            return Ok(self.append_signatures(
+                Section::Answer,
+                owner,
+                covered,
+                set.ttl(),
+                &signed,
+                response,
+            )?);
         }
         self.with_signed(source, set, |signed| {
-            let signatures = signed.rendered.signatures();
-            response.append(Section::Answer, owner, RrType::RRSIG, set.ttl(), signatures)
+            let covered = covered(source.name(), set.rtype(), set.ttl());
+            self.append_signatures(Section::Answer, owner, covered, set.ttl(), signed, response)
         })?
         .map_err(Stop::from)
     }
@@ -493,38 +466,37 @@ impl Task<'_> {
         qtype: RrType,
         response: &mut Response<'_>,
     ) -> Result<bool, Stop> {
-        let (owner, ttl) = (hop.name.name(), self.content.zone.negative_ttl());
+        let (owner, ttl) = (hop.owner(hop.name.name()), self.content.zone.negative_ttl());
         match (self.content.denial, qtype) {
             (Denial::Compact, _) => {
                 let rdata = self.compact_rdata(hop.name.lower(), self.content.types_at(source));
-                self.append_compact(owner, hop.name.lower(), &rdata, qtype, Section::Answer, response)?;
+                self.append_compact(hop, &rdata, qtype, Section::Answer, response)?;
             }
             (Denial::Nsec, RrType::NSEC) if source.owns_nsec() => {
-                let (.., rdata) = self.content.matching_denial(source);
-                response.append(Section::Answer, owner, RrType::NSEC, ttl, [rdata.as_slice()])?;
-                if self.dnssec_ok {
-                    self.with_denial(source, |signed| {
-                        response.append(
+                self.with_denial(source, |denial| {
+                    response.append(Section::Answer, owner, RrType::NSEC, ttl, [&*denial.rdata])?;
+                    if self.dnssec_ok {
+                        let covered = covered(source.name(), RrType::NSEC, ttl);
+                        self.append_signatures(
                             Section::Answer,
                             owner,
-                            RrType::RRSIG,
+                            covered,
                             ttl,
-                            signed.rendered.signatures(),
-                        )
-                    })??;
+                            &denial.signed,
+                            response,
+                        )?;
+                    }
+                    Ok::<_, Full>(())
+                })??;
+                if self.dnssec_ok {
                     self.prove_no_closer_match(hop, closest_encloser, response)?;
                 }
             }
             (_, RrType::RRSIG) if source.has_signed_data() => {
                 let set = subset(source);
                 self.with_signed(source, set, |signed| {
-                    response.append(
-                        Section::Answer,
-                        owner,
-                        RrType::RRSIG,
-                        set.ttl(),
-                        signed.rendered.signatures(),
-                    )
+                    let covered = covered(source.name(), set.rtype(), set.ttl());
+                    self.append_signatures(Section::Answer, owner, covered, set.ttl(), signed, response)
                 })??;
                 if self.dnssec_ok {
                     self.prove_no_closer_match(hop, closest_encloser, response)?;
@@ -553,21 +525,13 @@ impl Task<'_> {
             Denial::Compact => {
                 let types = [RrType::RRSIG, RrType::NSEC, RrType::NXNAME];
                 let rdata = self.compact_rdata(hop.name.lower(), types);
-                let owner = hop.name.name();
                 if matches!(qtype, RrType::NSEC | RrType::RRSIG) {
-                    self.append_compact(owner, hop.name.lower(), &rdata, qtype, Section::Answer, response)?;
+                    self.append_compact(hop, &rdata, qtype, Section::Answer, response)?;
                     return Ok(Step::Done(Rcode::NOERROR));
                 }
                 self.append_soa(response).map_err(with(rcode))?;
-                self.append_compact(
-                    owner,
-                    hop.name.lower(),
-                    &rdata,
-                    RrType::NSEC,
-                    Section::Authority,
-                    response,
-                )
-                .map_err(with(rcode))?;
+                self.append_compact(hop, &rdata, RrType::NSEC, Section::Authority, response)
+                    .map_err(with(rcode))?;
             }
             Denial::Nsec => {
                 self.append_soa(response).map_err(with(rcode))?;
@@ -620,12 +584,15 @@ impl Task<'_> {
             return Ok(block.append(apex, response)?);
         }
         let (node, soa) = (self.content.zone.apex_node(), self.content.zone.soa());
-        let signed = soa.slot().load_full().filter(|signed| self.is_good(signed));
+        let signed = soa
+            .slot()
+            .load_full()
+            .filter(|signed| self.is_good(signed, soa.ttl()));
         let signed = match signed {
             Some(signed) => signed,
             None => self.make(|| self.content.sign_rrset(node, soa, self.now))?,
         };
-        match SoaBlock::new(&self.content.zone, Some(signed)).map(Arc::new) {
+        match SoaBlock::new(&self.content.zone, Some((&self.content.signer, signed))).map(Arc::new) {
             Some(block) => {
                 self.content.soa_block.store(Some(Arc::clone(&block)));
                 Ok(block.append(apex, response)?)
@@ -638,11 +605,12 @@ impl Task<'_> {
     fn append_soa_records(&self, response: &mut Response<'_>) -> Result<(), Stop> {
         let zone = &self.content.zone;
         let (apex, soa, ttl) = (zone.apex_node(), zone.soa(), zone.negative_ttl());
-        response.append(Section::Authority, apex.name(), RrType::SOA, ttl, soa.rdatas())?;
+        let owner = Owner::Name(apex.name());
+        response.append(Section::Authority, owner, RrType::SOA, ttl, soa.rdatas())?;
         if self.dnssec_ok {
             self.with_signed(apex, soa, |signed| {
-                let signatures = signed.rendered.signatures();
-                response.append(Section::Authority, apex.name(), RrType::RRSIG, ttl, signatures)
+                let covered = covered(apex.name(), RrType::SOA, soa.ttl());
+                self.append_signatures(Section::Authority, owner, covered, ttl, signed, response)
             })??;
         }
         Ok(())
@@ -667,8 +635,7 @@ impl Task<'_> {
         match self.content.denial {
             Denial::Compact => {
                 let rdata = self.compact_rdata(hop.name.lower(), self.content.types_at(source));
-                let (owner, lower) = (hop.name.name(), hop.name.lower());
-                self.append_compact(owner, lower, &rdata, RrType::NSEC, Section::Authority, response)
+                self.append_compact(hop, &rdata, RrType::NSEC, Section::Authority, response)
             }
             Denial::Nsec => {
                 let proof = if source.owns_nsec() {
@@ -720,30 +687,31 @@ impl Task<'_> {
         response: &mut Response<'_>,
     ) -> Result<(), Stop> {
         let ttl = self.content.zone.negative_ttl();
-        let (owner, rtype);
-        if self.content.denial == Denial::Nsec3 {
-            (owner, rtype) = (
-                self.content.nsec3_owner(self.content.nsec3.hash(node.name())),
-                RrType::NSEC3,
-            );
+        let hashed;
+        let (name, rtype) = if self.content.denial == Denial::Nsec3 {
+            hashed = self.content.nsec3_owner(self.content.nsec3.hash(node.name()));
+            (hashed.as_ref(), RrType::NSEC3)
         } else {
-            (owner, rtype) = (node.name().to_lower(), RrType::NSEC);
-        }
+            (node.name(), RrType::NSEC)
+        };
+        let owner = if response.is_question(name) {
+            Owner::Question
+        } else {
+            Owner::Name(name)
+        };
         if !self.dnssec_ok {
             let (.., rdata) = self.content.matching_denial(node);
-            return Ok(response.append(section, owner.as_ref(), rtype, ttl, [rdata.as_slice()])?);
+            return Ok(response.append(section, owner, rtype, ttl, [rdata.as_slice()])?);
         }
-        self.with_denial(node, |signed| {
-            if rtype == RrType::NSEC && response.is_question(owner.as_ref()) {
-                return response.append_rendered(section, &signed.rendered.octets, signed.rendered.count);
-            }
-            response.append(section, owner.as_ref(), rtype, ttl, signed.rendered.data())?;
-            response.append(
+        self.with_denial(node, |denial| {
+            response.append(section, owner, rtype, ttl, [&*denial.rdata])?;
+            self.append_signatures(
                 section,
-                owner.as_ref(),
-                RrType::RRSIG,
+                owner,
+                covered(name, rtype, ttl),
                 ttl,
-                signed.rendered.signatures(),
+                &denial.signed,
+                response,
             )
         })?
         .map_err(Stop::from)
@@ -754,50 +722,80 @@ impl Task<'_> {
         nsec_rdata(next.as_ref(), types)
     }
 
-    /// A compact NSEC, with its signature; or its signature alone, when RRSIG was asked for.
+    /// A compact NSEC at the name looked for, with its signature; or its signature alone, when RRSIG was asked for.
     fn append_compact(
         &self,
-        owner: NameRef<'_>,
-        lower: &LowerName,
+        hop: &Hop<'_>,
         rdata: &[u8],
         rtype: RrType,
         section: Section,
         response: &mut Response<'_>,
     ) -> Result<(), Stop> {
-        let ttl = self.content.zone.negative_ttl();
+        let (owner, ttl) = (hop.owner(hop.name.name()), self.content.zone.negative_ttl());
         if rtype == RrType::NSEC {
             response.append(section, owner, RrType::NSEC, ttl, [rdata])?;
         }
         if self.dnssec_ok || rtype == RrType::RRSIG {
-            let signed = self.synthesise(lower, RrType::NSEC, ttl, [rdata])?;
-            response.append(section, owner, RrType::RRSIG, ttl, signed.rendered.signatures())?;
+            let signed = self.synthesise(hop.name.lower(), RrType::NSEC, ttl, [rdata])?;
+            let covered = covered(hop.name.name(), RrType::NSEC, ttl);
+            self.append_signatures(section, owner, covered, ttl, &signed, response)?;
         }
         Ok(())
     }
 
     fn append_nsec3_cover(&self, name: NameRef<'_>, response: &mut Response<'_>) -> Result<(), Stop> {
         let hash: nsec3::Hash = self.content.nsec3.hash(name);
-        let owner = self.content.nsec3_owner(hash.previous());
-        if response.holds(owner.as_ref(), RrType::NSEC3) {
+        let name = self.content.nsec3_owner(hash.previous());
+        if response.holds(name.as_ref(), RrType::NSEC3) {
             return Ok(());
         }
         let rdata = self.content.nsec3.rdata(hash.next(), []);
         let ttl = self.content.zone.negative_ttl();
-        let signed = self.synthesise(&owner, RrType::NSEC3, ttl, [rdata.as_slice()])?;
-        response.append(
-            Section::Authority,
-            owner.as_ref(),
-            RrType::NSEC3,
-            ttl,
-            [rdata.as_slice()],
-        )?;
-        let signatures = signed.rendered.signatures();
-        Ok(response.append(Section::Authority, owner.as_ref(), RrType::RRSIG, ttl, signatures)?)
+        let signed = self.synthesise(&name, RrType::NSEC3, ttl, [rdata.as_slice()])?;
+        let owner = Owner::Name(name.as_ref());
+        response.append(Section::Authority, owner, RrType::NSEC3, ttl, [rdata.as_slice()])?;
+        let covered = covered(name.as_ref(), RrType::NSEC3, ttl);
+        Ok(self.append_signatures(Section::Authority, owner, covered, ttl, &signed, response)?)
     }
 
     // ---- signatures ----
 
-    /// Hands the signed RRset to `use_it`: from its slot when that is good, else made now.
+    /// An RRset of the zone, with its signatures when they are wanted.
+    fn append_signed(
+        &self,
+        section: Section,
+        owner: Owner<'_>,
+        node: NodeView<'_>,
+        set: RrsetView<'_>,
+        response: &mut Response<'_>,
+    ) -> Result<(), Stop> {
+        response.append(section, owner, set.rtype(), set.ttl(), set.rdatas())?;
+        if !self.dnssec_ok {
+            return Ok(());
+        }
+        self.with_signed(node, set, |signed| {
+            let covered = covered(node.name(), set.rtype(), set.ttl());
+            self.append_signatures(section, owner, covered, set.ttl(), signed, response)
+        })?
+        .map_err(Stop::from)
+    }
+
+    /// The RRSIG records of an RRset; `ttl` is what it is served with.
+    fn append_signatures(
+        &self,
+        section: Section,
+        owner: Owner<'_>,
+        covered: Covered,
+        ttl: Ttl,
+        signed: &Signed,
+        response: &mut Response<'_>,
+    ) -> Result<(), Full> {
+        response.append_written(section, owner, (RrType::RRSIG, ttl), signed.len(), |key, out| {
+            self.content.signer.push_rrsig(covered, signed, key, out);
+        })
+    }
+
+    /// Hands the signatures of an RRset to `use_it`: from its slot when they are good, else made now.
     fn with_signed<T>(
         &self,
         node: NodeView<'_>,
@@ -806,7 +804,7 @@ impl Task<'_> {
     ) -> Result<T, Stop> {
         let kept = set.slot().load();
         match &*kept {
-            Some(signed) if self.is_good(signed) => Ok(use_it(signed)),
+            Some(signed) if self.is_good(signed, set.ttl()) => Ok(use_it(signed)),
             _ => Ok(use_it(
                 &*self.make(|| self.content.sign_rrset(node, set, self.now))?,
             )),
@@ -814,10 +812,11 @@ impl Task<'_> {
     }
 
     /// Hands the signed NSEC or NSEC3 that matches a name to `use_it`.
-    fn with_denial<T>(&self, node: NodeView<'_>, use_it: impl FnOnce(&Signed) -> T) -> Result<T, Stop> {
+    fn with_denial<T>(&self, node: NodeView<'_>, use_it: impl FnOnce(&SignedDenial) -> T) -> Result<T, Stop> {
+        let ttl = self.content.zone.negative_ttl();
         let kept = node.denial().load();
         match &*kept {
-            Some(signed) if self.is_good(signed) => Ok(use_it(signed)),
+            Some(denial) if self.is_good(&denial.signed, ttl) => Ok(use_it(denial)),
             _ => Ok(use_it(&*self.make(|| self.content.sign_denial(node, self.now))?)),
         }
     }
@@ -837,7 +836,11 @@ impl Task<'_> {
         let key = self
             .synthesised
             .key(signer.issuer, owner.as_ref(), rtype, ttl, rdatas.clone());
-        if let Some(signed) = self.synthesised.get(&key).filter(|signed| self.is_good(signed)) {
+        if let Some(signed) = self
+            .synthesised
+            .get(&key)
+            .filter(|signed| self.is_good(signed, ttl))
+        {
             return Ok(signed);
         }
         if self.effort == Effort::Full && self.budget.is_some_and(|budget| !budget.take()) {
@@ -861,11 +864,11 @@ impl Task<'_> {
         Ok(signed)
     }
 
-    fn is_good(&self, signed: &Signed) -> bool {
-        signed.is_good(self.content.signer.issuer, self.now)
+    fn is_good(&self, signed: &Signed, ttl: Ttl) -> bool {
+        signed.is_good(self.content.signer.issuer, ttl, self.now)
     }
 
-    fn make(&self, sign: impl FnOnce() -> Result<Arc<Signed>, SignError>) -> Result<Arc<Signed>, Stop> {
+    fn make<T>(&self, sign: impl FnOnce() -> Result<Arc<T>, SignError>) -> Result<Arc<T>, Stop> {
         if self.effort == Effort::AtHand {
             return Err(Stop::Deferred);
         }
@@ -874,6 +877,26 @@ impl Task<'_> {
             tracing::error!(zone = %self.content.zone.apex(), %error, "a key cannot sign; answering SERVFAIL");
             Stop::Unsignable
         })
+    }
+}
+
+/// What the signatures of an RRset at `owner` say of it; `owner` is the wildcard itself for its expansions.
+fn covered(owner: NameRef<'_>, rtype: RrType, ttl: Ttl) -> Covered {
+    Covered {
+        rtype,
+        labels: owner.rrsig_labels(),
+        ttl,
+    }
+}
+
+impl Hop<'_> {
+    /// The owner of records at this hop's name.
+    fn owner<'a>(&self, name: NameRef<'a>) -> Owner<'a> {
+        if self.first {
+            Owner::Question
+        } else {
+            Owner::Name(name)
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicU32, Ordering},
 };
 
 use arc_swap::ArcSwapOption;
@@ -17,7 +17,10 @@ use crate::{
         sign::{Signer, ToSign, Validity},
     },
     wire::{LowerName, Name, NameRef, RrType, Ttl},
-    zone::{NodeView, RrsetView, Zone, slot::Signed},
+    zone::{
+        NodeView, RrsetView, Zone,
+        slot::{Signed, SignedDenial},
+    },
 };
 
 /// How a zone is signed and denied.
@@ -100,7 +103,7 @@ pub struct Content {
 }
 
 /// Issuers are numbered once a process, so that none is ever taken for another.
-static NEXT_ISSUER: AtomicU64 = AtomicU64::new(1);
+static NEXT_ISSUER: AtomicU32 = AtomicU32::new(1);
 
 impl ServedZone {
     /// A zone that is answered with SERVFAIL, and why.
@@ -307,7 +310,11 @@ impl Content {
     ///
     /// # Errors
     /// When a key cannot sign.
-    pub(super) fn sign_denial(&self, node: NodeView<'_>, now: UnixTime) -> Result<Arc<Signed>, SignError> {
+    pub(super) fn sign_denial(
+        &self,
+        node: NodeView<'_>,
+        now: UnixTime,
+    ) -> Result<Arc<SignedDenial>, SignError> {
         let (owner, rtype, rdata) = self.matching_denial(node);
         let rdatas = [rdata.as_slice()];
         let to_sign = ToSign {
@@ -316,9 +323,13 @@ impl Content {
             ttl: self.zone.negative_ttl(),
             rdatas,
         };
-        let signed = Arc::new(self.signer.sign(&to_sign, now)?);
-        node.denial().store(Arc::clone(&signed));
-        Ok(signed)
+        let signed = self.signer.sign(&to_sign, now)?;
+        let denial = Arc::new(SignedDenial {
+            rdata: rdata.into(),
+            signed,
+        });
+        node.denial().store(Arc::clone(&denial));
+        Ok(denial)
     }
 
     /// The owner of the NSEC3 that matches a name.

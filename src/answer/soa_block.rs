@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::{
     clock::UnixTime,
+    dnssec::sign::{Covered, Signer},
     wire::{
         Class, NameRef, RrType, Ttl,
         message::{Full, Response, Section},
@@ -23,6 +24,7 @@ const MAX_PATCHES: usize = 8;
 pub struct SoaBlock {
     /// The signed SOA it was made from; `None`: the block is for questions without DO.
     signed: Option<Arc<Signed>>,
+    soa_ttl: Ttl,
     octets: Box<[u8]>,
     records: u16,
     patches: [u16; MAX_PATCHES],
@@ -32,9 +34,10 @@ pub struct SoaBlock {
 impl SoaBlock {
     /// Renders the block of a zone, with the signatures of `signed`. `None` when the zone has so many signing keys that the pointers exceed
     /// [`MAX_PATCHES`]; then the records are appended one by one.
-    pub fn new(zone: &Zone, signed: Option<Arc<Signed>>) -> Option<Self> {
+    pub fn new(zone: &Zone, signed: Option<(&Signer, Arc<Signed>)>) -> Option<Self> {
         let mut block = Self {
-            signed: signed.clone(),
+            signed: None,
+            soa_ttl: zone.soa().ttl(),
             octets: Box::default(),
             records: 1,
             patches: [0; MAX_PATCHES],
@@ -52,12 +55,21 @@ impl SoaBlock {
             out.extend_from_slice(&soa[copied..]);
             Some(())
         })?;
-        for signature in signed.iter().flat_map(|signed| signed.rendered.signatures()) {
-            block.push_record(&mut out, RrType::RRSIG, ttl, |_, out| {
-                out.extend_from_slice(signature);
-                Some(())
-            })?;
-            block.records += 1;
+        if let Some((signer, signed)) = signed {
+            let soa = zone.soa();
+            let covered = Covered {
+                rtype: RrType::SOA,
+                labels: apex.rrsig_labels(),
+                ttl: soa.ttl(),
+            };
+            for key in 0..signed.len() {
+                block.push_record(&mut out, RrType::RRSIG, ttl, |_, out| {
+                    signer.push_rrsig(covered, &signed, key, out);
+                    Some(())
+                })?;
+                block.records += 1;
+            }
+            block.signed = Some(signed);
         }
         block.octets = out.into();
         Some(block)
@@ -99,10 +111,10 @@ impl SoaBlock {
     }
 
     /// Whether it may be served.
-    pub fn is_good(&self, issuer: u64, now: UnixTime) -> bool {
+    pub fn is_good(&self, issuer: u32, now: UnixTime) -> bool {
         self.signed
             .as_ref()
-            .is_none_or(|signed| signed.is_good(issuer, now))
+            .is_none_or(|signed| signed.is_good(issuer, self.soa_ttl, now))
     }
 
     /// Appends it to the authority section.

@@ -25,7 +25,7 @@ impl fmt::Debug for Synthesised {
 
 #[derive(PartialEq, Eq, Hash)]
 struct Key {
-    issuer: u64,
+    issuer: u32,
     content: u64,
     rtype: u16,
     owner: Box<[u8]>,
@@ -34,7 +34,7 @@ struct Key {
 /// A key that borrows its owner, for looking up.
 #[derive(Hash, Clone, Copy)]
 pub struct KeyRef<'a> {
-    issuer: u64,
+    issuer: u32,
     content: u64,
     rtype: u16,
     owner: &'a [u8],
@@ -61,7 +61,7 @@ impl Synthesised {
     /// The key of an RRset that `issuer` signs.
     pub fn key<'a, 'r>(
         &self,
-        issuer: u64,
+        issuer: u32,
         owner: NameRef<'a>,
         rtype: RrType,
         ttl: Ttl,

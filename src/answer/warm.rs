@@ -12,8 +12,8 @@ use super::{
 use crate::{
     clock::UnixTime,
     dnssec::{denial::Denial, key::SignError},
-    wire::RrType,
-    zone::{NodeView, RrsetView, slot::Slot},
+    wire::{RrType, Ttl},
+    zone::{NodeView, RrsetView, slot::Signed},
 };
 
 /// How many names a step looks at, at most: a step that finds everything good ends too.
@@ -45,36 +45,31 @@ impl Content {
         (sets, denies)
     }
 
-    fn is_due(&self, slot: &Slot, now: UnixTime) -> bool {
-        let kept = slot.load();
-        match &*kept {
-            Some(signed) => !signed.is_good(self.signer.issuer, now) || now >= signed.refresh_at,
-            None => true,
-        }
+    fn is_due(&self, signed: &Signed, ttl: Ttl, now: UnixTime) -> bool {
+        !signed.is_good(self.signer.issuer, ttl, now) || now >= signed.refresh_at()
     }
 
     /// How much of the zone is signed ahead. Looks at every name: for `status`, not for a loop.
     pub fn signature_state(&self, now: UnixTime) -> SignatureState {
         let mut state = SignatureState::default();
-        let mut look = |slot: &Slot| {
+        let mut look = |signed: Option<&Signed>, ttl| {
             state.wanted += 1;
-            let kept = slot.load();
-            if let Some(signed) = kept
-                .as_ref()
-                .filter(|signed| signed.is_good(self.signer.issuer, now))
-            {
+            if let Some(signed) = signed.filter(|signed| signed.is_good(self.signer.issuer, ttl, now)) {
                 state.warm += 1;
-                let sooner = state.next_to_expire.is_none_or(|next| signed.good_until < next);
-                if sooner {
-                    state.next_to_expire = Some(signed.good_until);
-                }
+                let until = signed.good_until(ttl);
+                state.next_to_expire = Some(state.next_to_expire.map_or(until, |next| next.min(until)));
             }
         };
         for node in self.zone.nodes() {
             let (sets, denies) = self.wanted_at(node);
-            sets.for_each(|set| look(set.slot()));
+            for set in sets {
+                look(set.slot().load().as_deref(), set.ttl());
+            }
             if denies {
-                look(node.denial());
+                look(
+                    node.denial().load().as_deref().map(|denial| &denial.signed),
+                    self.zone.negative_ttl(),
+                );
             }
         }
         state
@@ -98,6 +93,15 @@ pub struct Step {
     pub failed: usize,
     /// The round is over; the next step begins a new one.
     pub finished: bool,
+}
+
+impl Step {
+    fn note<T>(&mut self, made: Result<T, SignError>) {
+        match made {
+            Ok(_) => self.signed += 1,
+            Err(_) => self.failed += 1,
+        }
+    }
 }
 
 impl Warmer {
@@ -145,16 +149,26 @@ impl Warmer {
 
 impl Content {
     fn warm_node(&self, node: NodeView<'_>, now: UnixTime, step: &mut Step) {
-        let mut note = |made: Result<_, SignError>| match made {
-            Ok(_) => step.signed += 1,
-            Err(_) => step.failed += 1,
-        };
         let (sets, denies) = self.wanted_at(node);
-        for set in sets.filter(|set| self.is_due(set.slot(), now)) {
-            note(self.sign_rrset(node, set, now));
+        for set in sets {
+            if set
+                .slot()
+                .load()
+                .as_deref()
+                .is_none_or(|signed| self.is_due(signed, set.ttl(), now))
+            {
+                step.note(self.sign_rrset(node, set, now));
+            }
         }
-        if denies && self.is_due(node.denial(), now) {
-            note(self.sign_denial(node, now));
+        let ttl = self.zone.negative_ttl();
+        let is_due = || {
+            node.denial()
+                .load()
+                .as_deref()
+                .is_none_or(|denial| self.is_due(&denial.signed, ttl, now))
+        };
+        if denies && is_due() {
+            step.note(self.sign_denial(node, now));
         }
     }
 }

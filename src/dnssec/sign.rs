@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     clock::UnixTime,
-    wire::{LowerName, Name, NameRef, RrType, Ttl, message, types},
+    wire::{LowerName, Name, NameRef, RrType, Ttl, types},
     zone::slot::Signed,
 };
 
@@ -33,14 +33,10 @@ pub struct Validity {
 /// The times of one signature.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Window {
-    /// In the RRSIG.
+    /// Not valid before.
     pub inception: UnixTime,
-    /// In the RRSIG.
+    /// Not valid after.
     pub expiration: UnixTime,
-    /// A third of the validity is left.
-    pub refresh_at: UnixTime,
-    /// The validity left is the TTL.
-    pub good_until: UnixTime,
 }
 
 impl Validity {
@@ -74,17 +70,13 @@ impl Validity {
         self.lifetime
     }
 
-    /// The times of a signature made `now` for an RRset with `ttl`; `seed` spreads the expirations of RRsets, so
+    /// The times of a signature made `now`; `seed` spreads the expirations of RRsets, so
     /// that what was signed together is not signed anew together.
-    pub fn window(self, now: UnixTime, ttl: Ttl, seed: u64) -> Window {
+    pub fn window(self, now: UnixTime, seed: u64) -> Window {
         let early = seed % self.spread.as_secs().max(1);
-        let lifetime = self.lifetime.as_secs() - early;
-        let expiration = UnixTime(now.0 + lifetime);
         Window {
             inception: now.minus(INCEPTION_OFFSET),
-            expiration,
-            refresh_at: UnixTime(now.0 + lifetime - lifetime / 3),
-            good_until: UnixTime(expiration.0.saturating_sub(u64::from(ttl.seconds()) + 1)),
+            expiration: UnixTime(now.0 + self.lifetime.as_secs() - early),
         }
     }
 }
@@ -102,32 +94,50 @@ pub struct ToSign<'a, R> {
     pub rdatas: R,
 }
 
-/// Appends the rdata of one RRSIG: its fixed fields, the signer's name, the signature (RFC 4034 §3.1).
+/// The fields of an RRSIG in front of the signer's name (RFC 4034 §3.1).
+const FIXED: usize = 18;
+
+/// What an RRSIG says of the RRset it covers.
+#[derive(Clone, Copy, Debug)]
+pub struct Covered {
+    /// Type Covered.
+    pub rtype: RrType,
+    /// Labels, without the root and a leftmost `*`.
+    pub labels: u8,
+    /// Original TTL.
+    pub ttl: Ttl,
+}
+
+/// Appends the rdata of an RRSIG as far as it is signed itself: everything but the signature.
+fn push_unsigned(covered: Covered, window: Window, key: &SigningKey, apex: NameRef<'_>, out: &mut Vec<u8>) {
+    let mut fixed = [0; FIXED];
+    fixed[..2].copy_from_slice(&covered.rtype.0.to_be_bytes());
+    fixed[2] = key.algorithm().number().0;
+    fixed[3] = covered.labels;
+    fixed[4..8].copy_from_slice(&covered.ttl.seconds().to_be_bytes());
+    fixed[8..12].copy_from_slice(&window.expiration.to_serial().to_be_bytes());
+    fixed[12..16].copy_from_slice(&window.inception.to_serial().to_be_bytes());
+    fixed[16..].copy_from_slice(&key.key_tag().to_be_bytes());
+    out.extend_from_slice(&fixed);
+    out.extend_from_slice(apex.as_wire());
+}
+
+/// Signs an RRset with one key, and gives the signature alone. `apex` must be lower-cased.
 ///
 /// # Errors
 /// When the key cannot sign.
-pub fn rrsig<'r, R>(
+pub fn signature<'r, R>(
     key: &SigningKey,
     apex: NameRef<'_>,
     set: &ToSign<'_, R>,
-    inception: UnixTime,
-    expiration: UnixTime,
-    out: &mut Vec<u8>,
-) -> Result<(), SignError>
+    window: Window,
+) -> Result<Box<[u8]>, SignError>
 where
     R: IntoIterator<Item = &'r [u8]> + Clone,
 {
-    let start = out.len();
     let owner = set.owner.as_ref();
-    out.extend_from_slice(&set.rtype.0.to_be_bytes());
-    out.push(key.dnskey().algorithm().0);
-    out.push(owner.rrsig_labels());
-    out.extend_from_slice(&set.ttl.seconds().to_be_bytes());
-    out.extend_from_slice(&expiration.to_serial().to_be_bytes());
-    out.extend_from_slice(&inception.to_serial().to_be_bytes());
-    out.extend_from_slice(&key.dnskey().key_tag().to_be_bytes());
-    out.extend_from_slice(apex.to_lower().as_ref().as_wire());
-    let mut message = out[start..].to_vec();
+    let mut message = Vec::with_capacity(512);
+    push_unsigned(set.covered(), window, key, apex, &mut message);
     for rdata in set.rdatas.clone() {
         message.extend_from_slice(owner.as_wire());
         message.extend_from_slice(&set.rtype.0.to_be_bytes());
@@ -139,7 +149,19 @@ where
         let length = (message.len() - length_at - 2) as u16;
         message[length_at..length_at + 2].copy_from_slice(&length.to_be_bytes());
     }
-    key.sign(&message, out)
+    let mut signature = Vec::with_capacity(64);
+    key.sign(&message, &mut signature)?;
+    Ok(signature.into())
+}
+
+impl<R> ToSign<'_, R> {
+    fn covered(&self) -> Covered {
+        Covered {
+            rtype: self.rtype,
+            labels: self.owner.as_ref().rrsig_labels(),
+            ttl: self.ttl,
+        }
+    }
 }
 
 /// Signs what a zone serves: which keys, which validity.
@@ -151,12 +173,20 @@ pub struct Signer {
     pub keys: Arc<KeySet>,
     /// The validity.
     pub validity: Validity,
-    /// Stands in what this signer makes; see [`Signed::issuer`].
-    pub issuer: u64,
+    /// Stands in what this signer makes; see [`Signed::new`].
+    pub issuer: u32,
 }
 
 impl Signer {
-    /// Signs an RRset with every key whose work it is, and renders it.
+    /// The keys whose work an RRset of this type is.
+    fn keys_for(&self, rtype: RrType) -> &[Arc<SigningKey>] {
+        match rtype {
+            RrType::DNSKEY | RrType::CDS | RrType::CDNSKEY => self.keys.key_signers(),
+            _ => self.keys.data_signers(),
+        }
+    }
+
+    /// Signs an RRset with every key whose work it is.
     ///
     /// # Errors
     /// When a key cannot sign.
@@ -164,39 +194,31 @@ impl Signer {
     where
         R: IntoIterator<Item = &'r [u8]> + Clone,
     {
-        let window = self
-            .validity
-            .window(now, set.ttl, seed(set.owner.as_ref(), set.rtype));
-        let keys = match set.rtype {
-            RrType::DNSKEY | RrType::CDS | RrType::CDNSKEY => self.keys.key_signers(),
-            _ => self.keys.data_signers(),
+        let window = self.validity.window(now, seed(set.owner.as_ref(), set.rtype));
+        let keys = self.keys_for(set.rtype);
+        let signatures = keys
+            .iter()
+            .map(|key| signature(key, self.apex.as_ref(), set, window));
+        let signatures = signatures.collect::<Result<_, _>>()?;
+        Ok(Signed::new(
+            self.issuer,
+            window.inception,
+            window.expiration,
+            signatures,
+        ))
+    }
+
+    /// Appends the rdata of the RRSIG that the key at this place of its order made.
+    pub fn push_rrsig(&self, covered: Covered, signed: &Signed, key: usize, out: &mut Vec<u8>) {
+        let Some(by) = self.keys_for(covered.rtype).get(key) else {
+            return;
         };
-        let mut signatures = Vec::with_capacity(keys.len());
-        for key in keys {
-            let mut rdata = Vec::with_capacity(128);
-            rrsig(
-                key,
-                self.apex.as_ref(),
-                set,
-                window.inception,
-                window.expiration,
-                &mut rdata,
-            )?;
-            signatures.push(rdata);
-        }
-        Ok(Signed {
-            issuer: self.issuer,
-            good_from: window.inception,
-            refresh_at: window.refresh_at,
-            good_until: window.good_until,
-            rendered: message::render_at_question(
-                set.owner,
-                set.rtype,
-                set.ttl,
-                set.rdatas.clone(),
-                signatures.iter().map(Vec::as_slice),
-            ),
-        })
+        let window = Window {
+            inception: signed.inception(),
+            expiration: signed.expiration(),
+        };
+        push_unsigned(covered, window, by, self.apex.as_ref(), out);
+        out.extend_from_slice(signed.signature(key));
     }
 }
 
@@ -230,14 +252,15 @@ mod tests {
         ] {
             let validity = Validity::for_largest_ttl(Ttl::new(ttl));
             for seed in [0, 1, 77_777, 86_399, 1 << 40, u64::MAX] {
-                let window = validity.window(now, Ttl::new(ttl), seed);
-                let left = window.expiration.0 - window.refresh_at.0;
+                let window = validity.window(now, seed);
+                let signed = Signed::new(1, window.inception, window.expiration, Vec::new());
+                let left = window.expiration.0 - signed.refresh_at().0;
                 assert!(left > u64::from(ttl), "TTL {ttl}: {left} s left at the refresh");
                 assert!(
-                    window.refresh_at < window.good_until,
+                    signed.refresh_at() < signed.good_until(Ttl::new(ttl)),
                     "TTL {ttl}: refreshed only after it was good"
                 );
-                assert!(window.expiration.0 - window.good_until.0 > u64::from(ttl));
+                assert!(window.expiration.0 - signed.good_until(Ttl::new(ttl)).0 > u64::from(ttl));
                 assert_eq!(window.inception.0, now.0 - 3_600);
             }
         }
@@ -250,11 +273,7 @@ mod tests {
             .map(|n| {
                 let owner: Name = format!("n{n}.example.").parse().unwrap();
                 validity
-                    .window(
-                        UnixTime(1_800_000_000),
-                        Ttl::new(3_600),
-                        seed(owner.as_ref(), RrType::A),
-                    )
+                    .window(UnixTime(1_800_000_000), seed(owner.as_ref(), RrType::A))
                     .expiration
             })
             .collect();

@@ -4,7 +4,7 @@
 //! RRset that does not fit, so that no response ever holds a part of one (RFC 2181 §9).
 
 use super::{
-    Class, LowerName, NameRef, RrType, Ttl,
+    Class, NameRef, RrType, Ttl,
     edns::{Edns, OptReply},
     name::{MAX_LABEL, MAX_NAME, NameError},
     types,
@@ -231,6 +231,15 @@ pub enum Section {
     Additional = 3,
 }
 
+/// The owner of records that are appended.
+#[derive(Clone, Copy, Debug)]
+pub enum Owner<'a> {
+    /// The question's own name: a pointer to it.
+    Question,
+    /// A name, compressed against what is in the message.
+    Name(NameRef<'a>),
+}
+
 /// The RRset did not fit and was taken back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Full;
@@ -351,16 +360,75 @@ impl<'o> Response<'o> {
     pub fn append<'r>(
         &mut self,
         section: Section,
-        owner: NameRef<'_>,
+        owner: Owner<'_>,
         rtype: RrType,
         ttl: Ttl,
         rdatas: impl IntoIterator<Item = &'r [u8]>,
     ) -> Result<(), Full> {
+        let mut rdatas = rdatas.into_iter();
+        self.append_each(section, owner, rtype, ttl, |response| {
+            let rdata = rdatas.next()?;
+            let mut copied = 0;
+            for name in types::names_in_rdata(rtype, rdata).filter(|name| name.compressible) {
+                response.out.extend_from_slice(&rdata[copied..name.range.start]);
+                response.append_name(&rdata[name.range.clone()]);
+                copied = name.range.end;
+            }
+            response.out.extend_from_slice(&rdata[copied..]);
+            Some(())
+        })
+    }
+
+    /// Appends `count` records whose rdata `write` writes, given its number; no name in it is compressed.
+    ///
+    /// # Errors
+    /// When they do not fit; then none is there.
+    pub fn append_written(
+        &mut self,
+        section: Section,
+        owner: Owner<'_>,
+        (rtype, ttl): (RrType, Ttl),
+        count: usize,
+        mut write: impl FnMut(usize, &mut Vec<u8>),
+    ) -> Result<(), Full> {
+        let mut numbers = 0..count;
+        self.append_each(section, owner, rtype, ttl, |response| {
+            write(numbers.next()?, response.out);
+            Some(())
+        })
+    }
+
+    /// Appends records until `rdata` writes no more.
+    fn append_each(
+        &mut self,
+        section: Section,
+        owner: Owner<'_>,
+        rtype: RrType,
+        ttl: Ttl,
+        mut rdata: impl FnMut(&mut Self) -> Option<()>,
+    ) -> Result<(), Full> {
         self.expect_order(section);
         let (start, known) = (self.out.len(), self.known_count);
         let mut count = 0;
-        for rdata in rdatas {
-            self.append_record(owner, rtype, ttl, rdata);
+        loop {
+            let (record, known_before) = (self.out.len(), self.known_count);
+            match owner {
+                Owner::Question => self.out.extend_from_slice(&QUESTION_POINTER.to_be_bytes()),
+                Owner::Name(name) => self.append_name(name.as_wire()),
+            }
+            let mut fixed = [0; 10];
+            fixed[..2].copy_from_slice(&rtype.0.to_be_bytes());
+            fixed[2..4].copy_from_slice(&Class::IN.0.to_be_bytes());
+            fixed[4..8].copy_from_slice(&ttl.seconds().to_be_bytes());
+            self.out.extend_from_slice(&fixed);
+            let rdata_at = self.out.len();
+            if rdata(self).is_none() {
+                self.out.truncate(record);
+                self.known_count = known_before;
+                break;
+            }
+            let length = (self.out.len() - rdata_at) as u16;
+            self.out[rdata_at - 2..rdata_at].copy_from_slice(&length.to_be_bytes());
             count += 1;
             if self.out.len() > self.limit {
                 self.out.truncate(start);
@@ -383,46 +451,27 @@ impl<'o> Response<'o> {
         );
     }
 
-    fn append_record(&mut self, owner: NameRef<'_>, rtype: RrType, ttl: Ttl, rdata: &[u8]) {
-        self.append_name(owner.as_wire(), true);
-        self.out.extend_from_slice(&rtype.0.to_be_bytes());
-        self.out.extend_from_slice(&Class::IN.0.to_be_bytes());
-        self.out.extend_from_slice(&ttl.seconds().to_be_bytes());
-        let length_at = self.out.len();
-        self.out.extend_from_slice(&[0, 0]);
-        let mut copied = 0;
-        for name in types::names_in_rdata(rtype, rdata).filter(|name| name.compressible) {
-            self.out.extend_from_slice(&rdata[copied..name.range.start]);
-            self.append_name(&rdata[name.range.clone()], true);
-            copied = name.range.end;
-        }
-        self.out.extend_from_slice(&rdata[copied..]);
-        let length = (self.out.len() - length_at - 2) as u16;
-        self.out[length_at..length_at + 2].copy_from_slice(&length.to_be_bytes());
-    }
-
     /// Writes a name, its longest known suffix as a pointer.
-    fn append_name(&mut self, name: &[u8], remember: bool) {
+    fn append_name(&mut self, name: &[u8]) {
+        let start = self.out.len();
         let mut at = 0;
+        let mut pointer = None;
         while name[at] != 0 {
-            if let Some(offset) = self.find(&name[at..]) {
-                self.write_front(name, at, remember);
-                self.out.extend_from_slice(&(0xc000 | offset).to_be_bytes());
-                return;
+            pointer = self.find(&name[at..]);
+            if pointer.is_some() {
+                break;
             }
             at += 1 + usize::from(name[at]);
         }
-        self.write_front(name, at, remember);
-        self.out.push(0);
-    }
-
-    fn write_front(&mut self, name: &[u8], end: usize, remember: bool) {
-        let start = self.out.len();
-        self.out.extend_from_slice(&name[..end]);
-        let mut at = 0;
-        while remember && at < end {
-            self.remember_offset(start + at);
-            at += 1 + usize::from(name[at]);
+        self.out.extend_from_slice(&name[..at]);
+        match pointer {
+            Some(offset) => self.out.extend_from_slice(&(0xc000 | offset).to_be_bytes()),
+            None => self.out.push(0),
+        }
+        let mut label = 0;
+        while label < at {
+            self.remember_offset(start + label);
+            label += 1 + usize::from(name[label]);
         }
     }
 
@@ -517,97 +566,6 @@ impl<'o> Response<'o> {
     }
 }
 
-/// Renders an RRset with its signatures as it stands in an answer to a question at its owner: every owner
-/// points at the question; names in rdata are compressed against the question where their type allows it.
-/// Gives the octets and where the RRSIG records begin in them.
-pub fn render_at_question<'r, 's>(
-    owner: &LowerName,
-    rtype: RrType,
-    ttl: Ttl,
-    rdatas: impl IntoIterator<Item = &'r [u8]>,
-    signatures: impl IntoIterator<Item = &'s [u8]>,
-) -> Rendered {
-    let mut out = Vec::with_capacity(256);
-    out.extend_from_slice(&[0; HEADER]);
-    out.extend_from_slice(owner.as_ref().as_wire());
-    out.extend_from_slice(&[0; 4]);
-    let start = out.len();
-    let mut response = Response {
-        out: &mut out,
-        limit: usize::MAX,
-        counts: [1, 0, 0, 0],
-        known: [0; REMEMBERED],
-        known_count: 0,
-        question_end: start,
-    };
-    response.remember(HEADER, owner.as_ref().as_wire());
-    for rdata in rdatas {
-        response.append_record(owner.as_ref(), rtype, ttl, rdata);
-        response.counts[1] += 1;
-    }
-    let data_end = response.out.len() - start;
-    let data_count = response.counts[1];
-    for rdata in signatures {
-        response.append_record(owner.as_ref(), RrType::RRSIG, ttl, rdata);
-        response.counts[1] += 1;
-    }
-    let count = response.counts[1];
-    debug_assert!(owner.as_ref().is_root() || out[start..].starts_with(&QUESTION_POINTER.to_be_bytes()));
-    Rendered {
-        octets: out[start..].into(),
-        data_end: data_end as u32,
-        data_count,
-        count,
-    }
-}
-
-/// Records rendered for an answer at the question's name.
-#[derive(Debug)]
-pub struct Rendered {
-    /// The records in wire form, first the data, then the signatures.
-    pub octets: Box<[u8]>,
-    /// Where the data ends and the signatures begin.
-    pub data_end: u32,
-    /// Data records.
-    pub data_count: u16,
-    /// All records.
-    pub count: u16,
-}
-
-impl Rendered {
-    /// The rdata of each data record, names in it compressed where their type allows it.
-    pub fn data(&self) -> impl Iterator<Item = &[u8]> + Clone {
-        RenderedRdatas {
-            rest: &self.octets[..self.data_end as usize],
-        }
-    }
-
-    /// The rdata of each signature.
-    pub fn signatures(&self) -> impl Iterator<Item = &[u8]> + Clone {
-        RenderedRdatas {
-            rest: &self.octets[self.data_end as usize..],
-        }
-    }
-}
-
-#[derive(Clone)]
-struct RenderedRdatas<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Iterator for RenderedRdatas<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        // The owner is a pointer, or the root's single octet; type, class and TTL follow.
-        let fixed = if *self.rest.first()? == 0 { 1 } else { 2 } + 8;
-        let length = usize::from(u16::from_be_bytes([self.rest[fixed], self.rest[fixed + 1]]));
-        let (record, after) = self.rest.split_at(fixed + 2 + length);
-        self.rest = after;
-        Some(&record[fixed + 2..])
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -695,7 +653,7 @@ mod tests {
         response
             .append(
                 Section::Answer,
-                owner.as_ref(),
+                Owner::Name(owner.as_ref()),
                 RrType::MX,
                 Ttl::new(60),
                 [&mx[..]],
@@ -704,7 +662,7 @@ mod tests {
         response
             .append(
                 Section::Additional,
-                mail.as_ref(),
+                Owner::Name(mail.as_ref()),
                 RrType::A,
                 Ttl::new(60),
                 [&[192, 0, 2, 1][..]],
@@ -736,7 +694,13 @@ mod tests {
         let mut response = Response::start(&query, &mut out, 512, 11);
         let rdatas = addresses.iter().map(|address| &address[..]);
         assert_eq!(
-            response.append(Section::Answer, owner.as_ref(), RrType::A, Ttl::new(1), rdatas),
+            response.append(
+                Section::Answer,
+                Owner::Name(owner.as_ref()),
+                RrType::A,
+                Ttl::new(1),
+                rdatas
+            ),
             Err(Full)
         );
         assert_eq!(response.count(Section::Answer), 0);
@@ -764,26 +728,6 @@ mod tests {
                 prop_assert!(out.len() >= HEADER);
             }
             let _ = expand_name(&packet, HEADER);
-        }
-
-        #[test]
-        fn rendered_records_are_those_appended(ttl in 0_u32..100_000, a in any::<[u8; 4]>(), b in any::<[u8; 4]>()) {
-            let owner: Name = "x.example.".parse().unwrap();
-            let packet = question("x.example.", 1);
-            let query = Query::read(&packet).unwrap();
-            let sets = [&a[..], &b[..]];
-            let rendered = render_at_question(
-                &owner.as_ref().to_lower(), RrType::A, Ttl::new(ttl), sets, [&[1, 2, 3][..]]);
-            let (mut rendered_out, mut appended_out) = (Vec::new(), Vec::new());
-            let mut response = Response::start(&query, &mut rendered_out, 512, 0);
-            response.append_rendered(Section::Answer, &rendered.octets, rendered.count).unwrap();
-            response.finish(Rcode::NOERROR, None);
-            let mut response = Response::start(&query, &mut appended_out, 512, 0);
-            response.append(Section::Answer, owner.as_ref(), RrType::A, Ttl::new(ttl), sets).unwrap();
-            response.append(Section::Answer, owner.as_ref(), RrType::RRSIG, Ttl::new(ttl), rendered.signatures()).unwrap();
-            response.finish(Rcode::NOERROR, None);
-            prop_assert_eq!(rendered_out, appended_out);
-            prop_assert_eq!(rendered.data().collect::<Vec<_>>(), sets.to_vec());
         }
     }
 }

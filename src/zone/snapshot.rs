@@ -19,7 +19,7 @@ use std::{
 use ahash::RandomState;
 use hashbrown::HashTable;
 
-use super::slot::Slot;
+use super::slot::{Signed, SignedDenial, Slot};
 use crate::wire::{LowerName, Name, NameRef, RrType, Ttl, types};
 
 /// The zone's names, by number: which shard, and which node in it.
@@ -61,7 +61,7 @@ pub(super) struct Node {
     pub(super) name_length: u8,
     pub(super) flags: NodeFlags,
     /// The signed NSEC or NSEC3 that matches this name.
-    pub(super) denial: Slot,
+    pub(super) denial: Slot<SignedDenial>,
 }
 
 #[derive(Debug)]
@@ -71,7 +71,7 @@ pub(super) struct StoredRrset {
     pub(super) ttl: u32,
     pub(super) start: u32,
     pub(super) end: u32,
-    pub(super) slot: Slot,
+    pub(super) slot: Slot<Signed>,
 }
 
 #[derive(Default)]
@@ -574,7 +574,7 @@ impl<'z> NodeView<'z> {
     }
 
     /// The slot of the signed NSEC or NSEC3 that matches this name.
-    pub fn denial(self) -> &'z Slot {
+    pub fn denial(self) -> &'z Slot<SignedDenial> {
         &self.stored().denial
     }
 }
@@ -626,7 +626,7 @@ impl<'z> RrsetView<'z> {
     }
 
     /// The slot of its signatures.
-    pub fn slot(self) -> &'z Slot {
+    pub fn slot(self) -> &'z Slot<Signed> {
         &self.stored.slot
     }
 
