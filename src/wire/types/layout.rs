@@ -62,7 +62,7 @@ impl Iterator for NamesInRdata<'_> {
                 Field::GatewayAndKey if self.rdata.get(1) == Some(&GATEWAY_NAME) => (self.at, NameRule::Kept),
                 Field::HostIdentity => return self.next_server(),
                 _ => {
-                    self.at = field_end(*field, self.rdata, self.at).ok()?;
+                    self.at = check_field(*field, self.rdata, self.at).ok()?;
                     self.fields = rest;
                     continue;
                 }
@@ -118,7 +118,7 @@ pub fn validate_rdata(rtype: RrType, rdata: &[u8]) -> Result<(), RdataError> {
     let Some(row) = rtype.row() else { return Ok(()) };
     let mut at = 0;
     for field in row.fields {
-        at = field_end(*field, rdata, at)?;
+        at = check_field(*field, rdata, at)?;
     }
     if at == rdata.len() {
         Ok(())
@@ -132,7 +132,7 @@ fn fail<T>(at: usize, expected: &'static str) -> Result<T, RdataError> {
 }
 
 /// Checks the field that begins at `at`; gives where it ends.
-pub(crate) fn field_end(field: Field, rdata: &[u8], at: usize) -> Result<usize, RdataError> {
+pub(crate) fn check_field(field: Field, rdata: &[u8], at: usize) -> Result<usize, RdataError> {
     let rest = rdata.get(at..).unwrap_or_default();
     match field {
         Field::U8 | Field::Algorithm | Field::DigestType | Field::NotifyScheme => {
@@ -154,7 +154,7 @@ pub(crate) fn field_end(field: Field, rdata: &[u8], at: usize) -> Result<usize, 
         Field::Digest => digest_end(rdata, at),
         Field::ZoneDigest => zone_digest_end(rdata, at),
         Field::Salt => counted(rdata, at, 0, "a length octet and a salt"),
-        Field::HashedOwner => counted(rdata, at, 1, "a length octet and a hash"),
+        Field::HashedOwner => hashed_owner_end(rdata, at),
         Field::SomeTypes if rest.is_empty() => fail(at, "a bitmap with at least one type"),
         Field::SomeTypes | Field::AnyTypes => bitmap_end(rdata, at),
         Field::Location => location_end(rdata, at),
@@ -231,12 +231,19 @@ fn digest_end(rdata: &[u8], at: usize) -> Result<usize, RdataError> {
     }
 }
 
+/// Hash algorithm 1, the octet in front of all, is SHA-1 (RFC 5155 §11).
+fn hashed_owner_end(rdata: &[u8], at: usize) -> Result<usize, RdataError> {
+    match (rdata[0], rdata.get(at)) {
+        (1, Some(length)) if *length != 20 => fail(at, "20 and the octets of a SHA-1 hash"),
+        _ => counted(rdata, at, 1, "a length octet and a hash"),
+    }
+}
+
 fn zone_digest_end(rdata: &[u8], at: usize) -> Result<usize, RdataError> {
     let found = rdata.len().saturating_sub(at);
-    let (scheme, hash) = (rdata.get(at.wrapping_sub(2)), rdata.get(at.wrapping_sub(1)));
-    match (scheme, hash) {
-        (Some(1), Some(1)) if found != 48 => fail(at, "the 48 octets of a SHA-384 digest"),
-        (Some(1), Some(2)) if found != 64 => fail(at, "the 64 octets of a SHA-512 digest"),
+    match rdata.get(at.wrapping_sub(1)) {
+        Some(1) if found != 48 => fail(at, "the 48 octets of a SHA-384 digest"),
+        Some(2) if found != 64 => fail(at, "the 64 octets of a SHA-512 digest"),
         _ if found < 12 => fail(at, "a digest of at least 12 octets"),
         _ => Ok(rdata.len()),
     }
@@ -343,7 +350,6 @@ fn gateway_and_key_end(rdata: &[u8], at: usize) -> Result<usize, RdataError> {
 }
 
 /// HIP's fixed part (RFC 8005 §5).
-#[allow(dead_code, reason = "text printing reads it")]
 pub(crate) struct HostIdentity<'a> {
     pub algorithm: u8,
     pub tag: &'a [u8],

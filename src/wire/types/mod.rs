@@ -4,10 +4,12 @@
 //! To add a type, add a row; the round trips of `wire::text` run over every row.
 
 mod layout;
-mod service;
+pub mod sample;
+pub(crate) mod service;
 
 use std::fmt;
 
+pub(crate) use layout::{HostIdentity, check_field, gateway_end, u16_at, u32_at};
 pub use layout::{NameField, NamesInRdata, RdataError, canonical_rdata, names_in_rdata, validate_rdata};
 
 use Field::*;

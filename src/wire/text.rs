@@ -1,1 +1,0 @@
-//! Presentation format of rdata: see `types`.
