@@ -9,4 +9,5 @@
 
 #[allow(dead_code, reason = "a promise takes what it needs")]
 mod harness;
+mod operations;
 mod tidy;
