@@ -24,7 +24,7 @@ use crate::{
         custody::{self, Level, Opened, Policy, Refused, Request},
         key::Dnskey,
         keyset::{KeySet, PublishedKey, Publishing},
-        register::Journal,
+        register::{Journal, What},
     },
     wire::Name,
     zone::Zone,
@@ -176,8 +176,8 @@ impl<'a> Draft<'a> {
     fn take_keys(&mut self, opened: Result<Opened, Refused>) {
         let notes = match opened {
             Ok(opened) => {
-                self.changes
-                    .extend(opened.events.iter().map(|event| event.what.to_string()));
+                let told = opened.events.iter().filter(|event| is_news(&event.what));
+                self.changes.extend(told.map(|event| event.what.to_string()));
                 self.keyset = Some(opened.keyset);
                 opened.notes
             }
@@ -345,6 +345,11 @@ impl<'a> Draft<'a> {
             ));
         }
     }
+}
+
+/// Whether an event says something to people that no other one says.
+fn is_news(what: &What) -> bool {
+    !matches!(what, What::Making { .. } | What::Opened | What::Folder { .. })
 }
 
 /// Opens the keys of all drafts that have content, in one go: a thousand new zones cost a few syncs.

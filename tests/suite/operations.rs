@@ -242,7 +242,8 @@ fn keys_made_while_it_runs_are_published_and_do_not_sign() {
     let elsewhere = setup.folder().join("elsewhere");
     let said = fails(
         setup
-            .command(&["keys", "generate", "example.", "--keys"])
+            .command(&["keys", "generate", "example."])
+            .arg("--keys")
             .arg(elsewhere),
         1,
     );
@@ -343,7 +344,7 @@ fn zones_named_twice_are_wrong_usage() {
     let (setup, file) = setup();
     let setup = setup.zone("EXAMPLE", &file);
     let said = fails(&mut setup.serve_command(free_address()), 2);
-    assert!(said.contains("example. twice"), "{said}");
+    assert!(said.contains("twice"), "{said}");
     assert!(!setup.state().exists());
 }
 

@@ -304,8 +304,8 @@ impl Countersign {
 
     /// `countersign keys … --keys DIR --state DIR`.
     pub fn keys_command(&self, arguments: &[&str]) -> Command {
-        let mut command = self.command(&["keys"]);
-        command.args(arguments).arg("--keys").arg(self.keys());
+        let mut command = self.command(&[&["keys"], arguments].concat());
+        command.arg("--keys").arg(self.keys());
         command
     }
 
