@@ -1,11 +1,15 @@
 //! What may stand on the command line, and the help that teaches it.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::outcome::Failure;
 use crate::{
-    config::{LogFormat, LogLevel},
+    config::{self, Config, LogFormat, LogLevel},
     dnssec::denial::Denial,
     wire::Name,
 };
@@ -81,8 +85,9 @@ pub(super) struct ServeArguments {
     /// How "no such name" and "no such data" are proved [default: compact].
     #[arg(long, value_name = "WAY", value_parser = denial, requires = "zone")]
     pub denial: Option<Denial>,
-    #[command(flatten)]
-    pub state: StateArgument,
+    /// The folder of the key register and the control socket [default: $STATE_DIRECTORY, else `state`].
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
     /// How much is logged: error, warn, info, debug or trace [default: info].
     #[arg(long, value_name = "LEVEL", value_parser = log_level)]
     pub log_level: Option<LogLevel>,
@@ -180,8 +185,8 @@ pub(super) struct ImportArguments {
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
     /// The folder that holds our key files.
-    #[arg(long, value_name = "DIR")]
-    pub keys: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "config")]
+    pub keys: Option<PathBuf>,
     #[command(flatten)]
     pub state: StateArgument,
 }
@@ -268,8 +273,8 @@ pub(super) struct ZoneKeys {
     /// The zone.
     pub origin: Name,
     /// The folder that holds our key files.
-    #[arg(long, value_name = "DIR")]
-    pub keys: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "config")]
+    pub keys: Option<PathBuf>,
     #[command(flatten)]
     pub state: StateArgument,
 }
@@ -279,13 +284,37 @@ pub(super) struct StateArgument {
     /// The folder of the key register and the control socket [default: $STATE_DIRECTORY, else `state`].
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
+    /// The server's configuration file, to take its folders from.
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 impl StateArgument {
-    /// The folder named, or the default.
-    pub(super) fn folder(&self) -> PathBuf {
-        self.state.clone().unwrap_or_else(crate::config::default_state)
+    /// The state folder: the one that is named, the configuration file's, or the default.
+    pub(super) fn folder(&self) -> Result<PathBuf, Failure> {
+        match (&self.state, &self.config) {
+            (Some(state), _) => Ok(state.clone()),
+            (None, Some(config)) => Ok(read_config(config)?.state),
+            (None, None) => Ok(config::default_state()),
+        }
     }
+
+    /// The key folder: the one that is named, or the configuration file's.
+    pub(super) fn keys(&self, named: Option<&Path>) -> Result<PathBuf, Failure> {
+        match (named, &self.config) {
+            (Some(keys), _) => Ok(keys.to_owned()),
+            (None, Some(config)) => Ok(read_config(config)?.keys),
+            (None, None) => Err(Failure::usage("name the key folder with --keys DIR")),
+        }
+    }
+}
+
+/// Reads a configuration file; its problems, all of them, are the failure.
+pub(super) fn read_config(path: &Path) -> Result<Config, Failure> {
+    config::load(path).map_err(|problems| {
+        let lines: Vec<String> = problems.iter().map(|problem| format!("\n{problem}")).collect();
+        Failure::new(format!("the configuration cannot be used:{}", lines.concat()))
+    })
 }
 
 #[derive(Debug, Args)]
@@ -392,6 +421,8 @@ mod tests {
             "countersign status",
             "countersign status example. --json --state s",
             "countersign reload --state s --json",
+            "countersign reload -c x.toml",
+            "countersign keys generate example. -c x.toml",
         ] {
             assert_eq!(parse(line), Ok(()), "{line}");
         }

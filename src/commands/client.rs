@@ -25,7 +25,7 @@ use crate::{
 const ZONES_WITH_KEYS: usize = 20;
 
 pub(super) fn status(arguments: &StatusArguments) -> Result<Report, Failure> {
-    let status = server(&arguments.state.folder())?.status(arguments.origin.as_ref())?;
+    let status = server(&arguments.state.folder()?)?.status(arguments.origin.as_ref())?;
     if arguments.json.json {
         return Ok(Report::json(&status));
     }
@@ -33,7 +33,7 @@ pub(super) fn status(arguments: &StatusArguments) -> Result<Report, Failure> {
 }
 
 pub(super) fn reload(arguments: &ReloadArguments) -> Result<Report, Failure> {
-    let reloaded = server(&arguments.state.folder())?.reload()?;
+    let reloaded = server(&arguments.state.folder()?)?.reload()?;
     let whole = reloaded.is_whole();
     let report = if arguments.json.json {
         Report::json(&reloaded)
@@ -45,7 +45,7 @@ pub(super) fn reload(arguments: &ReloadArguments) -> Result<Report, Failure> {
 
 pub(super) fn accept(command: &AcceptCommand) -> Result<Report, Failure> {
     let AcceptCommand::Clock(state) = command;
-    let now = match open(&state.folder())? {
+    let now = match open(&state.folder()?)? {
         Access::Server(client) => client.accept_clock()?.now,
         Access::Store(store, clock) => {
             let now = clock
@@ -62,7 +62,7 @@ pub(super) fn accept(command: &AcceptCommand) -> Result<Report, Failure> {
 
 pub(super) fn ds(arguments: &DsArguments) -> Result<Report, Failure> {
     let zone = &arguments.origin;
-    let records = match open(&arguments.state.folder())? {
+    let records = match open(&arguments.state.folder()?)? {
         Access::Server(client) => client.ds(zone)?,
         Access::Store(store, _) => {
             let register = Register::of(&store.events(zone.as_ref())?);
@@ -188,7 +188,7 @@ pub(super) fn keys_table(keys: &[KeyStatus]) -> Table {
             },
         ]);
     }
-    table
+    table.without_idle_columns()
 }
 
 fn counters(status: &Status) -> String {

@@ -65,11 +65,8 @@ impl Alone {
 }
 
 fn generate(arguments: &GenerateArguments) -> Result<Report, Failure> {
-    let ZoneKeys {
-        origin,
-        keys: folder,
-        state,
-    } = &arguments.zone;
+    let ZoneKeys { origin, keys, state } = &arguments.zone;
+    let folder = &state.keys(keys.as_deref())?;
     let role = arguments.role.map(|role| match role {
         RoleArgument::Ksk => "ksk",
         RoleArgument::Zsk => "zsk",
@@ -80,7 +77,7 @@ fn generate(arguments: &GenerateArguments) -> Result<Report, Failure> {
         algorithm: arguments.algorithm.clone(),
         role: role.map(str::to_owned),
     };
-    let changed = match Alone::of(open(&state.folder())?) {
+    let changed = match Alone::of(open(&state.folder()?)?) {
         Err(client) => client.generate(origin, &request)?,
         Ok(alone) => keys::generate(alone.place(origin, folder), &request, alone.now)?,
     };
@@ -88,7 +85,8 @@ fn generate(arguments: &GenerateArguments) -> Result<Report, Failure> {
 }
 
 fn import(arguments: &ImportArguments) -> Result<Report, Failure> {
-    let (origin, folder) = (&arguments.origin, &arguments.keys);
+    let origin = &arguments.origin;
+    let folder = &arguments.state.keys(arguments.keys.as_deref())?;
     let files = arguments
         .files
         .iter()
@@ -98,7 +96,7 @@ fn import(arguments: &ImportArguments) -> Result<Report, Failure> {
         folder: absolute(folder)?,
         files,
     };
-    let changed = match Alone::of(open(&arguments.state.folder())?) {
+    let changed = match Alone::of(open(&arguments.state.folder()?)?) {
         Err(client) => client.import(origin, &request)?,
         Ok(alone) => keys::import(alone.place(origin, folder), &request, alone.now)?,
     };
@@ -111,7 +109,7 @@ fn withdraw(arguments: &WithdrawArguments) -> Result<Report, Failure> {
         tag: arguments.tag,
         reason: arguments.force.clone(),
     };
-    let changed = match open(&arguments.state.folder())? {
+    let changed = match open(&arguments.state.folder()?)? {
         Access::Server(client) => client.withdraw(origin, &request)?,
         Access::Store(store, clock) => {
             if let Some(fault) = clock.judge().fault {
@@ -127,12 +125,9 @@ fn withdraw(arguments: &WithdrawArguments) -> Result<Report, Failure> {
 }
 
 fn list(arguments: &ListArguments) -> Result<Report, Failure> {
-    let ZoneKeys {
-        origin,
-        keys: folder,
-        state,
-    } = &arguments.zone;
-    let listed = match Alone::of(open(&state.folder())?) {
+    let ZoneKeys { origin, keys, state } = &arguments.zone;
+    let folder = &state.keys(keys.as_deref())?;
+    let listed = match Alone::of(open(&state.folder()?)?) {
         Err(client) => client.keys(origin, &absolute(folder)?)?,
         Ok(alone) => keys::list(alone.place(origin, folder), alone.now)?,
     };
@@ -148,12 +143,9 @@ fn list(arguments: &ListArguments) -> Result<Report, Failure> {
 }
 
 fn ds(arguments: &KeysDsArguments) -> Result<Report, Failure> {
-    let ZoneKeys {
-        origin,
-        keys: folder,
-        state,
-    } = &arguments.zone;
-    let records = match Alone::of(open(&state.folder())?) {
+    let ZoneKeys { origin, keys, state } = &arguments.zone;
+    let folder = &state.keys(keys.as_deref())?;
+    let records = match Alone::of(open(&state.folder()?)?) {
         Err(client) => client.own_ds(origin, &absolute(folder)?)?,
         Ok(alone) => keys::own_ds(alone.place(origin, folder), alone.now)?,
     };

@@ -9,11 +9,12 @@ use std::{fs, io, os::unix::fs::chown, path::Path, sync::Arc, time::Duration};
 use tokio::{
     runtime::Runtime,
     signal::unix::{Signal, SignalKind, signal},
+    sync::Notify,
     time::{Instant, MissedTickBehavior, interval, sleep},
 };
 
 use super::{
-    arguments::ServeArguments,
+    arguments::{ServeArguments, read_config},
     logging,
     outcome::{Failure, Report},
 };
@@ -65,10 +66,7 @@ fn configure(arguments: ServeArguments) -> Result<Config, Failure> {
                 "name a file with -c FILE, or serve without one: --zone ORIGIN=FILE --listen ADDR:PORT --keys DIR",
             ));
         }
-        config::load(&path).map_err(|problems| {
-            let lines: Vec<String> = problems.iter().map(|problem| format!("\n{problem}")).collect();
-            Failure::new(format!("the configuration cannot be used:{}", lines.concat()))
-        })?
+        read_config(&path)?
     } else {
         config::from_arguments(Arguments {
             zones: arguments.zone,
@@ -80,7 +78,7 @@ fn configure(arguments: ServeArguments) -> Result<Config, Failure> {
         })
         .map_err(Failure::usage)?
     };
-    if let Some(state) = arguments.state.state {
+    if let Some(state) = arguments.state {
         config.state = state;
     }
     if let Some(level) = arguments.log_level {
@@ -288,18 +286,29 @@ impl Signals {
 
     /// Reloads on SIGHUP; returns on SIGTERM or SIGINT, even while a reload is under way.
     async fn obey(&mut self, server: &Arc<Server>) {
+        let wanted = Arc::new(Notify::new());
+        tokio::spawn(reload_when(Arc::clone(&wanted), Arc::clone(server)));
         loop {
             tokio::select! {
-                _ = self.hangup.recv() => {
-                    let server = Arc::clone(server);
-                    tokio::task::spawn_blocking(move || {
-                        tracing::info!("SIGHUP: reading configuration, zones and keys again");
-                        server.reload();
-                    });
-                }
+                _ = self.hangup.recv() => wanted.notify_one(),
                 _ = self.terminate.recv() => break,
                 _ = self.interrupt.recv() => break,
             }
+        }
+    }
+}
+
+/// Reloads one after the other; signals that come during a reload are one more, not many.
+async fn reload_when(wanted: Arc<Notify>, server: Arc<Server>) {
+    loop {
+        wanted.notified().await;
+        tracing::info!("SIGHUP: reading configuration, zones and keys again");
+        let server = Arc::clone(&server);
+        if tokio::task::spawn_blocking(move || server.reload())
+            .await
+            .is_err()
+        {
+            tracing::error!("the reload failed by a fault of this program; what was served goes on");
         }
     }
 }

@@ -17,6 +17,23 @@ impl Table {
         self.rows.push(cells);
     }
 
+    /// Leaves out the columns in which no row has anything but `-`.
+    pub(super) fn without_idle_columns(mut self) -> Self {
+        let columns = self.rows.first().map_or(0, Vec::len);
+        for column in (0..columns).rev() {
+            let idle = self.rows[1..]
+                .iter()
+                .all(|row| row.get(column).is_none_or(|cell| cell == "-"));
+            if idle {
+                self.rows
+                    .iter_mut()
+                    .filter(|row| row.len() > column)
+                    .for_each(|row| drop(row.remove(column)));
+            }
+        }
+        self
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.rows.len() == 1
     }
@@ -55,5 +72,8 @@ mod tests {
         let mut table = Table::new(&["ZONE", "SERIAL"]);
         table.row(vec!["example.".into(), "1".into()]);
         assert_eq!(table.print(2), "  ZONE      SERIAL\n  example.  1\n");
+        let mut table = Table::new(&["A", "B", "C"]);
+        table.row(vec!["1".into(), "-".into(), "3".into()]);
+        assert_eq!(table.without_idle_columns().print(0), "A  C\n1  3\n");
     }
 }

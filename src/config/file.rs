@@ -79,9 +79,9 @@ settings! {
         denial: Denial = Denial::Compact,
         /// CDS and CDNSKEY: none, one for every KSK, or the request to delete the DS (RFC 8078 §4).
         cds: Cds = Cds::Off,
-        /// How long a signature is valid.
+        /// How long a signature is valid; at least a week, at most a year. TTLs above a third of it are served lowered.
         /// Without it: 14 days, or three times the zone's largest TTL and a day where that is more.
-        signature_validity: Option<Duration> = None,
+        signature_validity: Option<At<Duration>> = None,
         /// Whether a KSK and a ZSK are made when the zone is new and the keys folder holds none for it.
         auto_keys: bool = false,
     }

@@ -6,7 +6,7 @@ use super::{
     read::{At, Reader, defaults, read_table},
 };
 use crate::{
-    dnssec::{denial::Denial, keyset::Cds},
+    dnssec::{denial::Denial, keyset::Cds, sign::LONGEST_VALIDITY},
     wire::Name,
 };
 use std::{
@@ -24,6 +24,9 @@ const MAX_FILE: u64 = 64 << 20;
 
 /// The longest name server identifier, in octets: it rides in every answer to those who ask for it.
 const MAX_NSID: usize = 128;
+
+/// How long signatures may be valid: below a week, TTLs of a day or two would have to be lowered.
+const VALIDITY: std::ops::RangeInclusive<Duration> = Duration::from_secs(7 * 86_400)..=LONGEST_VALIDITY;
 
 /// Everything the server is told. Paths are as given on the command line, or relative to the file's folder.
 #[derive(Clone, Debug)]
@@ -216,6 +219,14 @@ fn resolve(file: File, path: &Path, reader: &mut Reader<'_>) -> Option<Config> {
             format!("longer than {MAX_NSID} octets; choose a shorter identifier"),
         );
     }
+    let validities = file
+        .zone
+        .iter()
+        .filter_map(|zone| zone.signature_validity.as_ref());
+    for validity in validities.filter(|validity| !VALIDITY.contains(&validity.value)) {
+        let what = "signatures are valid for a week at least (\"7d\") and a year at most (\"365d\")";
+        problem(validity.at, what.to_owned());
+    }
     let zones = file.zone.iter().map(|zone| resolve_zone(zone, folder)).collect();
     Some(Config {
         source: Some(path.to_owned()),
@@ -239,7 +250,7 @@ fn resolve_zone(zone: &ZoneFile, folder: &Path) -> ZoneSettings {
         external_keys: zone.external_keys.iter().map(place).collect(),
         denial: zone.denial,
         cds: zone.cds,
-        signature_validity: zone.signature_validity,
+        signature_validity: zone.signature_validity.as_ref().map(|validity| validity.value),
         auto_keys: zone.auto_keys,
     }
 }

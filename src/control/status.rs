@@ -72,12 +72,7 @@ fn zone_status(name: &Name, held: &HeldZone, now: UnixTime) -> ZoneStatus {
         serial: None,
         names: 0,
         records: 0,
-        denial: match held.settings.denial {
-            Denial::Compact => "compact",
-            Denial::Nsec => "nsec",
-            Denial::Nsec3 => "nsec3",
-        }
-        .to_owned(),
+        denial: word(held.settings.denial).to_owned(),
         signature_validity_seconds: 0,
         keys: Vec::new(),
         signatures: Default::default(),
@@ -88,10 +83,19 @@ fn zone_status(name: &Name, held: &HeldZone, now: UnixTime) -> ZoneStatus {
             status.serial = Some(content.zone().serial());
             status.names = content.zone().node_count();
             status.records = content.zone().record_count();
+            status.denial = word(content.denial()).to_owned();
             status.signature_validity_seconds = content.validity().lifetime().as_secs();
             status.keys = content.keys().published().iter().map(published).collect();
             status.signatures = content.signature_state(now);
         }
     }
     status
+}
+
+fn word(denial: Denial) -> &'static str {
+    match denial {
+        Denial::Compact => "compact",
+        Denial::Nsec => "nsec",
+        Denial::Nsec3 => "nsec3",
+    }
 }

@@ -266,13 +266,15 @@ impl<'a> Draft<'a> {
             .is_some_and(|old| old.fingerprint == content.fingerprint);
         let same_settings = before.settings.denial == self.settings.denial
             && before.settings.signature_validity == self.settings.signature_validity;
+        // Where something was refused, what is served is not what was asked for then either.
+        let settled = before.problems.is_empty();
         let same_keys = served.content().is_ok_and(|served| {
             let keys = served.keys();
             keys.id() == keyset.id()
                 && keys.apex_rrsets() == keyset.apex_rrsets()
                 && keys.published() == keyset.published()
         });
-        same_content && same_settings && same_keys
+        settled && same_content && same_settings && same_keys
     }
 
     fn tell_changes(&mut self, served: &ServedZone) {
@@ -301,6 +303,11 @@ impl<'a> Draft<'a> {
             self.changes
                 .push(format!("denial {:?} → {:?}", old.denial(), new.denial()).to_lowercase());
         }
+        let validity = |content: &crate::answer::Content| content.validity().lifetime().as_secs();
+        if validity(old) != validity(new) {
+            let what = format!("signature validity {} s → {} s", validity(old), validity(new));
+            self.changes.push(what);
+        }
         if old.keys().apex_rrsets() != new.keys().apex_rrsets() {
             let sets = |keys: &KeySet| {
                 let types = keys.apex_rrsets().iter();
@@ -320,9 +327,7 @@ impl<'a> Draft<'a> {
             _ if !self.problems.is_empty() => Outcome::Kept,
             None => Outcome::Added,
             Some(before) if before.served.content().is_err() => Outcome::Added,
-            Some(before) if Arc::ptr_eq(&before.served, served) && self.changes.is_empty() => {
-                Outcome::Unchanged
-            }
+            Some(_) if self.changes.is_empty() => Outcome::Unchanged,
             Some(_) => Outcome::Changed,
         }
     }
