@@ -179,8 +179,9 @@ impl View {
             for stored in &contents.keys {
                 let key = stored.file.dnskey.clone();
                 let state = stored.file.timing.claim(now);
+                let at = stored.file.timing.since(state).unwrap_or(now);
                 let what = What::Imported { key, state };
-                register.apply(&Event { at: now, what });
+                register.apply(&Event { at, what });
             }
         }
         Ok(Self {
@@ -315,7 +316,8 @@ pub fn import(place: Place<'_>, files: &[PathBuf], now: UnixTime) -> Result<Vec<
     Ok(stored)
 }
 
-/// All keys of the zone that are known: ours first, then the other providers'.
+/// All keys of the zone that are known: ours first, then the other providers'; what is published before what is
+/// not; KSKs first.
 ///
 /// # Errors
 /// When the folder or the register cannot be read. Single files that cannot be used are in the second part.
@@ -379,7 +381,8 @@ pub fn list(place: Place<'_>, now: UnixTime) -> Result<(Vec<Listed>, Vec<KeyFile
         published: foreign.in_set().is_some(),
         in_folder: false,
     });
-    let listed = ours.chain(unknown).chain(theirs).collect();
+    let mut listed: Vec<Listed> = ours.chain(unknown).chain(theirs).collect();
+    listed.sort_by_key(|key| (!key.own, !key.published, key.role, key.dnskey.key_tag()));
     Ok((listed, view.contents.errors))
 }
 

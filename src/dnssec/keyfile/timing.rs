@@ -115,6 +115,17 @@ impl Timing {
         }
     }
 
+    /// Since when the key has been what it claims to be, when the times say so.
+    pub fn since(&self, claim: Claim) -> Option<UnixTime> {
+        self.get(match claim {
+            Claim::Held => Field::Created,
+            Claim::Published => Field::Publish,
+            Claim::Active => Field::Activate,
+            Claim::Retired => Field::Inactive,
+            Claim::Gone => Field::Delete,
+        })
+    }
+
     /// The same key's times when its state is `claim` since `since`: true now, and at any later time.
     #[must_use]
     pub fn saying(&self, claim: Claim, since: UnixTime) -> Self {
