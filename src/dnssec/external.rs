@@ -10,10 +10,17 @@ use std::{
 };
 
 use super::key::Dnskey;
-use crate::wire::{Name, NameRef};
+use crate::{
+    wire::{NameRef, RrType},
+    zone::{Entry, master},
+};
 
 /// A file larger than this is not one of keys.
 const LARGEST_FILE: u64 = 1024 * 1024;
+/// More records than this are not a zone's keys, whoever made them up: `$GENERATE` makes many in one line.
+const MOST_RECORDS: usize = 1_000;
+/// What is read in front of the file: one line.
+const FRONT: &[u8] = b"$TTL 0\n";
 
 /// A key in such a file.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -79,7 +86,7 @@ pub fn read(path: &Path, apex: NameRef<'_>) -> Result<ExternalKeys, ExternalErro
             reason,
         });
     }
-    parse(&String::from_utf8_lossy(&octets), apex).map_err(|(line, reason)| ExternalError::Line {
+    parse(&octets, apex).map_err(|(line, reason)| ExternalError::Line {
         file: path.into(),
         line,
         reason,
@@ -90,119 +97,66 @@ pub fn read(path: &Path, apex: NameRef<'_>) -> Result<ExternalKeys, ExternalErro
 ///
 /// # Errors
 /// As [`read`].
-pub fn parse(text: &str, apex: NameRef<'_>) -> Result<ExternalKeys, (u32, String)> {
+pub fn parse(octets: &[u8], apex: NameRef<'_>) -> Result<ExternalKeys, (u32, String)> {
+    // TTLs mean nothing here, so a record may go without: a line in front says what it then would be.
+    let text = [FRONT, octets].concat();
+    let source = master::Source::Text {
+        name: "",
+        octets: &text,
+    };
     let mut found = ExternalKeys::default();
-    let mut last_owner: Option<Name> = None;
-    for record in records(text)? {
-        let at = |reason: String| (record.line, reason);
-        let mut tokens = record.tokens.iter().copied();
-        if record.tokens[0].starts_with('$') {
-            if record.tokens[0].eq_ignore_ascii_case("$TTL") {
-                continue;
+    let mut faults: Vec<(u32, String)> = Vec::new();
+    let read = master::read(&source, apex, &mut |entry| {
+        if let Err(reason) = take(&mut found, &entry, apex) {
+            faults.truncate(MOST_RECORDS);
+            faults.push((entry.at.line, reason));
+        }
+    });
+    faults.extend(
+        read.errors
+            .iter()
+            .map(|problem| (problem.at.line, problem.to_string())),
+    );
+    match faults.into_iter().min_by_key(|(line, _)| *line) {
+        Some((line, reason)) => Err((line.saturating_sub(1), reason)),
+        None => {
+            for key in &mut found.keys {
+                key.line -= 1;
             }
-            return Err(at(format!("{} has no place in a file of keys", record.tokens[0])));
+            Ok(found)
         }
-        if !record.continues_owner {
-            let owner = tokens.next().unwrap_or_default();
-            let name = Name::parse(owner.as_bytes(), Some(apex));
-            last_owner = Some(name.map_err(|why| at(format!("the owner {owner:?}: {why}")))?);
-        }
-        let owner = last_owner.as_ref();
-        let owner = owner.ok_or_else(|| at("the first record has no owner".into()))?;
-        let rtype = tokens
-            .find(|token| !is_ttl(token) && !token.eq_ignore_ascii_case("IN"))
-            .ok_or_else(|| at("the record has no type".into()))?;
-        if rtype.eq_ignore_ascii_case("RRSIG") {
+    }
+}
+
+/// Takes one record, or says what is wrong with it.
+fn take(found: &mut ExternalKeys, entry: &Entry<'_>, apex: NameRef<'_>) -> Result<(), String> {
+    match entry.rtype {
+        RrType::RRSIG => {
             found.signatures += 1;
-            continue;
+            return Ok(());
         }
-        if !rtype.eq_ignore_ascii_case("DNSKEY") {
-            return Err(at(format!("expected a DNSKEY record, found {rtype}")));
-        }
-        if owner.as_ref() != apex {
-            let apex = apex.to_owned();
-            return Err(at(format!(
-                "this is a key of {owner}, not of {apex}; name its zone as ORIGIN=FILE"
-            )));
-        }
-        let rdata: Vec<&str> = tokens.collect();
-        let dnskey = Dnskey::from_text(&rdata.join(" ")).map_err(|why| at(why.to_string()))?;
-        let line = record.line;
-        found.keys.push(ExternalKey { dnskey, line });
+        RrType::DNSKEY => {}
+        other => return Err(format!("expected a DNSKEY record, found {other}")),
     }
-    Ok(found)
-}
-
-/// A TTL in seconds or with units.
-fn is_ttl(token: &str) -> bool {
-    token.starts_with(|c: char| c.is_ascii_digit())
-        && token
-            .chars()
-            .all(|c| c.is_ascii_digit() || "wdhmsWDHMS".contains(c))
-}
-
-struct Record<'a> {
-    line: u32,
-    /// Begins with white space: the owner is that of the record before.
-    continues_owner: bool,
-    tokens: Vec<&'a str>,
-}
-
-/// Splits the text into records: lines without comments, joined over parentheses.
-fn records(text: &str) -> Result<Vec<Record<'_>>, (u32, String)> {
-    let mut records: Vec<Record<'_>> = Vec::new();
-    let mut open_since = None;
-    for (number, line) in (1u32..).zip(text.lines()) {
-        if open_since.is_none() {
-            records.push(Record {
-                line: number,
-                continues_owner: line.starts_with([' ', '\t']),
-                tokens: Vec::new(),
-            });
-        }
-        let record = records
-            .last_mut()
-            .expect("one was pushed while no parenthesis was open");
-        let mut start = None;
-        let mut escaped = false;
-        let mut end = line.len();
-        for (at, c) in line.char_indices() {
-            let special = !escaped && (c.is_ascii_whitespace() || matches!(c, '(' | ')' | ';'));
-            escaped = c == '\\' && !escaped;
-            if !special {
-                start = start.or(Some(at));
-                continue;
-            }
-            if let Some(start) = start.take() {
-                record.tokens.push(&line[start..at]);
-            }
-            match c {
-                '(' if open_since.is_some() => return Err((number, "a parenthesis within another".into())),
-                '(' => open_since = Some(number),
-                ')' if open_since.take().is_none() => {
-                    return Err((number, "a closing parenthesis without an opening one".into()));
-                }
-                ';' => {
-                    end = at;
-                    break;
-                }
-                _ => {}
-            }
-        }
-        if let Some(start) = start {
-            record.tokens.push(&line[start..end]);
-        }
+    if entry.owner != apex {
+        let (owner, apex) = (entry.owner, apex.to_owned());
+        return Err(format!(
+            "this is a key of {owner}, not of {apex}; name its zone as ORIGIN=FILE"
+        ));
     }
-    if let Some(line) = open_since {
-        return Err((line, "this parenthesis is never closed".into()));
+    if found.keys.len() == MOST_RECORDS {
+        return Err(format!("more than {MOST_RECORDS} keys"));
     }
-    records.retain(|record| !record.tokens.is_empty());
-    Ok(records)
+    let dnskey = Dnskey::from_rdata(entry.rdata).map_err(|why| why.to_string())?;
+    let line = entry.at.line;
+    found.keys.push(ExternalKey { dnskey, line });
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::Name;
     use proptest::prelude::*;
 
     const KEY: &str =
@@ -210,7 +164,7 @@ mod tests {
 
     fn keys(text: &str) -> Result<ExternalKeys, (u32, String)> {
         let apex: Name = "example.".parse().unwrap();
-        parse(text, apex.as_ref())
+        parse(text.as_bytes(), apex.as_ref())
     }
 
     #[test]
@@ -237,23 +191,32 @@ mod tests {
     #[test]
     fn garbage_is_refused_with_its_line() {
         for (text, line, part) in [
-            ("garbage", 1, "no type"),
+            ("garbage", 1, "record type"),
             ("\n\nexample. IN A 192.0.2.1", 3, "found A"),
             ("example. IN DNSKEY 257 3 13 AAA!", 1, "base64"),
-            ("example. IN DNSKEY 257 3", 1, "FLAGS"),
+            ("example. IN DNSKEY 257 3", 1, "expected a DNSSEC algorithm"),
             (
                 "other. IN DNSKEY 257 3 13 AAAA",
                 1,
                 "a key of other., not of example.",
             ),
             ("$INCLUDE keys", 1, "$INCLUDE"),
-            ("example. IN DNSKEY (\n257 3 13 AAAA", 1, "never closed"),
-            ("example. IN DNSKEY ) 257", 1, "without an opening"),
-            ("\tIN DNSKEY 257 3 13 AAAA", 1, "no owner"),
-            ("exam\\ple\\2 IN DNSKEY 257 3 13 AAAA", 1, "backslash"),
+            (
+                "$GENERATE 1-2000 @ DNSKEY 257 3 13 ${0,8}",
+                1,
+                "more than 1000 keys",
+            ),
+            (
+                "example. IN DNSKEY (\n257 3 13 AAAA",
+                1,
+                "a closing parenthesis for this one",
+            ),
+            ("example. IN DNSKEY ) 257", 1, "that none opened"),
+            ("\tIN DNSKEY 257 3 13 AAAA", 1, "whose owner it could share"),
+            ("exam\\ple\\2. IN DNSKEY 257 3 13 AAAA", 1, "backslash"),
         ] {
             let (at, reason) = keys(text).unwrap_err();
-            assert_eq!(at, line, "{text:?}");
+            assert_eq!(at, line, "{text:?}: {reason}");
             assert!(reason.contains(part), "{text:?}: {reason}");
         }
     }

@@ -6,7 +6,7 @@
 //! external keys ───────┘   (values)  (journal)   (one sync)    (journal)
 //! ```
 //!
-//! [`decide`] is values in, values out. [`open`] does the reading and the writing around it, for any number of
+//! `decide` is values in, values out. [`open`] does the reading and the writing around it, for any number of
 //! zones at once, so that a thousand small zones cost a few syncs. A crash between any two steps is resumed at
 //! the next start: a key is published only when its files are on disk and the journal says so.
 
