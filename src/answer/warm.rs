@@ -13,7 +13,7 @@ use crate::{
     clock::UnixTime,
     dnssec::{denial::Denial, key::SignError},
     wire::{RrType, Ttl},
-    zone::{NodeView, RrsetView, slot::Signed},
+    zone::{Cursor, NodeView, RrsetView, slot::Signed},
 };
 
 /// How many names a step looks at, at most: a step that finds everything good ends too.
@@ -81,7 +81,10 @@ impl Content {
 pub struct Warmer {
     round: Vec<Arc<ServedZone>>,
     zone: usize,
-    node: usize,
+    cursor: Cursor,
+    began: UnixTime,
+    /// The earliest time at which something that the round looked at is due.
+    next_due: Option<UnixTime>,
 }
 
 /// What one step did.
@@ -96,79 +99,81 @@ pub struct Step {
 }
 
 impl Step {
-    fn note<T>(&mut self, made: Result<T, SignError>) {
-        match made {
+    fn count<T>(&mut self, made: Result<T, SignError>) -> Option<T> {
+        match &made {
             Ok(_) => self.signed += 1,
             Err(_) => self.failed += 1,
         }
+        made.ok()
     }
 }
 
 impl Warmer {
     /// Makes at most about `budget` signatures of what is due. `zones` are those served now: a round that began
-    /// with others begins anew.
+    /// with others begins anew. After a round that left nothing due, there is nothing to do until something is.
     pub fn step(&mut self, zones: &Zones, budget: usize, now: UnixTime) -> Step {
-        let stale = self
-            .round
-            .iter()
-            .any(|zone| zones.get(zone.apex()).is_none_or(|now| !Arc::ptr_eq(now, zone)));
+        let mut step = Step::default();
+        let same = |zone: &Arc<ServedZone>| zones.get(zone.apex()).is_some_and(|now| Arc::ptr_eq(now, zone));
+        let stale =
+            self.round.len() != zones.iter().count() || !self.round.iter().all(same) || now < self.began;
         if stale || self.zone >= self.round.len() {
+            if !stale && self.next_due.is_none_or(|due| now < due) {
+                step.finished = true;
+                return step;
+            }
+            let round = zones.iter().map(Arc::clone).collect();
             *self = Self {
-                round: zones.iter().map(Arc::clone).collect(),
-                zone: 0,
-                node: 0,
+                round,
+                began: now,
+                ..Self::default()
             };
         }
-        let mut step = Step::default();
         let mut looked_at = 0;
         while step.signed + step.failed < budget && looked_at < NAMES_A_STEP {
             let Some(zone) = self.round.get(self.zone) else {
                 step.finished = true;
                 break;
             };
-            let Ok(content) = zone.content() else {
-                self.next_zone();
+            let content = zone.content().ok();
+            let Some((content, node)) =
+                content.and_then(|content| Some((content, content.zone.next_node(&mut self.cursor)?)))
+            else {
+                self.zone += 1;
+                self.cursor = Cursor::default();
                 continue;
             };
-            let Some(node) = content.zone.node_at(self.node) else {
-                self.next_zone();
-                continue;
-            };
-            content.warm_node(node, now, &mut step);
-            self.node += 1;
+            let due = content.warm_node(node, now, &mut step);
+            self.next_due = [self.next_due, due].into_iter().flatten().min();
             looked_at += 1;
         }
         step
     }
-
-    fn next_zone(&mut self) {
-        self.zone += 1;
-        self.node = 0;
-    }
 }
 
 impl Content {
-    fn warm_node(&self, node: NodeView<'_>, now: UnixTime, step: &mut Step) {
+    /// Signs what is due at a name; gives the earliest time at which something there is due again.
+    fn warm_node(&self, node: NodeView<'_>, now: UnixTime, step: &mut Step) -> Option<UnixTime> {
+        let mut next = None::<UnixTime>;
+        let mut note = |due: UnixTime| next = Some(next.map_or(due, |next| next.min(due)));
         let (sets, denies) = self.wanted_at(node);
         for set in sets {
-            if set
+            let kept = set
                 .slot()
-                .load()
-                .as_deref()
-                .is_none_or(|signed| self.is_due(signed, set.ttl(), now))
-            {
-                step.note(self.sign_rrset(node, set, now));
-            }
+                .load_full()
+                .filter(|signed| !self.is_due(signed, set.ttl(), now));
+            let made = kept.map_or_else(|| step.count(self.sign_rrset(node, set, now)), Some);
+            // What could not be signed is tried again in the next round.
+            note(made.map_or(now, |signed| signed.refresh_at()));
         }
-        let ttl = self.zone.negative_ttl();
-        let is_due = || {
-            node.denial()
-                .load()
-                .as_deref()
-                .is_none_or(|denial| self.is_due(&denial.signed, ttl, now))
-        };
-        if denies && is_due() {
-            step.note(self.sign_denial(node, now));
+        if denies {
+            let ttl = self.zone.negative_ttl();
+            let kept = node
+                .denial()
+                .load_full()
+                .filter(|denial| !self.is_due(&denial.signed, ttl, now));
+            let made = kept.map_or_else(|| step.count(self.sign_denial(node, now)), Some);
+            note(made.map_or(now, |denial| denial.signed.refresh_at()));
         }
+        next
     }
 }

@@ -6,7 +6,7 @@ pub mod slot;
 pub mod snapshot;
 
 pub use build::{Finding, LoadError, Severity, ZoneBuilder};
-pub use snapshot::{Lookup, NodeId, NodeView, RrsetView, SearchName, Zone};
+pub use snapshot::{Cursor, Lookup, NodeId, NodeView, RrsetView, SearchName, Zone};
 
 use crate::wire::{NameRef, RrType, Ttl};
 

@@ -29,6 +29,14 @@ pub struct NodeId {
     pub(super) node: u32,
 }
 
+/// Where a round through a zone's nodes has come to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Cursor {
+    /// 0: the apex comes next; otherwise one more than the shard at hand.
+    shard: usize,
+    node: usize,
+}
+
 /// The shard number that stands for the apex's own shard.
 pub(super) const APEX_SHARD: u32 = u32::MAX;
 
@@ -333,19 +341,28 @@ impl Zone {
         std::iter::once(self.apex_node()).chain(rest)
     }
 
-    /// The node at a position in the order of [`Zone::nodes`]; `None` past the last.
-    pub fn node_at(&self, position: usize) -> Option<NodeView<'_>> {
-        let Some(mut left) = position.checked_sub(1) else {
+    /// The next node of a round through all of them, for which `cursor` begins as its default; `None` past the
+    /// last.
+    pub fn next_node(&self, cursor: &mut Cursor) -> Option<NodeView<'_>> {
+        let Some(shard) = cursor.shard.checked_sub(1) else {
+            cursor.shard = 1;
             return Some(self.apex_node());
         };
-        for shard in &self.shards {
-            if left < shard.nodes.len() {
-                return Some(NodeView {
-                    shard,
-                    node: left as u32,
-                });
+        let mut shard = shard;
+        while let Some(nodes) = self.shards.get(shard) {
+            if cursor.node < nodes.nodes.len() {
+                let node = NodeView {
+                    shard: nodes,
+                    node: cursor.node as u32,
+                };
+                cursor.node += 1;
+                return Some(node);
             }
-            left -= shard.nodes.len();
+            shard += 1;
+            *cursor = Cursor {
+                shard: shard + 1,
+                node: 0,
+            };
         }
         None
     }
