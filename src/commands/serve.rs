@@ -1,7 +1,7 @@
 //! `countersign serve`: the process around engine, transports, store and control socket.
 //!
 //! ```text
-//! settings ─► addresses ─► another user ─► store, clock ─► zones and keys ─► answers ─► control socket ─► ready
+//! settings ─► addresses ─► another user ─► store, clock ─► zones and keys ─► control socket ─► answers ─► ready
 //! ```
 
 use std::{fs, io, os::unix::fs::chown, path::Path, sync::Arc, time::Duration};
@@ -156,14 +156,15 @@ async fn serve(config: Config, listeners: Listeners) -> Result<(), Failure> {
 
     server.tick();
     load(&server).await?;
-    let running = listeners
-        .run(&engine, clock.clone())
-        .map_err(|error| Failure::from(error).context("cannot start answering"))?;
+    // Commands must find the server as soon as an answer shows that it is up.
     let control = socket::bind(&state).map_err(|error| {
         Failure::from(error).context(format!("cannot make the control socket in {}", state.display()))
     })?;
     let router = http::router(Arc::clone(&server));
     tokio::spawn(async move { axum::serve(control, router).await });
+    let running = listeners
+        .run(&engine, clock.clone())
+        .map_err(|error| Failure::from(error).context("cannot start answering"))?;
     tokio::spawn(tick(Arc::clone(&server)));
     tokio::spawn(warm(Arc::clone(&engine), clock));
 
