@@ -21,7 +21,7 @@ use crate::{
     clock::UnixTime,
     config::ZoneSettings,
     dnssec::{
-        custody::{self, Level, Opened, Policy, Refused, Request},
+        custody::{self, Level, Note, Opened, Policy, Refused, Request},
         key::Dnskey,
         keyset::{KeySet, PublishedKey, Publishing},
         register::{Journal, What},
@@ -189,6 +189,11 @@ impl<'a> Draft<'a> {
             }
         };
         for note in notes {
+            // A reload that could not take a file it was given does not hold, though what was served goes on.
+            if self.before.is_some() && matches!(note, Note::ExternalIgnored { .. }) {
+                self.problems.push(note.to_string());
+                continue;
+            }
             match note.level() {
                 Level::Info => tracing::info!(zone = %self.settings.origin, "{note}"),
                 Level::Warning | Level::Alarm => self.warnings.push(note.to_string()),

@@ -202,6 +202,7 @@ fn external_keys_come_at_a_reload_stay_when_they_vanish_and_go_when_a_person_say
     fs::write(&external, "example. 3600 IN DNSKEY 257 3 5 AwEAAbbad\n").unwrap();
     let output = output(&mut setup.command(&["reload"]));
     assert!(stdout(&output).contains("their.keys:1"), "{}", stdout(&output));
+    assert_eq!(output.status.code(), Some(1));
     assert_eq!(tags(server.address), all, "a spoiled file changes nothing");
 
     fs::write(&external, "").unwrap();
