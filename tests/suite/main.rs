@@ -1,5 +1,4 @@
 //! Promises to users, one module each: the real binary over real sockets, judged by other people's programs.
-//! Modules whose name begins with `interop_` need those programs (`make tools`); the rest need nothing.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stderr,
@@ -9,5 +8,8 @@
 
 #[allow(dead_code, reason = "a promise takes what it needs")]
 mod harness;
+mod interop_same_answers;
+mod interop_unbound;
 mod operations;
 mod tidy;
+mod validation;

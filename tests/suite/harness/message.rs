@@ -451,6 +451,41 @@ impl Message {
         })
     }
 
+    /// Writes it again, without compression.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let additional = self.additional.len() + usize::from(self.opt.is_some());
+        let counts = [
+            self.questions.len(),
+            self.answer.len(),
+            self.authority.len(),
+            additional,
+        ];
+        for field in [self.id, self.flags | self.rcode & 0xf] {
+            bytes.extend_from_slice(&field.to_be_bytes());
+        }
+        for count in counts {
+            bytes.extend_from_slice(&(count as u16).to_be_bytes());
+        }
+        for (name, rtype, class) in &self.questions {
+            bytes.extend_from_slice(&name.0);
+            bytes.extend_from_slice(&rtype.0.to_be_bytes());
+            bytes.extend_from_slice(&class.to_be_bytes());
+        }
+        for record in self.all() {
+            bytes.extend_from_slice(&record.owner.0);
+            bytes.extend_from_slice(&record.rtype.0.to_be_bytes());
+            bytes.extend_from_slice(&record.class.to_be_bytes());
+            bytes.extend_from_slice(&record.ttl.to_be_bytes());
+            bytes.extend_from_slice(&(record.rdata.len() as u16).to_be_bytes());
+            bytes.extend_from_slice(&record.rdata);
+        }
+        if let Some(opt) = &self.opt {
+            opt.append_to(&mut bytes);
+        }
+        bytes
+    }
+
     pub fn has(&self, flag: u16) -> bool {
         self.flags & flag != 0
     }

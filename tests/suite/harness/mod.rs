@@ -6,3 +6,4 @@ pub mod message;
 pub mod peers;
 pub mod process;
 pub mod questions;
+pub mod spoil;

@@ -99,7 +99,7 @@ pub fn unbound(anchors: &str, zones: &[(&str, SocketAddr)], settings: &str) -> P
          module-config: \"validator iterator\"\n  target-fetch-policy: \"0 0 0 0 0\"\n  harden-glue: yes\n  \
          harden-dnssec-stripped: yes\n  harden-below-nxdomain: yes\n  harden-referral-path: no\n  \
          harden-algo-downgrade: yes\n  val-log-level: 2\n  local-zone: \"test.\" nodefault\n  \
-         prefetch: no\n  serve-expired: no\n  so-rcvbuf: 0\n",
+         prefetch: no\n  serve-expired: no\n  infra-keep-probing: yes\n  outbound-msg-retry: 10\n  num-queries-per-thread: 4096\n",
         address.ip(),
         address.port()
     );
@@ -127,12 +127,12 @@ pub fn unbound(anchors: &str, zones: &[(&str, SocketAddr)], settings: &str) -> P
     Peer { server, folder }
 }
 
-/// Signs a zone with ldns for a hundred years; `keys` are key files without their ending.
+/// Signs a zone with ldns until long after this test is forgotten; `keys` are key files without their ending.
 pub fn presign(folder: &Path, zone: &Path, keys: &[PathBuf]) -> PathBuf {
     let signed = folder.join("presigned.zone");
     let mut command = Command::new("ldns-signzone");
     command
-        .args(["-i", "20260101000000", "-e", "21000101000000", "-f"])
+        .args(["-i", "20200101000000", "-e", "20850101000000", "-f"])
         .arg(&signed)
         .arg(zone)
         .args(keys);
