@@ -10,5 +10,8 @@ mod status;
 pub mod zonefile;
 pub mod zones;
 
+#[cfg(test)]
+mod tests;
+
 pub use client::{Client, ClientError};
 pub use server::Server;

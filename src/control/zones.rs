@@ -249,14 +249,27 @@ impl<'a> Draft<'a> {
             }
             Err(error) => {
                 self.problems.push(causes(&error));
-                match before {
-                    Some(before) => Arc::clone(before),
-                    None => Arc::new(ServedZone::failed(
-                        self.settings.origin.as_ref(),
-                        self.problems.join("; "),
-                    )),
-                }
+                self.serve_with_old_keys(&policy, now)
             }
+        }
+    }
+
+    /// New keys that cannot be used must not hold new content back.
+    fn serve_with_old_keys(&self, policy: &ZonePolicy, now: UnixTime) -> Arc<ServedZone> {
+        let before = self.before.map(|before| &before.served);
+        if let (Some(content), Some(keyset)) = (&self.content, self.keyset_before()) {
+            let keyset = Arc::clone(keyset);
+            let served = ServedZone::new(&content.zone, keyset, policy, now, before.map(Arc::as_ref));
+            if let Ok(served) = served {
+                return Arc::new(served);
+            }
+        }
+        match before {
+            Some(before) => Arc::clone(before),
+            None => Arc::new(ServedZone::failed(
+                self.settings.origin.as_ref(),
+                self.problems.join("; "),
+            )),
         }
     }
 
