@@ -4,23 +4,34 @@
 //! The layers, in import order: a module imports only from those above it in this list, and
 //! `tests/suite/tidy.rs` holds it to that.
 
-/// The engine: question in, response bytes out.
-pub mod answer;
-/// Wall time and steady time, real and simulated.
+// Plain comments, for each module documents itself; blank lines, for rustfmt would sort the list.
+
+// Wall time and steady time, real and simulated.
 pub mod clock;
-/// The command line: the only code that prints for people.
-pub mod commands;
-/// The configuration file as people write it, turned into each layer's own settings.
-pub mod config;
-/// The control socket: its routes, and status.
-pub mod control;
-/// Algorithms, keys, the key register, signing, denial of existence.
-pub mod dnssec;
-/// Transports and their limits.
-pub mod serve;
-/// The embedded store, behind traits that the layers above declare.
-pub mod store;
-/// Names, messages, EDNS, and the one table of record types.
+
+// Names, messages, EDNS, and the one table of record types.
 pub mod wire;
-/// Master files, the immutable zone, lookup.
+
+// Master files, the immutable zone, lookup.
 pub mod zone;
+
+// Algorithms, keys, the key register, signing, denial of existence.
+pub mod dnssec;
+
+// The engine: question in, response bytes out.
+pub mod answer;
+
+// Transports and their limits.
+pub mod serve;
+
+// The embedded store, behind traits that the layers above declare.
+pub mod store;
+
+// The configuration file as people write it, turned into each layer's own settings.
+pub mod config;
+
+// The control socket: its routes, and status.
+pub mod control;
+
+// The command line: the only code that prints for people.
+pub mod commands;

@@ -1,11 +1,11 @@
 //! The embedded store: one redb file in the state folder, crash-safe, and held by one process at a time.
 //!
 //! It knows nothing of what it keeps: the layers above say that in traits, such as
-//! [`Journal`](crate::dnssec::register::Journal).
+//! [`Journal`].
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | `events` | apex in lower-cased wire form, number from 0 | [`Event::encode`](crate::dnssec::register::Event::encode) |
+//! | `events` | apex in lower-cased wire form, number from 0 | [`Event::encode`] |
 //! | `meta` | `format` | 1 |
 //! | `meta` | `last-good-time` | the last wall time that was taken for sane, Unix seconds |
 
