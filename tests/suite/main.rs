@@ -10,6 +10,7 @@
 mod harness;
 mod interop_same_answers;
 mod interop_unbound;
+mod odd_packets;
 mod operations;
 mod tidy;
 mod validation;
