@@ -6,11 +6,13 @@
     reason = "a test may stop at the first surprise, and documents itself by its name"
 )]
 
+mod bitmaps;
 #[allow(dead_code, reason = "a promise takes what it needs")]
 mod harness;
 mod interop_same_answers;
 mod interop_unbound;
 mod odd_packets;
 mod operations;
+mod rfc_tables;
 mod tidy;
 mod validation;
