@@ -1,9 +1,11 @@
 //! Transports and their limits. Of DNS they know only [`crate::answer::Responder`].
 //!
 //! [`Listeners::bind`] takes the addresses, so that privileges can be given up before anything is answered;
-//! [`Listeners::run`] answers. Who owns an address is decided by TCP, which is bound first and without
-//! SO_REUSEPORT: a second process is refused although UDP sockets share.
+//! [`Listeners::run`] answers. A second process on an address in use is refused, although our UDP sockets share it:
+//! TCP is bound first, without SO_REUSEPORT, and so is the first UDP socket (see [`udp::open`]).
 
+mod connections;
+mod counters;
 pub mod limits;
 pub mod notify;
 pub mod system;
@@ -11,8 +13,8 @@ mod tcp;
 mod udp;
 
 use std::{
-    io,
-    net::{SocketAddr, UdpSocket},
+    fmt, io,
+    net::{SocketAddr, TcpListener, UdpSocket},
     num::NonZeroUsize,
     sync::{
         Arc,
@@ -23,33 +25,55 @@ use std::{
 };
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::{mpsc, watch},
+};
 
-pub use tcp::{TcpCounters, TcpLimits};
-pub use udp::UdpCounters;
+pub use counters::{Counters, TcpCounters, UdpCounters};
+pub use tcp::TcpLimits;
 
-use crate::{answer::Responder, clock::Clock};
+use crate::answer::Responder;
+use connections::Connections;
+use counters::{TcpCells, UdpCells};
 
 /// Settings of the transports.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// UDP threads, each with a socket of its own for every address. Default: one a core.
+    /// UDP threads for each address. Default: one a core.
     pub udp_threads: usize,
+    /// Whether each UDP thread stays on a core of its own. Default: no, the kernel knows better what else runs.
+    pub pin_udp_threads: bool,
+    /// Threads that answer on TCP. Default: one a core.
+    pub tcp_threads: usize,
     /// Limits of TCP connections.
     pub tcp: TcpLimits,
 }
 
 impl Default for Settings {
     fn default() -> Self {
+        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Self {
-            udp_threads: thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            udp_threads: cores,
+            pin_udp_threads: false,
+            tcp_threads: cores,
             tcp: TcpLimits {
                 connections: limits::TCP_CONNECTIONS,
                 connections_a_prefix: limits::TCP_CONNECTIONS_A_PREFIX,
+                first_query: limits::TCP_FIRST_QUERY,
                 idle: limits::TCP_IDLE,
                 stall: limits::TCP_STALL,
+                buffers: limits::TCP_BUFFERS,
             },
         }
+    }
+}
+
+impl Settings {
+    /// The descriptors that serving `addresses` addresses may need, files and all.
+    pub fn descriptors(&self, addresses: usize) -> u64 {
+        let sockets = addresses * (self.udp_threads + 1);
+        (self.tcp.connections + sockets + limits::OTHER_DESCRIPTORS) as u64
     }
 }
 
@@ -91,6 +115,12 @@ pub enum BindError {
         #[source]
         source: io::Error,
     },
+    /// The same address is named twice.
+    #[error("{address} is named twice; name it once")]
+    Twice {
+        /// The address.
+        address: SocketAddr,
+    },
     /// Nothing was named.
     #[error("there is no address to listen on; name one with `--listen ADDR:PORT` or `listen = [...]`")]
     None,
@@ -115,8 +145,9 @@ impl BindError {
 #[derive(Debug)]
 pub struct Listeners {
     addresses: Vec<SocketAddr>,
+    /// In the order of `addresses`, `udp_threads` for each.
     udp: Vec<UdpSocket>,
-    tcp: Vec<std::net::TcpListener>,
+    tcp: Vec<TcpListener>,
     settings: Settings,
 }
 
@@ -125,7 +156,9 @@ impl Listeners {
     ///
     /// # Errors
     /// The first address that could not be taken; then none is.
-    pub fn bind(addresses: &[SocketAddr], settings: Settings) -> Result<Self, BindError> {
+    pub fn bind(addresses: &[SocketAddr], mut settings: Settings) -> Result<Self, BindError> {
+        settings.udp_threads = settings.udp_threads.max(1);
+        settings.tcp_threads = settings.tcp_threads.max(1);
         let mut listeners = Self {
             addresses: Vec::new(),
             udp: Vec::new(),
@@ -133,22 +166,18 @@ impl Listeners {
             settings,
         };
         for &address in addresses {
-            let tcp = open_tcp(address).map_err(|error| BindError::of(address, "TCP", error))?;
-            let bound = tcp
-                .local_addr()
-                .map_err(|error| BindError::of(address, "TCP", error))?;
-            for _ in 0..listeners.settings.udp_threads.max(1) {
-                let udp = udp::open(bound).map_err(|error| BindError::of(bound, "UDP", error))?;
-                listeners.udp.push(udp);
+            if address.port() != 0 && listeners.addresses.contains(&address) {
+                return Err(BindError::Twice { address });
             }
-            listeners.tcp.push(tcp);
+            let (bound, tcp, udp) = open(address, listeners.settings.udp_threads)?;
             listeners.addresses.push(bound);
+            listeners.tcp.push(tcp);
+            listeners.udp.extend(udp);
         }
         if listeners.addresses.is_empty() {
-            Err(BindError::None)
-        } else {
-            Ok(listeners)
+            return Err(BindError::None);
         }
+        Ok(listeners)
     }
 
     /// The addresses, with the ports that the kernel chose.
@@ -156,46 +185,111 @@ impl Listeners {
         &self.addresses
     }
 
-    /// Answers on all of them: UDP on threads of its own, TCP on the runtime that calls this.
+    /// Answers on all of them, on threads of their own: nothing else that this process does keeps them waiting.
     ///
     /// # Errors
-    /// When a thread cannot be started, or a socket not be given to the runtime.
-    pub fn run<R: Responder + Clone>(self, responder: &R, clock: Arc<dyn Clock>) -> io::Result<Running> {
+    /// When a thread cannot be started.
+    pub fn run<R: Responder + Clone>(self, responder: &R) -> io::Result<Running> {
+        let settings = self.settings.within_descriptors(self.addresses.len());
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(settings.tcp_threads)
+            .thread_name("tcp")
+            .enable_all()
+            .build()?;
+        let shared = tcp::Shared::new(responder.clone(), settings.tcp);
         let (stop_tcp, stopped) = watch::channel(false);
-        let shared = tcp::Shared::new(responder.clone(), self.settings.tcp, clock, stopped);
+        let (udp_thread, udp_ended) = mpsc::channel(1);
         let mut running = Running {
             addresses: self.addresses,
             stop_udp: Arc::default(),
             stop_tcp,
-            threads: Vec::new(),
-            tasks: Vec::new(),
-            udp: Arc::default(),
-            tcp: Arc::clone(&shared.counters),
+            udp_ended,
+            sockets: self.udp.into_iter().map(Arc::new).collect(),
+            udp: Vec::new(),
+            tcp: Arc::clone(&shared) as Arc<dyn TcpSide>,
+            runtime: Some(runtime),
         };
+        let runtime = running.runtime.as_ref().expect("it was just made");
+        let entered = runtime.enter();
         for listener in self.tcp {
             let listener = tokio::net::TcpListener::from_std(listener)?;
-            running
-                .tasks
-                .push(tokio::spawn(tcp::accept(listener, Arc::clone(&shared))));
+            runtime.spawn(tcp::accept(listener, Arc::clone(&shared), stopped.clone()));
         }
-        for (number, socket) in self.udp.into_iter().enumerate() {
-            let (worker, stop) = (responder.worker(), Arc::clone(&running.stop_udp));
-            let counters = Arc::clone(&running.udp);
-            let thread = thread::Builder::new()
+        drop(entered);
+        for (number, socket) in running.sockets.iter().enumerate() {
+            let cells = Arc::<UdpCells>::default();
+            running.udp.push(Arc::clone(&cells));
+            let seat = udp::Seat {
+                socket: Arc::clone(socket),
+                responder: responder.clone(),
+                stop: Arc::clone(&running.stop_udp),
+                cells,
+                core: settings.pin_udp_threads.then_some(number % settings.udp_threads),
+            };
+            let here = udp_thread.clone();
+            thread::Builder::new()
                 .name(format!("udp-{number}"))
-                .spawn(move || udp::run(&socket, worker, &stop, &counters))?;
-            running.threads.push(thread);
+                .spawn(move || {
+                    udp::run(seat);
+                    drop(here);
+                })?;
         }
         Ok(running)
     }
 }
 
-fn open_tcp(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+impl Settings {
+    /// Fewer connections, where the limit of descriptors would be met before that of connections.
+    fn within_descriptors(mut self, addresses: usize) -> Self {
+        let Ok(limit) = system::descriptor_limit() else {
+            return self;
+        };
+        let lacking = self.descriptors(addresses).saturating_sub(limit);
+        if lacking > 0 {
+            let wanted = self.tcp.connections;
+            let lacking = usize::try_from(lacking).unwrap_or(usize::MAX);
+            self.tcp.connections = wanted.saturating_sub(lacking).max(1);
+            tracing::warn!(
+                "at most {} TCP connections instead of {wanted}: the limit of open files is {limit}; raise it \
+                 (`LimitNOFILE=` for systemd, `ulimit -n`)",
+                self.tcp.connections,
+            );
+        }
+        self
+    }
+}
+
+fn open(
+    address: SocketAddr,
+    udp_sockets: usize,
+) -> Result<(SocketAddr, TcpListener, Vec<UdpSocket>), BindError> {
+    let mut tries = 0;
+    loop {
+        let tcp_error = |error| BindError::of(address, "TCP", error);
+        let tcp = open_tcp(address).map_err(tcp_error)?;
+        let bound = tcp.local_addr().map_err(tcp_error)?;
+        match udp::open(bound, udp_sockets) {
+            Ok(udp) => return Ok((bound, tcp, udp)),
+            // The kernel chose a port that was free for TCP alone.
+            Err(error)
+                if address.port() == 0
+                    && error.kind() == io::ErrorKind::AddrInUse
+                    && tries < limits::PORT_TRIES =>
+            {
+                tries += 1;
+            }
+            Err(error) => return Err(BindError::of(bound, "UDP", error)),
+        }
+    }
+}
+
+fn open_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    // Connections of a server that just ended may linger; they are no reason to refuse its successor.
+    // Connections of a server that just ended may linger; they are no reason to refuse its successor. (On Linux
+    // this lets nobody share an address that is listened on.)
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     socket.listen(limits::TCP_BACKLOG)?;
@@ -203,16 +297,41 @@ fn open_tcp(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
-/// Transports that answer.
-#[derive(Debug)]
+/// The TCP side, whoever the responder is.
+trait TcpSide: Send + Sync {
+    fn connections(&self) -> &Arc<Connections>;
+    fn cells(&self) -> &TcpCells;
+}
+
+impl<R: Responder> TcpSide for tcp::Shared<R> {
+    fn connections(&self) -> &Arc<Connections> {
+        &self.connections
+    }
+
+    fn cells(&self) -> &TcpCells {
+        &self.cells
+    }
+}
+
+/// Transports that answer. They go on until [`Running::stop`], or until this is dropped.
 pub struct Running {
     addresses: Vec<SocketAddr>,
     stop_udp: Arc<AtomicBool>,
     stop_tcp: watch::Sender<bool>,
-    threads: Vec<thread::JoinHandle<()>>,
-    tasks: Vec<JoinHandle<()>>,
-    udp: Arc<UdpCounters>,
-    tcp: Arc<TcpCounters>,
+    /// Closed when the last UDP thread has ended.
+    udp_ended: mpsc::Receiver<()>,
+    sockets: Vec<Arc<UdpSocket>>,
+    udp: Vec<Arc<UdpCells>>,
+    tcp: Arc<dyn TcpSide>,
+    runtime: Option<Runtime>,
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running")
+            .field("addresses", &self.addresses)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Running {
@@ -221,32 +340,42 @@ impl Running {
         &self.addresses
     }
 
-    /// What UDP counts.
-    pub fn udp_counters(&self) -> &Arc<UdpCounters> {
-        &self.udp
+    /// What the transports counted so far.
+    pub fn counters(&self) -> Counters {
+        Counters {
+            udp: UdpCounters::sum(self.udp.iter().map(|cells| &**cells)),
+            tcp: TcpCounters::sum([self.tcp.cells()]),
+            tcp_open: self.tcp.connections().open(),
+        }
     }
 
-    /// What TCP counts.
-    pub fn tcp_counters(&self) -> &Arc<TcpCounters> {
-        &self.tcp
+    fn begin_stop(&self) {
+        self.stop_udp.store(true, Ordering::Release);
+        self.sockets.iter().for_each(|socket| udp::wake(socket));
+        let _ = self.stop_tcp.send(true);
+        self.tcp.connections().finish();
     }
 
     /// Stops: what was read is answered, connections are closed, threads end. Takes at most `within`; what has not
-    /// ended by then ends with the process.
-    pub async fn stop(self, within: Duration) {
-        self.stop_udp.store(true, Ordering::Relaxed);
-        let _ = self.stop_tcp.send(true);
-        let tasks = async {
-            for task in self.tasks {
-                let _ = task.await;
-            }
-        };
-        let threads = tokio::task::spawn_blocking(move || {
-            for thread in self.threads {
-                let _ = thread.join();
-            }
-        });
-        let _ = tokio::time::timeout(within, async { tokio::join!(tasks, threads) }).await;
+    /// ended by then is cut off.
+    pub async fn stop(mut self, within: Duration) {
+        self.begin_stop();
+        let connections = Arc::clone(self.tcp.connections());
+        let udp_ended = &mut self.udp_ended;
+        let ended = async { tokio::join!(connections.emptied(), udp_ended.recv()) };
+        if tokio::time::timeout(within, ended).await.is_err() {
+            tracing::warn!("not all answers were out within {within:?}");
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.begin_stop();
+        if let Some(runtime) = self.runtime.take() {
+            // Waits for nothing, so that it may be called from an asynchronous task.
+            runtime.shutdown_background();
+        }
     }
 }
 

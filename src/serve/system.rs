@@ -7,30 +7,53 @@
 
 use std::{ffi::CString, io, mem, ptr};
 
-/// Raises the limit of open descriptors to `wanted`, or as far as it may go. Gives the limit in force.
-///
-/// # Errors
-/// When the limit cannot even be read.
-pub fn raise_descriptor_limit(wanted: u64) -> io::Result<u64> {
+fn limit(resource: libc::__rlimit_resource_t) -> io::Result<libc::rlimit> {
     let mut limit = libc::rlimit {
         rlim_cur: 0,
         rlim_max: 0,
     };
     // SAFETY: `limit` is a valid place for the answer.
-    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } != 0 {
+    if unsafe { libc::getrlimit(resource, &mut limit) } != 0 {
         return Err(io::Error::last_os_error());
     }
-    if limit.rlim_cur < wanted {
-        let raised = libc::rlimit {
-            rlim_cur: wanted.min(limit.rlim_max),
-            rlim_max: limit.rlim_max,
-        };
-        // SAFETY: `raised` is a valid limit, within what the hard limit allows.
-        if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raised) } == 0 {
-            limit = raised;
+    Ok(limit)
+}
+
+fn set_limit(resource: libc::__rlimit_resource_t, soft: u64, hard: u64) -> io::Result<()> {
+    let limit = libc::rlimit {
+        rlim_cur: soft,
+        rlim_max: hard,
+    };
+    // SAFETY: `limit` is read only; the kernel judges its values.
+    if unsafe { libc::setrlimit(resource, &limit) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// The limit of open descriptors in force.
+///
+/// # Errors
+/// When the kernel does not tell.
+pub fn descriptor_limit() -> io::Result<u64> {
+    limit(libc::RLIMIT_NOFILE).map(|limit| limit.rlim_cur)
+}
+
+/// Raises the limit of open descriptors to `wanted`, or as far as it may go. Gives the limit in force; it never
+/// falls. Call before giving up root, who may go past the hard limit.
+///
+/// # Errors
+/// When the limit cannot even be read.
+pub fn raise_descriptor_limit(wanted: u64) -> io::Result<u64> {
+    let had = limit(libc::RLIMIT_NOFILE)?;
+    if had.rlim_cur < wanted {
+        let past = set_limit(libc::RLIMIT_NOFILE, wanted, had.rlim_max.max(wanted));
+        if past.is_err() {
+            // Not allowed: up to the hard limit, which always is.
+            let _ = set_limit(libc::RLIMIT_NOFILE, wanted.min(had.rlim_max), had.rlim_max);
         }
     }
-    Ok(limit.rlim_cur)
+    descriptor_limit()
 }
 
 /// Turns core dumps off, and keeps other processes of the user from reading this one's memory: it holds private
@@ -39,14 +62,7 @@ pub fn raise_descriptor_limit(wanted: u64) -> io::Result<u64> {
 /// # Errors
 /// When the kernel refuses.
 pub fn forbid_core_dumps() -> io::Result<()> {
-    let none = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: `none` is a valid limit; lowering a limit is always allowed.
-    if unsafe { libc::setrlimit(libc::RLIMIT_CORE, &none) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
+    set_limit(libc::RLIMIT_CORE, 0, 0)?;
     // SAFETY: PR_SET_DUMPABLE takes one number, and touches no memory.
     if unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) } != 0 {
         return Err(io::Error::last_os_error());
