@@ -1,10 +1,7 @@
 //! Sends every datagram back: what a response costs before any DNS. The floor of `benches/peers.py`.
 
-use std::sync::Arc;
-
 use countersign::{
     answer::{Effort, Outcome, Peer, Responder, Work},
-    clock::SystemClock,
     serve::{Listeners, Settings},
 };
 
@@ -34,8 +31,7 @@ impl Work for Echo {
     fn end_batch(&mut self) {}
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     let port = std::env::args()
         .nth(1)
         .ok_or("usage: echo PORT")?
@@ -45,7 +41,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         ..Settings::default()
     };
     let listeners = Listeners::bind(&[([127, 0, 0, 1], port).into()], settings)?;
-    let _running = listeners.run(&Echo, Arc::new(SystemClock::default()))?;
-    std::future::pending::<()>().await;
-    Ok(())
+    let _running = listeners.run(&Echo)?;
+    loop {
+        std::thread::park();
+    }
 }

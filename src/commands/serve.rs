@@ -45,8 +45,9 @@ const STORE_PATIENCE: Duration = Duration::from_secs(1);
 pub(super) fn run(arguments: ServeArguments) -> Result<Report, Failure> {
     let config = configure(arguments)?;
     logging::start(&config.log);
-    prepare_process();
-    let listeners = Listeners::bind(&config.listen, transports(&config))?;
+    let transports = transports(&config);
+    prepare_process(transports.descriptors(config.listen.len()));
+    let listeners = Listeners::bind(&config.listen, transports)?;
     if let Some(user) = &config.user {
         become_user(user, &config)?;
     }
@@ -105,8 +106,8 @@ fn transports(config: &Config) -> Settings {
 }
 
 /// What is asked of the system before anything secret is in memory.
-fn prepare_process() {
-    if let Err(error) = system::raise_descriptor_limit(limits::DESCRIPTORS) {
+fn prepare_process(descriptors: u64) {
+    if let Err(error) = system::raise_descriptor_limit(descriptors) {
         tracing::warn!("the limit of open files cannot be raised: {error}");
     }
     if let Err(error) = system::forbid_core_dumps() {
@@ -163,7 +164,7 @@ async fn serve(config: Config, listeners: Listeners) -> Result<(), Failure> {
     let router = http::router(Arc::clone(&server));
     tokio::spawn(async move { axum::serve(control, router).await });
     let running = listeners
-        .run(&engine, clock.clone())
+        .run(&engine)
         .map_err(|error| Failure::from(error).context("cannot start answering"))?;
     tokio::spawn(tick(Arc::clone(&server)));
     tokio::spawn(warm(Arc::clone(&engine), clock));

@@ -248,7 +248,6 @@ impl<R: Responder> Conversation<R> {
             }
             if self.answer_all().await? > 0 {
                 asked = true;
-                self.place.touch();
                 next_query = Instant::now() + limits.idle;
                 rest_of_query = Instant::now() + limits.stall;
             }
@@ -293,6 +292,10 @@ impl<R: Responder> Conversation<R> {
         loop {
             let burst = self.answer_burst(&mut at);
             answered += burst.answered;
+            if burst.answered > 0 {
+                // Before the client can know, who may open another connection at once.
+                self.place.touch();
+            }
             self.shared.cells.add(&TcpCounters {
                 answered: burst.answered as u64,
                 ..TcpCounters::default()

@@ -170,9 +170,14 @@ fn one_that_does_not_read_makes_room_too() {
     let mut settings = patient();
     settings.tcp.connections = 1;
     let server = Server::start("127.0.0.1:0", settings);
-    let _deaf = be_deaf(&server);
-    ask(&mut server.connect(), b"q");
-    until("it is gone", || server.counters().tcp_open == 1);
+    let mut deaf = be_deaf(&server);
+    let mut other = server.connect();
+    ask(&mut other, b"q");
+    assert!(closes(&mut deaf));
+    assert_eq!(
+        (server.counters().tcp.evicted, server.counters().tcp_open),
+        (1, 1)
+    );
 }
 
 #[test]
