@@ -156,7 +156,10 @@ async fn serve(config: Config, listeners: Listeners) -> Result<(), Failure> {
     let server = Server::new(config, Arc::clone(&engine), Arc::clone(&clock), store, addresses);
 
     server.tick();
-    load(&server).await?;
+    tokio::select! {
+        loaded = load(&server) => loaded?,
+        () = signals.ended() => return Ok(()),
+    }
     // Commands must find the server as soon as an answer shows that it is up.
     let control = socket::bind(&state).map_err(|error| {
         Failure::from(error).context(format!("cannot make the control socket in {}", state.display()))
@@ -284,6 +287,14 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
         })
+    }
+
+    /// Returns on SIGTERM or SIGINT.
+    async fn ended(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 
     /// Reloads on SIGHUP; returns on SIGTERM or SIGINT, even while a reload is under way.

@@ -22,8 +22,10 @@ use crate::wire::Name;
 
 /// The largest response that is read, in octets: the status of 100,000 zones fits.
 const MAX_RESPONSE: usize = 512 << 20;
-/// How long a response may take: a reload of millions of names takes a while, a hung server for ever.
-const PATIENCE: Duration = Duration::from_secs(600);
+/// How long a response may take that only looks.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a response may take that changes something: a reload of millions of names takes a while.
+const LONG_PATIENCE: Duration = Duration::from_secs(600);
 
 /// Why the server could not be asked, or did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -215,11 +217,16 @@ impl Client {
             state: self.state.clone(),
             why,
         };
+        let patience = if method == Method::GET {
+            PATIENCE
+        } else {
+            LONG_PATIENCE
+        };
         let body = serde_json::to_vec(body).map_err(|error| broken(error.to_string()))?;
         let (good, body) = self.runtime.block_on(async {
-            tokio::time::timeout(PATIENCE, self.exchange(method, path, body))
+            tokio::time::timeout(patience, self.exchange(method, path, body))
                 .await
-                .map_err(|_| broken(format!("none within {} seconds", PATIENCE.as_secs())))?
+                .map_err(|_| broken(format!("none within {} seconds", patience.as_secs())))?
         })?;
         if good {
             return serde_json::from_slice(&body).map_err(|error| broken(error.to_string()));

@@ -265,6 +265,40 @@ fn a_port_in_use_and_a_state_in_use_are_refused() {
 }
 
 #[test]
+fn a_server_that_was_killed_leaves_nothing_in_the_way_of_the_next() {
+    let (setup, _) = setup();
+    let mut server = setup.serve();
+    let keys = tags(server.address);
+    server.signal("KILL");
+    server.wait(PATIENCE).expect("it ends");
+    let said = fails(&mut setup.command(&["status"]), 1);
+    assert!(said.contains("no server runs on"), "{said}");
+    let server = setup.serve();
+    assert_eq!(tags(server.address), keys);
+    run(&mut setup.command(&["status"]));
+}
+
+#[test]
+fn json_logs_are_one_object_a_line() {
+    let (setup, _) = setup();
+    let address = free_address();
+    let mut command = setup.serve_command(address);
+    command.args(["--log-format", "json", "--log-level", "debug"]);
+    let server = Server::start("countersign", command, address, &Query::plain("example.", "SOA"));
+    server
+        .stderr()
+        .wait_for("ready", PATIENCE)
+        .expect("the ready line");
+    for line in server.stderr().lines() {
+        let value: serde_json::Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line}"));
+        assert!(
+            value["message"].is_string() && value["level"].is_string(),
+            "{line}"
+        );
+    }
+}
+
+#[test]
 fn a_state_folder_that_cannot_be_written_ends_the_start() {
     let (setup, file) = setup();
     // Root writes everywhere but where the kernel forbids it.
