@@ -191,21 +191,30 @@ pub(super) fn keys_table(keys: &[KeyStatus]) -> Table {
     table.without_idle_columns()
 }
 
+/// What was counted and is not zero, a line for each part.
 fn counters(status: &Status) -> String {
-    let value = serde_json::to_value(status.counters).unwrap_or_default();
-    let counted = value.as_object().into_iter().flatten();
-    let counted: Vec<String> = counted
-        .filter(|(_, count)| **count != 0)
-        .map(|(name, count)| format!("{name} {count}"))
-        .collect();
-    format!(
-        "counted: {}\n",
-        if counted.is_empty() {
-            "nothing yet".to_owned()
-        } else {
-            counted.join(", ")
-        }
-    )
+    let mut out = count_line("answers", serde_json::to_value(status.counters));
+    if let Some(transports) = &status.transports {
+        out.push_str(&count_line("UDP", serde_json::to_value(transports.udp)));
+        out.push_str(&count_line("TCP", serde_json::to_value(transports.tcp)));
+    }
+    out
+}
+
+fn count_line(what: &str, counted: serde_json::Result<serde_json::Value>) -> String {
+    let counted = counted.unwrap_or_default();
+    let counted = counted
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(_, count)| **count != 0);
+    let counted: Vec<String> = counted.map(|(name, count)| format!("{name} {count}")).collect();
+    let counted = if counted.is_empty() {
+        "nothing yet".to_owned()
+    } else {
+        counted.join(", ")
+    };
+    format!("{what}: {counted}\n")
 }
 
 fn print_reloaded(reloaded: &Reloaded) -> String {

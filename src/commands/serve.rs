@@ -4,7 +4,13 @@
 //! settings ─► addresses ─► another user ─► store, clock ─► zones and keys ─► control socket ─► answers ─► ready
 //! ```
 
-use std::{fs, io, os::unix::fs::chown, path::Path, sync::Arc, time::Duration};
+use std::{
+    fs, io,
+    os::unix::fs::chown,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tokio::{
     runtime::Runtime,
@@ -22,9 +28,9 @@ use crate::{
     answer::{Engine, EngineSettings, warm::Warmer},
     clock::{Clock, SystemClock, guard::GuardedClock},
     config::{self, Arguments, Config},
-    control::{Server, http, protocol::Outcome, socket},
+    control::{Server, http, protocol::Outcome, server::CountTransports, socket},
     serve::{
-        Listeners, Settings, TcpLimits, limits,
+        Listeners, Running, Settings, TcpLimits, limits,
         notify::{self, State},
         system::{self, User},
     },
@@ -169,6 +175,12 @@ async fn serve(config: Config, listeners: Listeners) -> Result<(), Failure> {
     let running = listeners
         .run(&engine)
         .map_err(|error| Failure::from(error).context("cannot start answering"))?;
+    let running = Arc::new(Mutex::new(Some(running)));
+    let counted = Arc::clone(&running);
+    server.watch_transports(CountTransports(Box::new(move || {
+        let running = counted.lock().unwrap_or_else(PoisonError::into_inner);
+        running.as_ref().map(Running::counters)
+    })));
     tokio::spawn(tick(Arc::clone(&server)));
     tokio::spawn(warm(Arc::clone(&engine), clock));
 
@@ -178,7 +190,10 @@ async fn serve(config: Config, listeners: Listeners) -> Result<(), Failure> {
     signals.obey(&server).await;
 
     tell(State::Stopping, "");
-    running.stop(limits::STOP).await;
+    let running = running.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(running) = running {
+        running.stop(limits::STOP).await;
+    }
     server.finish();
     let _ = fs::remove_file(state.join(socket::FILE_NAME));
     tracing::info!("stopped");

@@ -3,7 +3,9 @@
 
 use super::read::{At, Bounded, defaults, settings, words};
 use crate::{
+    answer::EngineSettings,
     dnssec::{denial::Denial, keyset::Cds},
+    serve::limits,
     wire::Name,
 };
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
@@ -50,7 +52,7 @@ settings! {
         /// Threads that answer datagrams; 0 stands for one a processor.
         threads: Bounded<0, 256> = Bounded(0),
         /// The largest answer in octets; the client's own limit counts as well (RFC 6891, RFC 9715).
-        payload: Bounded<512, 4096> = Bounded(1232),
+        payload: Bounded<512, 4096> = Bounded(EngineSettings::default().udp_payload.into()),
     }
 }
 
@@ -58,11 +60,11 @@ settings! {
     /// Limits of TCP. At a limit the connection that was idle longest is closed; a new one is not refused.
     pub struct TcpSettings {
         /// Connections in all.
-        connections: Bounded<1, 1_000_000> = Bounded(10_000),
+        connections: Bounded<1, 1_000_000> = Bounded(limits::TCP_CONNECTIONS as u64),
         /// Connections from one client prefix (IPv4 /24, IPv6 /56).
-        connections_per_prefix: Bounded<1, 1_000_000> = Bounded(1_000),
+        connections_per_prefix: Bounded<1, 1_000_000> = Bounded(limits::TCP_CONNECTIONS_A_PREFIX as u64),
         /// How long a connection may be idle (RFC 7766 §6.2.3).
-        idle_timeout: Duration = Duration::from_secs(10),
+        idle_timeout: Duration = limits::TCP_IDLE,
     }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     answer::{counters::Totals, warm::SignatureState},
     clock::UnixTime,
+    serve::Counters,
 };
 
 /// What the running server does.
@@ -31,6 +32,8 @@ pub struct Status {
     pub zones: Vec<ZoneStatus>,
     /// What the answering threads counted since the start.
     pub counters: Totals,
+    /// What the transports counted besides; absent before they answer.
+    pub transports: Option<Counters>,
     /// What a person should see to, of the server as a whole and of every zone.
     pub warnings: Vec<Warning>,
 }

@@ -2,9 +2,10 @@
 //! something holds `work`, one at a time; looking waits for nothing.
 
 use std::{
+    fmt,
     net::SocketAddr,
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -27,12 +28,22 @@ use crate::{
     },
     config::{self, Config},
     dnssec::custody::Place,
+    serve::Counters,
     store::Store,
     wire::Name,
 };
 
 /// How often the good time is written to the store.
 const KEEP_TIME_EVERY: Duration = Duration::from_secs(60);
+
+/// Gives what the transports counted; nothing once they have stopped.
+pub struct CountTransports(pub Box<dyn Fn() -> Option<Counters> + Send + Sync>);
+
+impl fmt::Debug for CountTransports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CountTransports")
+    }
+}
 
 /// The running server.
 #[derive(Debug)]
@@ -45,6 +56,8 @@ pub struct Server {
     pub(super) held: ArcSwap<Held>,
     /// What is wrong with the configuration file since the last reload.
     pub(super) config_problems: ArcSwap<Vec<String>>,
+    /// Asks the transports what they counted, once they run.
+    pub(super) transports: OnceLock<CountTransports>,
     work: Mutex<Work>,
     /// Zones that were replaced, until no answering thread looks at them.
     replaced: Mutex<Vec<Arc<Zones>>>,
@@ -81,6 +94,7 @@ impl Server {
             listen,
             held: ArcSwap::default(),
             config_problems: ArcSwap::default(),
+            transports: OnceLock::new(),
             work: Mutex::new(work),
             replaced: Mutex::default(),
         })
@@ -100,6 +114,11 @@ impl Server {
         };
         log_reload(&reloaded);
         reloaded
+    }
+
+    /// Lets `status` show what the transports count. Of two calls the first stands.
+    pub fn watch_transports(&self, count: CountTransports) {
+        let _ = self.transports.set(count);
     }
 
     /// How many zones are served, and how many are answered with SERVFAIL.

@@ -60,6 +60,7 @@ pub(super) fn of(server: &Server, zone: Option<&Name>) -> Result<Status, Refusal
             .map(|(name, zone)| zone_status(name, zone, judgement.trusted))
             .collect(),
         counters: server.engine.totals(),
+        transports: server.transports.get().and_then(|count| count.0()),
         warnings,
     })
 }
