@@ -1,6 +1,6 @@
 # Countersign: the commands that matter. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help build run check fmt lint unit tools test test-long fuzz bench
+.PHONY: help build run check fmt lint unit tools test test-long fuzz bench peers instructions
 
 CARGO ?= cargo
 # How many packets test-long sends into the engine; a plain `make test` sends a hundredth of that.
@@ -50,5 +50,12 @@ fuzz: ## fuzz the engine for FUZZ_SECONDS (needs cargo-fuzz; stable toolchain)
 	@command -v cargo-fuzz >/dev/null || { echo 'cargo-fuzz is missing: cargo install cargo-fuzz'; exit 1; }
 	cd tests/fuzz && $(CARGO) fuzz run -s none --fuzz-dir . engine -- -max_total_time=$(FUZZ_SECONDS)
 
-bench: ## measure (see benches/README.md)
-	$(CARGO) bench
+bench: ## measure the parts with criterion, and print the table (see benches/README.md)
+	$(CARGO) bench --bench answering --bench signing --bench lookup --bench loading
+	@benches/table.py
+
+peers: ## measure the whole beside NSD, Knot and PowerDNS in one run
+	benches/peers.py
+
+instructions: ## count the instructions of hot answers (valgrind); more than a tenth more than before fails
+	$(CARGO) bench --bench instructions
