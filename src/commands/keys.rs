@@ -54,6 +54,18 @@ impl Alone {
         }
     }
 
+    /// Says when there was no register to write to: the files then speak for themselves.
+    fn remark(&self, mut changed: KeysChanged, state: &Path) -> KeysChanged {
+        if self.store.is_none() {
+            changed.remarks.push(format!(
+                "there is no state in {} yet, so the key files alone were written; the server takes them when it \
+                 starts or reloads",
+                state.display()
+            ));
+        }
+        changed
+    }
+
     fn place<'a>(&'a self, apex: &'a Name, folder: &'a Path) -> Place<'a> {
         let journal = self.store.as_ref().map(|store| store as &dyn Journal);
         Place {
@@ -79,7 +91,10 @@ fn generate(arguments: &GenerateArguments) -> Result<Report, Failure> {
     };
     let changed = match Alone::of(open(&state.folder()?)?) {
         Err(client) => client.generate(origin, &request)?,
-        Ok(alone) => keys::generate(alone.place(origin, folder), &request, alone.now)?,
+        Ok(alone) => {
+            let changed = keys::generate(alone.place(origin, folder), &request, alone.now)?;
+            alone.remark(changed, &state.folder()?)
+        }
     };
     Ok(print_changed(&changed))
 }
@@ -98,7 +113,10 @@ fn import(arguments: &ImportArguments) -> Result<Report, Failure> {
     };
     let changed = match Alone::of(open(&arguments.state.folder()?)?) {
         Err(client) => client.import(origin, &request)?,
-        Ok(alone) => keys::import(alone.place(origin, folder), &request, alone.now)?,
+        Ok(alone) => {
+            let changed = keys::import(alone.place(origin, folder), &request, alone.now)?;
+            alone.remark(changed, &arguments.state.folder()?)
+        }
     };
     Ok(print_changed(&changed))
 }

@@ -1,7 +1,7 @@
 //! The other end of the control socket: what client commands use.
 
 use std::{
-    io,
+    fs, io,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     time::Duration,
@@ -43,7 +43,7 @@ pub enum ClientError {
         state: PathBuf,
     },
     /// The socket is another user's.
-    #[error("cannot connect to {path}")]
+    #[error("cannot reach the server at {path}")]
     Connect {
         /// The socket.
         path: PathBuf,
@@ -96,10 +96,20 @@ impl Client {
     /// # Errors
     /// When there is no such folder, or the system lacks what asking takes.
     pub fn new(state: &Path) -> Result<Self, ClientError> {
-        if !state.is_dir() {
-            return Err(ClientError::NoFolder {
-                state: state.to_owned(),
-            });
+        match fs::metadata(state) {
+            Ok(found) if found.is_dir() => {}
+            // A folder that this user may not see is no proof that there is none.
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                return Err(ClientError::Connect {
+                    path: state.to_owned(),
+                    source,
+                });
+            }
+            _ => {
+                return Err(ClientError::NoFolder {
+                    state: state.to_owned(),
+                });
+            }
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|source| ClientError::Connect {
