@@ -9,6 +9,7 @@
 mod bitmaps;
 #[allow(dead_code, reason = "a promise takes what it needs")]
 mod harness;
+mod interop_master_files;
 mod interop_same_answers;
 mod interop_unbound;
 mod odd_packets;

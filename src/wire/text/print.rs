@@ -14,6 +14,9 @@ use crate::{
     },
 };
 
+/// Types whose names BIND 9.18 or ldns 1.8 do not know in a bitmap (ldns reads TYPE0 without a word).
+const YOUNG_TYPES: [RrType; 4] = [RrType::DSYNC, RrType::NXNAME, RrType::RESINFO, RrType::WALLET];
+
 /// Prints the rdata of a `rtype` record, without line breaks. Rdata that its type does not have, and that of
 /// types without a row, is printed as `\#` (RFC 3597 §5).
 ///
@@ -58,7 +61,7 @@ fn print_field(field: Field, rdata: &[u8], at: usize, end: usize, out: &mut dyn 
         Field::U16 => write!(out, "{}", u16_at(octets, 0)),
         Field::U32 | Field::Period => write!(out, "{}", u32_at(octets, 0)),
         Field::Time => out.write_str(&UnixTime(u32_at(octets, 0).into()).to_dnssec()),
-        Field::Type => write!(out, "{}", RrType(u16_at(octets, 0))),
+        Field::Type => print_type(RrType(u16_at(octets, 0)), out),
         Field::CertificateType => {
             let number = u16_at(octets, 0);
             match mnemonic::name(mnemonic::CERTIFICATE_TYPES, number) {
@@ -81,7 +84,7 @@ fn print_field(field: Field, rdata: &[u8], at: usize, end: usize, out: &mut dyn 
         Field::Tag => octets[1..]
             .iter()
             .try_for_each(|octet| out.write_char(*octet as char)),
-        Field::Hex | Field::Digest | Field::ZoneDigest => hexadecimal(octets, out),
+        Field::Hex | Field::Digest | Field::Fingerprint | Field::ZoneDigest => hexadecimal(octets, out),
         Field::Base64 => data_encoding::BASE64.encode_write(octets, &mut &mut *out),
         Field::Salt if octets.len() == 1 => out.write_char('-'),
         Field::Salt => hexadecimal(&octets[1..], out),
@@ -153,6 +156,14 @@ fn print_eui(octets: &[u8], out: &mut dyn Write) -> fmt::Result {
     Ok(())
 }
 
+fn print_type(rtype: RrType, out: &mut dyn Write) -> fmt::Result {
+    if YOUNG_TYPES.contains(&rtype) {
+        write!(out, "TYPE{}", rtype.0)
+    } else {
+        write!(out, "{rtype}")
+    }
+}
+
 fn print_types(mut octets: &[u8], out: &mut dyn Write) -> fmt::Result {
     let mut blank = "";
     while let [window, length, rest @ ..] = octets {
@@ -160,7 +171,8 @@ fn print_types(mut octets: &[u8], out: &mut dyn Write) -> fmt::Result {
         for low in 0..bits.len() * 8 {
             if bits[low / 8] & (0x80 >> (low % 8)) != 0 {
                 let rtype = RrType(u16::from(*window) << 8 | low as u16);
-                write!(out, "{blank}{rtype}")?;
+                out.write_str(blank)?;
+                print_type(rtype, out)?;
                 blank = " ";
             }
         }

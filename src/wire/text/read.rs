@@ -118,7 +118,7 @@ fn read_field(
         }
         Field::Tag => read_tag(lexer, out)?,
         Field::Hex => read_some_hex(lexer, out)?,
-        Field::Digest | Field::ZoneDigest => read_digest(field, lexer, out)?,
+        Field::Digest | Field::Fingerprint | Field::ZoneDigest => read_digest(field, lexer, out)?,
         Field::Base64 => read_base64(lexer, out)?,
         Field::Salt => read_salt(lexer, out)?,
         Field::HashedOwner => read_hashed_owner(lexer, out)?,
@@ -501,7 +501,7 @@ fn read_salt(lexer: &mut Lexer<'_>, out: &mut Vec<u8>) -> Result<(), TextError> 
 }
 
 fn read_hashed_owner(lexer: &mut Lexer<'_>, out: &mut Vec<u8>) -> Result<(), TextError> {
-    let expected = "a hash in base32hex, of 20 octets for SHA-1";
+    let expected = "a hash in base32hex: 20 octets of SHA-1, or up to 39 of another algorithm";
     let token = need_word(lexer, expected)?;
     let start = out.len();
     out.push(0);

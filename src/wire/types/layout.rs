@@ -152,6 +152,7 @@ pub(crate) fn check_field(field: Field, rdata: &[u8], at: usize) -> Result<usize
         Field::Hex | Field::Base64 if rest.is_empty() => fail(at, "at least one octet"),
         Field::Hex | Field::Base64 => Ok(rdata.len()),
         Field::Digest => digest_end(rdata, at),
+        Field::Fingerprint => fingerprint_end(rdata, at),
         Field::ZoneDigest => zone_digest_end(rdata, at),
         Field::Salt => counted(rdata, at, 0, "a length octet and a salt"),
         Field::HashedOwner => hashed_owner_end(rdata, at),
@@ -217,13 +218,35 @@ fn tag_end(rdata: &[u8], at: usize) -> Result<usize, RdataError> {
 
 /// DS and CDS: the digest type is the octet in front. RFC 8078 §4 deletes with digest type 0 and one octet.
 fn digest_end(rdata: &[u8], at: usize) -> Result<usize, RdataError> {
-    let (octets, expected) = match at.checked_sub(1).and_then(|before| rdata.get(before)) {
-        Some(1) => (20, "the 20 octets of a SHA-1 digest"),
-        Some(2) => (32, "the 32 octets of a SHA-256 digest"),
-        Some(4) => (48, "the 48 octets of a SHA-384 digest"),
-        _ if rdata.len() > at => return Ok(rdata.len()),
-        _ => return fail(at, "a digest"),
-    };
+    match octet_before(rdata, at) {
+        Some(1) => exactly(rdata, at, 20, "the 20 octets of a SHA-1 digest"),
+        Some(2) => exactly(rdata, at, 32, "the 32 octets of a SHA-256 digest"),
+        Some(4) => exactly(rdata, at, 48, "the 48 octets of a SHA-384 digest"),
+        _ => at_least(rdata, at, 1, "a digest"),
+    }
+}
+
+fn fingerprint_end(rdata: &[u8], at: usize) -> Result<usize, RdataError> {
+    match octet_before(rdata, at) {
+        Some(1) => exactly(rdata, at, 20, "the 20 octets of a SHA-1 fingerprint"),
+        Some(2) => exactly(rdata, at, 32, "the 32 octets of a SHA-256 fingerprint"),
+        _ => at_least(rdata, at, 1, "a fingerprint"),
+    }
+}
+
+fn zone_digest_end(rdata: &[u8], at: usize) -> Result<usize, RdataError> {
+    match octet_before(rdata, at) {
+        Some(1) => exactly(rdata, at, 48, "the 48 octets of a SHA-384 digest"),
+        Some(2) => exactly(rdata, at, 64, "the 64 octets of a SHA-512 digest"),
+        _ => at_least(rdata, at, 12, "a digest of at least 12 octets"),
+    }
+}
+
+fn octet_before(rdata: &[u8], at: usize) -> Option<u8> {
+    rdata.get(at.checked_sub(1)?).copied()
+}
+
+fn exactly(rdata: &[u8], at: usize, octets: usize, expected: &'static str) -> Result<usize, RdataError> {
     if rdata.len() == at + octets {
         Ok(rdata.len())
     } else {
@@ -231,21 +254,21 @@ fn digest_end(rdata: &[u8], at: usize) -> Result<usize, RdataError> {
     }
 }
 
-/// Hash algorithm 1, the octet in front of all, is SHA-1 (RFC 5155 §11).
-fn hashed_owner_end(rdata: &[u8], at: usize) -> Result<usize, RdataError> {
-    match (rdata[0], rdata.get(at)) {
-        (1, Some(length)) if *length != 20 => fail(at, "20 and the octets of a SHA-1 hash"),
-        _ => counted(rdata, at, 1, "a length octet and a hash"),
+fn at_least(rdata: &[u8], at: usize, octets: usize, expected: &'static str) -> Result<usize, RdataError> {
+    if rdata.len() >= at + octets {
+        Ok(rdata.len())
+    } else {
+        fail(at, expected)
     }
 }
 
-fn zone_digest_end(rdata: &[u8], at: usize) -> Result<usize, RdataError> {
-    let found = rdata.len().saturating_sub(at);
-    match rdata.get(at.wrapping_sub(1)) {
-        Some(1) if found != 48 => fail(at, "the 48 octets of a SHA-384 digest"),
-        Some(2) if found != 64 => fail(at, "the 64 octets of a SHA-512 digest"),
-        _ if found < 12 => fail(at, "a digest of at least 12 octets"),
-        _ => Ok(rdata.len()),
+/// Hash algorithm 1, the octet in front of all, is SHA-1 (RFC 5155 §11). The hash is a label of an owner too, so
+/// that in base32hex it has at most 63 octets.
+fn hashed_owner_end(rdata: &[u8], at: usize) -> Result<usize, RdataError> {
+    match (rdata[0], rdata.get(at)) {
+        (1, Some(length)) if *length != 20 => fail(at, "20 and the octets of a SHA-1 hash"),
+        (_, Some(40..)) => fail(at, "a hash of at most 39 octets"),
+        _ => counted(rdata, at, 1, "a length octet and a hash"),
     }
 }
 

@@ -66,6 +66,8 @@ pub enum Field {
     Hex,
     /// DS's digest: as [`Field::Hex`], with the length that the digest type in front of it has.
     Digest,
+    /// SSHFP's fingerprint: as [`Field::Hex`], with the length that the hash in front of it has.
+    Fingerprint,
     /// ZONEMD's digest: at least 12 octets, and the length that its hash algorithm has (RFC 8976 §2.2.4).
     ZoneDigest,
     /// At least one octet to the end, base64 in text.
@@ -162,7 +164,6 @@ record_types! {
     TXT = 16: [Texts],                                                          // RFC 1035 §3.3.14
     RP = 17: [Name(Lowered), Name(Lowered)],                                    // RFC 1183 §2.2
     AFSDB = 18: [U16, Name(Lowered)],                                           // RFC 1183 §1
-    X25 = 19: [Text],                                                           // RFC 1183 §3.1
     RT = 21: [U16, Name(Lowered)],                                              // RFC 1183 §3.3
     PX = 26: [U16, Name(Lowered), Name(Lowered)],                               // RFC 2163 §4
     AAAA = 28: [Ipv6],                                                          // RFC 3596 §2.2
@@ -175,7 +176,7 @@ record_types! {
     OPT = 41: [],
     APL = 42: [AddressPrefixes],                                                // RFC 3123 §4
     DS = 43: [U16, Algorithm, DigestType, Digest],                              // RFC 4034 §5
-    SSHFP = 44: [U8, U8, Hex],                                                  // RFC 4255 §3
+    SSHFP = 44: [U8, U8, Fingerprint],                                          // RFC 4255 §3, RFC 6594
     IPSECKEY = 45: [U8, U8, U8, GatewayAndKey],                                 // RFC 4025 §2
     RRSIG = 46: [Type, Algorithm, U8, U32, Time, Time, U16, Name(Lowered), Base64], // RFC 4034 §3
     NSEC = 47: [Name(Kept), SomeTypes],                                         // RFC 4034 §4
@@ -215,13 +216,46 @@ record_types! {
     WALLET = 262: [Texts],                                                      // as TXT, says its registration
 }
 
+/// Types that we know by name only, for other programs print them in bitmaps: their records are written with `\#`.
+const NAMES_ONLY: &[(&str, u16)] = &[
+    ("NULL", 10),
+    ("WKS", 11),
+    ("X25", 19),
+    ("ISDN", 20),
+    ("NSAP", 22),
+    ("NSAP-PTR", 23),
+    ("SIG", 24),
+    ("KEY", 25),
+    ("GPOS", 27),
+    ("NXT", 30),
+    ("EID", 31),
+    ("NIMLOC", 32),
+    ("ATMA", 34),
+    ("A6", 38),
+    ("SINK", 40),
+    ("NINFO", 56),
+    ("RKEY", 57),
+    ("TALINK", 58),
+    ("HHIT", 67),
+    ("BRID", 68),
+    ("UINFO", 100),
+    ("UID", 101),
+    ("GID", 102),
+    ("UNSPEC", 103),
+    ("AVC", 258),
+    ("DOA", 259),
+    ("AMTRELAY", 260),
+    ("TA", 32_768),
+    ("DLV", 32_769),
+];
+
 /// One more than the largest number in the table.
 const NUMBERS: usize = 263;
-/// Slots of the hash table of mnemonics: a power of two, a quarter full.
+/// Slots of the hash table of mnemonics: a power of two, about a third full.
 const NAME_SLOTS: usize = 256;
 /// Row numbers by type number, plus one; zero where there is none.
 static BY_NUMBER: [u8; NUMBERS] = by_number();
-/// Row numbers by hash of the mnemonic, plus one, with linear probing.
+/// Where a mnemonic is, plus one, by its hash, with linear probing: in the table, and behind that in `NAMES_ONLY`.
 static BY_NAME: [u8; NAME_SLOTS] = by_name();
 
 const fn by_number() -> [u8; NUMBERS] {
@@ -236,16 +270,24 @@ const fn by_number() -> [u8; NUMBERS] {
 
 const fn by_name() -> [u8; NAME_SLOTS] {
     let mut index = [0; NAME_SLOTS];
-    let mut row = 0;
-    while row < TABLE.len() {
-        let mut slot = slot_of(packed(TABLE[row].mnemonic.as_bytes()));
+    let mut number = 0;
+    while number < TABLE.len() + NAMES_ONLY.len() {
+        let mut slot = slot_of(packed(mnemonic_at(number).0.as_bytes()));
         while index[slot] != 0 {
             slot = (slot + 1) % NAME_SLOTS;
         }
-        index[slot] = row as u8 + 1;
-        row += 1;
+        index[slot] = number as u8 + 1;
+        number += 1;
     }
     index
+}
+
+const fn mnemonic_at(number: usize) -> (&'static str, u16) {
+    if number < TABLE.len() {
+        (TABLE[number].mnemonic, TABLE[number].rtype.0)
+    } else {
+        NAMES_ONLY[number - TABLE.len()]
+    }
 }
 
 /// Up to 16 octets as one upper-cased number.
@@ -290,9 +332,9 @@ impl RrType {
         let key = packed(text);
         let mut slot = slot_of(key);
         while BY_NAME[slot] != 0 {
-            let row = &TABLE[usize::from(BY_NAME[slot]) - 1];
-            if row.mnemonic.as_bytes().eq_ignore_ascii_case(text) {
-                return Some(row.rtype);
+            let (mnemonic, number) = mnemonic_at(usize::from(BY_NAME[slot]) - 1);
+            if mnemonic.as_bytes().eq_ignore_ascii_case(text) {
+                return Some(Self(number));
             }
             slot = (slot + 1) % NAME_SLOTS;
         }
@@ -391,6 +433,10 @@ mod tests {
     fn types_without_a_row_are_numbered() {
         assert_eq!(RrType::from_text("TYPE65280"), Some(RrType(65_280)));
         assert_eq!(RrType(65_280).to_string(), "TYPE65280");
+        for (mnemonic, number) in NAMES_ONLY {
+            assert_eq!(RrType::from_text(mnemonic), Some(RrType(*number)));
+            assert_eq!(RrType(*number).to_string(), format!("TYPE{number}"));
+        }
         assert_eq!(format!("{:>6}", RrType::A), "     A");
         for text in [
             "",

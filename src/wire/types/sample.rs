@@ -46,7 +46,7 @@ fn push(field: Field, dice: &mut Dice<'_>, out: &mut Vec<u8>) {
     match field {
         Field::U8 | Field::Algorithm | Field::NotifyScheme => out.push(dice.octet()),
         Field::DigestType => out.push([0, 1, 2, 3, 4, 200][dice.below(6)]),
-        Field::CertificateType => out.extend([0, [0, 1, 3, 8, 9, 253][dice.below(6)]]),
+        Field::CertificateType => out.extend([0, [1, 3, 8, 9, 100, 253][dice.below(6)]]),
         Field::U16 | Field::Type => out.extend(dice.octets(2)),
         Field::U32 | Field::Period | Field::Time | Field::Ipv4 => out.extend(dice.octets(4)),
         Field::Eui48 => out.extend(dice.octets(6)),
@@ -77,6 +77,14 @@ fn push(field: Field, dice: &mut Dice<'_>, out: &mut Vec<u8>) {
             };
             out.extend(dice.octets(length));
         }
+        Field::Fingerprint => {
+            let length = match out.last() {
+                Some(1) => 20,
+                Some(2) => 32,
+                _ => 1 + dice.below(60),
+            };
+            out.extend(dice.octets(length));
+        }
         Field::ZoneDigest => {
             let length = match out[5] {
                 1 => 48,
@@ -91,7 +99,8 @@ fn push(field: Field, dice: &mut Dice<'_>, out: &mut Vec<u8>) {
             out.extend(dice.octets(length));
         }
         Field::HashedOwner => {
-            let length = if out[0] == 1 { 20 } else { 1 + dice.below(40) };
+            let is_odd = out[0] != 1 && dice.below(4) == 0;
+            let length = if is_odd { 1 + dice.below(39) } else { 20 };
             out.push(length as u8);
             out.extend(dice.octets(length));
         }
