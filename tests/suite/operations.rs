@@ -40,11 +40,38 @@ fn zone_text(serial: u32) -> String {
     )
 }
 
-/// A zone file in a folder of its own, and how to serve it.
-fn setup() -> (Countersign, PathBuf) {
-    let folder = tempfile::tempdir().unwrap().keep();
-    let file = write(&folder, "example.zone", zone_text(1));
-    (Countersign::new("example.", &file), file)
+/// A zone file in a folder that lives as long as this.
+struct ZoneFile {
+    path: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl std::ops::Deref for ZoneFile {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl AsRef<Path> for ZoneFile {
+    fn as_ref(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// A zone file, and how to serve it.
+fn setup() -> (Countersign, ZoneFile) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(folder.path(), "example.zone", zone_text(1));
+    let setup = Countersign::new("example.", &path);
+    (
+        setup,
+        ZoneFile {
+            path,
+            _folder: folder,
+        },
+    )
 }
 
 fn stdout(output: &Output) -> String {
@@ -95,7 +122,7 @@ fn tag(text: &str) -> u16 {
 
 #[test]
 fn it_starts_says_what_it_does_and_stops() {
-    let (setup, _) = setup();
+    let (setup, _file) = setup();
     let mut server = setup.serve();
     assert!(
         server
@@ -229,7 +256,7 @@ fn external_keys_come_at_a_reload_stay_when_they_vanish_and_go_when_a_person_say
 
 #[test]
 fn keys_made_while_it_runs_are_published_and_do_not_sign() {
-    let (setup, _) = setup();
+    let (setup, _file) = setup();
     let server = setup.serve();
     let before = tags(server.address);
     let made = output(&mut setup.keys_command(&["generate", "example.", "--role", "zsk"]));
@@ -253,9 +280,9 @@ fn keys_made_while_it_runs_are_published_and_do_not_sign() {
 
 #[test]
 fn a_port_in_use_and_a_state_in_use_are_refused() {
-    let (first, _) = setup();
+    let (first, _file) = setup();
     let server = first.serve();
-    let (second, _) = setup();
+    let (second, _other) = setup();
     let said = fails(&mut second.serve_command(server.address), 1);
     assert!(said.contains("is in use"), "{said}");
     let said = fails(&mut first.serve_command(free_address()), 1);
@@ -266,7 +293,7 @@ fn a_port_in_use_and_a_state_in_use_are_refused() {
 
 #[test]
 fn a_server_that_was_killed_leaves_nothing_in_the_way_of_the_next() {
-    let (setup, _) = setup();
+    let (setup, _file) = setup();
     let mut server = setup.serve();
     let keys = tags(server.address);
     server.signal("KILL");
@@ -280,7 +307,7 @@ fn a_server_that_was_killed_leaves_nothing_in_the_way_of_the_next() {
 
 #[test]
 fn json_logs_are_one_object_a_line() {
-    let (setup, _) = setup();
+    let (setup, _file) = setup();
     let address = free_address();
     let mut command = setup.serve_command(address);
     command.args(["--log-format", "json", "--log-level", "debug"]);
@@ -321,7 +348,7 @@ fn a_state_folder_that_cannot_be_written_ends_the_start() {
 
 #[test]
 fn a_key_that_the_register_knows_and_the_folder_lacks_ends_the_start_by_its_tag() {
-    let (setup, _) = setup();
+    let (setup, _file) = setup();
     let server = setup.serve();
     let ours = tags(server.address);
     drop(server);
@@ -343,7 +370,7 @@ fn a_key_that_the_register_knows_and_the_folder_lacks_ends_the_start_by_its_tag(
 
 #[test]
 fn keys_made_before_the_first_start_are_the_ones_that_sign() {
-    let (setup, _) = setup();
+    let (setup, _file) = setup();
     run(&mut setup.keys_command(&["generate", "example.", "--algorithm", "ED25519", "--role", "csk"]));
     assert!(!setup.state().exists(), "a client command makes no state folder");
     let ds = run(&mut setup.keys_command(&["ds", "example."]));
@@ -355,7 +382,7 @@ fn keys_made_before_the_first_start_are_the_ones_that_sign() {
 
 #[test]
 fn without_a_server_client_commands_say_where_they_looked() {
-    let (setup, _) = setup();
+    let (setup, _file) = setup();
     for command in [
         vec!["status"],
         vec!["reload"],
@@ -377,7 +404,7 @@ fn without_a_server_client_commands_say_where_they_looked() {
 #[test]
 fn zones_named_twice_are_wrong_usage() {
     let (setup, file) = setup();
-    let setup = setup.zone("EXAMPLE", &file);
+    let setup = setup.zone("EXAMPLE", &*file);
     let said = fails(&mut setup.serve_command(free_address()), 2);
     assert!(said.contains("twice"), "{said}");
     assert!(!setup.state().exists());
@@ -407,7 +434,7 @@ fn one_bad_zone_is_servfail_and_does_not_stop_the_others() {
 }
 
 /// A folder with a configuration file for one zone.
-fn with_config() -> (Countersign, PathBuf, PathBuf, SocketAddr) {
+fn with_config() -> (Countersign, ZoneFile, PathBuf, SocketAddr) {
     let (setup, file) = setup();
     let address = free_address();
     let config = write(
