@@ -6,6 +6,7 @@
     reason = "a test may stop at the first surprise, and documents itself by its name"
 )]
 
+mod any_octets;
 mod bitmaps;
 #[allow(dead_code, reason = "a promise takes what it needs")]
 mod harness;

@@ -2,6 +2,7 @@
 //! and questions to ask.
 
 pub mod client;
+pub mod engine;
 pub mod message;
 pub mod peers;
 pub mod process;
