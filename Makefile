@@ -7,6 +7,7 @@ CARGO ?= cargo
 PACKETS ?= 2000000
 # How long `make fuzz` runs, in seconds.
 FUZZ_SECONDS ?= 60
+TARGET ?= engine
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -46,9 +47,9 @@ test: tools fmt lint ## everything: formatting, lints, every test, real resolver
 test-long: tools ## the long tests: millions of packets into the engine, larger zones
 	COUNTERSIGN_PACKETS=$(PACKETS) $(CARGO) test --release -- --include-ignored
 
-fuzz: ## fuzz the engine for FUZZ_SECONDS (needs cargo-fuzz; stable toolchain)
+fuzz: ## fuzz TARGET (engine or master) for FUZZ_SECONDS (needs cargo-fuzz; stable toolchain)
 	@command -v cargo-fuzz >/dev/null || { echo 'cargo-fuzz is missing: cargo install cargo-fuzz'; exit 1; }
-	cd tests/fuzz && $(CARGO) fuzz run -s none --fuzz-dir . engine -- -max_total_time=$(FUZZ_SECONDS)
+	cd tests/fuzz && $(CARGO) fuzz run -s none --fuzz-dir . $(TARGET) -- -max_total_time=$(FUZZ_SECONDS)
 
 bench: ## measure the parts with criterion, and print the table (see benches/README.md)
 	$(CARGO) bench --bench answering --bench signing --bench lookup --bench loading
