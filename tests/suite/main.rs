@@ -7,6 +7,7 @@
 )]
 
 mod any_octets;
+mod bad_keys;
 mod bitmaps;
 #[allow(dead_code, reason = "a promise takes what it needs")]
 mod harness;
