@@ -36,8 +36,8 @@ const QUOTED_OCTETS: usize = 60;
 pub struct TextError {
     /// Where.
     pub at: Position,
-    /// What.
-    pub fault: TextFault,
+    /// What. In a box, so that reading well-formed tokens moves little.
+    pub fault: Box<TextFault>,
 }
 
 /// What is wrong with text.
@@ -77,45 +77,48 @@ pub enum TextFault {
 
 impl From<(Position, LexFault)> for TextError {
     fn from((at, fault): (Position, LexFault)) -> Self {
-        Self {
-            at,
-            fault: fault.into(),
-        }
+        Self::new(at, fault.into())
     }
 }
 
 impl TextError {
-    /// `found` stands where `expected` should.
-    pub(crate) fn unexpected(expected: impl Into<Cow<'static, str>>, found: &Token<'_>) -> Self {
+    /// `fault` is at `at`.
+    #[cold]
+    pub(crate) fn new(at: Position, fault: TextFault) -> Self {
         Self {
-            at: found.at,
-            fault: TextFault::Unexpected {
-                expected: expected.into(),
-                found: shown(found),
-            },
+            at,
+            fault: Box::new(fault),
         }
+    }
+
+    /// `found` stands where `expected` should.
+    #[cold]
+    pub(crate) fn unexpected(expected: impl Into<Cow<'static, str>>, found: &Token<'_>) -> Self {
+        Self::unexpected_text(expected, shown(found), found.at)
     }
 
     /// The record ends where `expected` should stand.
+    #[cold]
     pub(crate) fn missing(expected: impl Into<Cow<'static, str>>, lexer: &Lexer<'_>) -> Self {
-        Self {
-            at: lexer.position(),
-            fault: TextFault::Unexpected {
-                expected: expected.into(),
-                found: "the end of the record".into(),
-            },
-        }
+        Self::unexpected_text(expected, "the end of the record".into(), lexer.position())
+    }
+
+    /// What is told as `found` stands at `at`, where `expected` should.
+    pub(crate) fn unexpected_text(
+        expected: impl Into<Cow<'static, str>>,
+        found: String,
+        at: Position,
+    ) -> Self {
+        let expected = expected.into();
+        Self::new(at, TextFault::Unexpected { expected, found })
     }
 
     /// `found` is no name.
+    #[cold]
     pub(crate) fn name(found: &Token<'_>, reason: NameError) -> Self {
-        Self {
-            at: found.at,
-            fault: TextFault::Name {
-                found: shown(found),
-                reason,
-            },
-        }
+        let at = found.at;
+        let found = shown(found);
+        Self::new(at, TextFault::Name { found, reason })
     }
 }
 

@@ -36,10 +36,7 @@ pub fn read_rdata(
     }
     expect_end(lexer)?;
     if out.len() > usize::from(u16::MAX) {
-        return Err(TextError {
-            at: lexer.position(),
-            fault: TextFault::TooLong,
-        });
+        return Err(TextError::new(lexer.position(), TextFault::TooLong));
     }
     Ok(())
 }
@@ -59,10 +56,8 @@ fn read_generic(rtype: RrType, lexer: &mut Lexer<'_>, out: &mut Vec<u8>) -> Resu
         let expected = format!("the length {} of the rdata that follows", out.len());
         return Err(TextError::unexpected(expected, &length_token));
     }
-    validate_rdata(rtype, out).map_err(|reason| TextError {
-        at: sign.at,
-        fault: TextFault::Malformed { rtype, reason },
-    })
+    validate_rdata(rtype, out)
+        .map_err(|reason| TextError::new(sign.at, TextFault::Malformed { rtype, reason }))
 }
 
 fn read_field(
@@ -281,9 +276,55 @@ fn read_ipv6(lexer: &mut Lexer<'_>, out: &mut Vec<u8>) -> Result<(), TextError> 
     Ok(())
 }
 
+/// RFC 4291 §2.2, by hand: it is half the work of reading an AAAA record, and std's takes three times as long.
 pub(super) fn ipv6(text: &[u8]) -> Option<[u8; 16]> {
-    let address: std::net::Ipv6Addr = std::str::from_utf8(text).ok()?.parse().ok()?;
-    Some(address.octets())
+    let (mut groups, mut count, mut gap, mut at) = ([0_u16; 8], 0, None, 0);
+    if text.starts_with(b"::") {
+        (gap, at) = (Some(0), 2);
+    }
+    while at < text.len() {
+        let start = at;
+        let mut value = 0;
+        while let Some(digit) = text.get(at).and_then(|digit| nibble(*digit)) {
+            if at - start == 4 {
+                return None;
+            }
+            value = value << 4 | u16::from(digit);
+            at += 1;
+        }
+        if text.get(at) == Some(&b'.') && count <= 6 {
+            let [a, b, c, d] = ipv4(&text[start..])?;
+            groups[count] = u16::from_be_bytes([a, b]);
+            groups[count + 1] = u16::from_be_bytes([c, d]);
+            count += 2;
+            break;
+        }
+        if at == start || count == 8 {
+            return None;
+        }
+        groups[count] = value;
+        count += 1;
+        match text[at..] {
+            [] => {}
+            [b':', b':', ..] if gap.is_none() => {
+                gap = Some(count);
+                at += 2;
+            }
+            [b':', next, ..] if next != b':' => at += 1,
+            _ => return None,
+        }
+    }
+    match gap {
+        None if count == 8 => {}
+        // The gap stands for one group at least; what is behind it moves to the end.
+        Some(gap) if count < 8 => groups[gap..].rotate_right(8 - count),
+        _ => return None,
+    }
+    let mut address = [0; 16];
+    for (octets, group) in address.chunks_exact_mut(2).zip(groups) {
+        octets.copy_from_slice(&group.to_be_bytes());
+    }
+    Some(address)
 }
 
 fn read_locator(lexer: &mut Lexer<'_>, out: &mut Vec<u8>) -> Result<(), TextError> {
@@ -439,13 +480,7 @@ fn read_digest(field: Field, lexer: &mut Lexer<'_>, out: &mut Vec<u8>) -> Result
     read_some_hex(lexer, out)?;
     if let Err(reason) = crate::wire::types::check_field(field, out, start) {
         let found = format!("{} octets", out.len() - start);
-        return Err(TextError {
-            at,
-            fault: TextFault::Unexpected {
-                expected: reason.expected.into(),
-                found,
-            },
-        });
+        return Err(TextError::unexpected_text(reason.expected, found, at));
     }
     Ok(())
 }
@@ -558,15 +593,13 @@ fn read_gateway_and_key(
         1 => read_ipv4(lexer, out)?,
         2 => read_ipv6(lexer, out)?,
         3 => read_name(lexer, origin, out)?,
-        _ => {
-            let fault = TextFault::Unexpected {
-                expected: "a gateway type from 0 to 3".into(),
-                found: out[1].to_string(),
-            };
-            return Err(TextError {
-                at: lexer.position(),
-                fault,
-            });
+        other => {
+            let expected = "a gateway type from 0 to 3";
+            return Err(TextError::unexpected_text(
+                expected,
+                other.to_string(),
+                lexer.position(),
+            ));
         }
     }
     lexer.skip_blanks()?;

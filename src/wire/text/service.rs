@@ -46,10 +46,7 @@ pub(super) fn read(lexer: &mut Lexer<'_>, out: &mut Vec<u8>) -> Result<(), TextE
     parameters.sort_unstable_by_key(|(key, _)| *key);
     for (key, value) in &parameters {
         out.extend_from_slice(&key.to_be_bytes());
-        let length = u16::try_from(value.len()).map_err(|_| TextError {
-            at,
-            fault: TextFault::TooLong,
-        })?;
+        let length = u16::try_from(value.len()).map_err(|_| TextError::new(at, TextFault::TooLong))?;
         out.extend_from_slice(&length.to_be_bytes());
         out.extend_from_slice(value);
     }
@@ -60,11 +57,7 @@ pub(super) fn read(lexer: &mut Lexer<'_>, out: &mut Vec<u8>) -> Result<(), TextE
                 Some(key) => format!("something else at {}", KeyName(key)),
                 None => "none".into(),
             };
-            let expected = reason.expected.into();
-            TextError {
-                at,
-                fault: TextFault::Unexpected { expected, found },
-            }
+            TextError::unexpected_text(reason.expected, found, at)
         })
 }
 

@@ -288,7 +288,7 @@ fn what_is_wrong_is_said_where_it_stands() {
         "{error}"
     );
     let error = read(RrType::TXT, "a ".repeat(40_000).as_bytes()).unwrap_err();
-    assert_eq!(error.fault, TextFault::TooLong);
+    assert_eq!(*error.fault, TextFault::TooLong);
 }
 
 #[test]
@@ -354,6 +354,19 @@ proptest! {
         }
         dice.truncate(40);
         print(rtype, &dice);
+    }
+
+    #[test]
+    fn ipv6_is_read_as_std_reads_it(parts in prop::collection::vec(prop::sample::select(&[":", ":", "::", "0", "1", "db8", "ffff", "12345", "192.0.2.1", "g", "."][..]), 0..18)) {
+        let text = parts.concat();
+        let expected = text.parse().ok().map(|address: std::net::Ipv6Addr| address.octets());
+        prop_assert_eq!(read::ipv6(text.as_bytes()), expected, "{}", text);
+    }
+
+    #[test]
+    fn ipv6_that_std_prints_is_read(octets in any::<[u8; 16]>(), mask in any::<u16>()) {
+        let address = std::net::Ipv6Addr::from_bits(u128::from_be_bytes(octets) & (0..16).fold(0, |bits, index| bits << 8 | if mask >> index & 1 == 1 { 255 } else { 0 }));
+        prop_assert_eq!(read::ipv6(address.to_string().as_bytes()), Some(address.octets()));
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl Reader<'_> {
         for value in (start..=stop).step_by(step as usize) {
             // The first that goes wrong stands for all: they are alike.
             let generated = |at, error: TextError| {
-                let fault = error.fault;
+                let fault = *error.fault;
                 (at, Fault::Generated { value, fault })
             };
             owner_template

@@ -27,7 +27,7 @@ pub(super) type Wrong = (Position, Fault);
 
 impl From<TextError> for Wrong {
     fn from(error: TextError) -> Self {
-        (error.at, error.fault.into())
+        (error.at, Fault::Text(*error.fault))
     }
 }
 
@@ -207,7 +207,7 @@ impl<'s> Reader<'s> {
         if let Err(error) = read_rdata(front.rtype, lexer, origin, &mut self.rdata) {
             let fault = Fault::Record {
                 rtype: front.rtype,
-                fault: error.fault,
+                fault: *error.fault,
             };
             return Err((error.at, fault));
         }
