@@ -11,6 +11,7 @@ mod bad_keys;
 mod bitmaps;
 #[allow(dead_code, reason = "a promise takes what it needs")]
 mod harness;
+mod interop_bind_chain;
 mod interop_master_files;
 mod interop_same_answers;
 mod interop_unbound;
