@@ -276,9 +276,14 @@ impl Worker {
                         out.clear();
                         return Outcome::Deferred;
                     }
-                    Err(Stop::Full(rcode)) => {
+                    Err(Stop::Full(rcode)) if from.transport == Transport::Udp => {
                         response.truncate();
                         (rcode, None)
+                    }
+                    // Over a stream there is nothing larger to turn to.
+                    Err(Stop::Full(_)) => {
+                        response.empty();
+                        (Rcode::SERVFAIL, Some(ExtendedError::NOT_READY))
                     }
                     Err(Stop::Unsignable) => {
                         response.empty();

@@ -343,15 +343,10 @@ impl Task<'_> {
         let Some(target) = dname.first_target() else {
             return Err(Stop::Unsignable);
         };
-        self.append_rrset(
-            &Hop {
-                name: hop.name,
-                first: false,
-            },
-            node,
-            dname,
-            response,
-        )?;
+        // A chain may come by the same DNAME again; it is told once.
+        if hop.first || !response.holds(node.name(), RrType::DNAME) {
+            self.append_signed(Section::Answer, Owner::Name(node.name()), node, dname, response)?;
+        }
         let asked = hop.name.name().as_wire();
         let front = &asked[..asked.len() - node.name().len()];
         if front.len() + target.len() > MAX_NAME {

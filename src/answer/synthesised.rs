@@ -1,7 +1,11 @@
 //! Signatures of records that are in no zone: compact denials, expanded wildcards, narrow NSEC3. A bounded cache,
 //! which a flood of names may churn without touching what real names have.
 
-use std::{fmt, hash::Hash, sync::Arc};
+use std::{
+    fmt,
+    hash::{BuildHasher, Hash, Hasher},
+    sync::Arc,
+};
 
 use ahash::RandomState;
 use quick_cache::{Equivalent, sync::Cache};
@@ -67,12 +71,13 @@ impl Synthesised {
         ttl: Ttl,
         rdatas: impl IntoIterator<Item = &'r [u8]>,
     ) -> KeyRef<'a> {
-        let mut hashed = Vec::new();
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write_u32(ttl.seconds());
         for rdata in rdatas {
-            hashed.extend_from_slice(&(rdata.len() as u16).to_be_bytes());
-            hashed.extend_from_slice(rdata);
+            hasher.write_usize(rdata.len());
+            hasher.write(rdata);
         }
-        let content = self.hasher.hash_one((ttl.seconds(), hashed.as_slice()));
+        let content = hasher.finish();
         KeyRef {
             issuer,
             content,

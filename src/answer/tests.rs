@@ -62,6 +62,9 @@ fn rfc_zone() -> Zone {
         "xx HINFO x",
         "d DNAME w",
         "far DNAME elsewhere.test.",
+        "d2 DNAME t",
+        "x.t CNAME y.d2",
+        "y.t A 192.0.2.11",
         "c1 CNAME c2",
         "c2 CNAME xx",
         "l1 CNAME l2",
@@ -567,6 +570,10 @@ fn chains_end_at_the_edge() {
         ask("l1 A", "0 aa | l1 CNAME + l2 CNAME + |  | ");
         ask("out A", "0 aa | out CNAME + |  | ");
         ask("x.d MX", "0 aa | d DNAME + x.d CNAME x.w MX + |  | ");
+        ask(
+            "x.d2 A",
+            "0 aa | d2 DNAME + x.d2 CNAME x.t CNAME + y.d2 CNAME y.t A + |  | ",
+        );
         ask("d DNAME", "0 aa | d DNAME + |  | ");
         ask("x.far A", "0 aa | far DNAME + x.far CNAME |  | ");
         ask(

@@ -6,7 +6,7 @@
 
 use std::{
     fs, io,
-    os::unix::fs::chown,
+    os::unix::fs::{DirBuilderExt, chown},
     path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -131,7 +131,9 @@ fn become_user(name: &str, config: &Config) -> Result<(), Failure> {
         .map_err(|error| Failure::from(error).context(format!("there is no user {name} to become")))?;
     let (uid, gid) = user.ids();
     for folder in [&config.state, &config.keys] {
-        let given = fs::create_dir_all(folder).and_then(|()| chown(folder, Some(uid), Some(gid)));
+        // Nobody else looks in: the control socket listens a moment before its own mode is set.
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        let given = made.and_then(|()| chown(folder, Some(uid), Some(gid)));
         given.map_err(|error| Failure::from(error).context(format!("{} for {name}", folder.display())))?;
     }
     user.assume()

@@ -141,6 +141,8 @@ pub enum Outcome {
     Changed,
     /// Nothing did.
     Unchanged,
+    /// Something changed, and something could not be taken: that goes on as it was before.
+    ChangedInPart,
     /// Something could not be taken, and what was served before goes on.
     Kept,
     /// It is answered with SERVFAIL.
@@ -155,6 +157,7 @@ impl fmt::Display for Outcome {
             Self::Added => "added",
             Self::Changed => "changed",
             Self::Unchanged => "unchanged",
+            Self::ChangedInPart => "changed in part",
             Self::Kept => "kept",
             Self::Failed => "failed",
             Self::Removed => "removed",

@@ -399,6 +399,7 @@ fn log_zone(zone: &super::protocol::ZoneReloaded) {
     for problem in &zone.problems {
         match zone.outcome {
             Outcome::Failed => tracing::error!(zone = origin, "answered with SERVFAIL: {problem}"),
+            Outcome::ChangedInPart => tracing::error!(zone = origin, "taken but for this: {problem}"),
             _ => tracing::error!(zone = origin, "what was served before goes on: {problem}"),
         }
     }

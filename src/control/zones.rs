@@ -342,6 +342,7 @@ impl<'a> Draft<'a> {
     fn outcome(&self, served: &Arc<ServedZone>) -> Outcome {
         match self.before {
             _ if served.content().is_err() => Outcome::Failed,
+            Some(_) if !self.problems.is_empty() && !self.changes.is_empty() => Outcome::ChangedInPart,
             _ if !self.problems.is_empty() => Outcome::Kept,
             None => Outcome::Added,
             Some(before) if before.served.content().is_err() => Outcome::Added,

@@ -103,30 +103,28 @@ impl<'a> Query<'a> {
     }
 
     fn read_body(&mut self, packet: &'a [u8]) -> Result<(), Rcode> {
-        // Two questions have no one answer (RFC 9619); none has none.
-        if self.count(0) != 1 {
-            return Err(Rcode::FORMERR);
+        let mut rest = &packet[HEADER..];
+        let mut question = None;
+        for _ in 0..self.count(0) {
+            question = Some(Question::split_from(&mut rest).ok_or(Rcode::FORMERR)?);
         }
-        let (name, rest) = NameRef::split_from(&packet[HEADER..]).map_err(|_| Rcode::FORMERR)?;
-        let [t0, t1, c0, c1, rest @ ..] = rest else {
-            return Err(Rcode::FORMERR);
-        };
-        self.question = Some(Question {
-            name,
-            rtype: RrType(u16::from_be_bytes([*t0, *t1])),
-            class: Class(u16::from_be_bytes([*c0, *c1])),
-        });
+        // Two questions have no one answer (RFC 9619); none has none. An OPT is answered with one all the same, so
+        // the rest is read.
+        let one = self.count(0) == 1;
+        self.question = question.filter(|_| one);
         let ordinary = u32::from(self.count(1)) + u32::from(self.count(2));
         let all = ordinary + u32::from(self.count(3));
-        let mut rest = rest;
         let mut signed = false;
         for index in 0..all {
             let record = Record::split_from(&mut rest).ok_or(Rcode::FORMERR)?;
             if index >= ordinary {
                 signed |= self.read_additional(&record)?;
+            } else if record.rtype == RrType::OPT {
+                // Its place is the additional section (RFC 6891 §6.1.1).
+                return Err(Rcode::FORMERR);
             }
         }
-        if !rest.is_empty() {
+        if !rest.is_empty() || !one {
             return Err(Rcode::FORMERR);
         }
         // No TSIG key is known here (RFC 8945 §5.2.1).
@@ -141,6 +139,19 @@ impl<'a> Query<'a> {
             self.edns = Some(Edns::read(record.class, record.ttl, record.rdata)?);
         }
         Ok(record.rtype == RrType::TSIG)
+    }
+}
+
+impl<'a> Question<'a> {
+    fn split_from(rest: &mut &'a [u8]) -> Option<Self> {
+        let (name, after) = NameRef::split_from(rest).ok()?;
+        let (fixed, after) = after.split_first_chunk::<4>()?;
+        *rest = after;
+        Some(Self {
+            name,
+            rtype: RrType(u16::from_be_bytes([fixed[0], fixed[1]])),
+            class: Class(u16::from_be_bytes([fixed[2], fixed[3]])),
+        })
     }
 }
 
@@ -633,6 +644,22 @@ mod tests {
         let packet = with_additional(question("example.", 1), &[&small]);
         let edns = Query::read(&packet).unwrap().edns.unwrap();
         assert!(edns.udp_payload == 512 && edns.wants_nsid);
+        let mut none = with_additional(question("example.", 1)[..12].to_vec(), &[OPT_DO]);
+        none[5] = 0;
+        let query = Query::read(&none).unwrap();
+        assert_eq!(query.fault, Some(Rcode::FORMERR));
+        assert!(
+            query.edns.is_some(),
+            "an OPT is answered with one, whatever else is wrong"
+        );
+        let mut misplaced = with_additional(question("example.", 1), &[OPT_DO]);
+        misplaced[11] = 0;
+        misplaced[7] = 1;
+        assert_eq!(
+            fault(&misplaced),
+            Some(Rcode::FORMERR),
+            "an OPT in the answer section"
+        );
         let tsig = [0, 0, 250, 0, 255, 0, 0, 0, 0, 0, 0];
         assert_eq!(
             fault(&with_additional(question("example.", 1), &[&tsig])),

@@ -27,6 +27,10 @@ const NAMES_A_SHARD: usize = 1_024;
 /// The most shards a zone has.
 const MAX_SHARDS: usize = 16_384;
 
+/// The most octets of an RRset: what a message of 65,535 holds besides its header, the question, OPT, and two
+/// signatures of the longest kind.
+const LARGEST_RRSET: usize = 65_535 - 12 - 259 - 64 - 2 * (12 + 18 + 255 + 512);
+
 /// How bad a finding is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Severity {
@@ -202,25 +206,28 @@ impl ZoneBuilder {
 
     /// Takes one record.
     pub fn add(&mut self, entry: &Entry<'_>) {
-        let node = match self.last {
-            Some((node, length)) if length == entry.owner.len() && self.is_named(node, entry.owner) => node,
-            _ => {
-                if !entry.owner.is_at_or_below(self.apex.as_ref()) {
-                    let (owner, apex) = (entry.owner, &self.apex);
-                    self.findings.warn(Some(entry.at), || {
-                        format!("{owner} is not in the zone {apex}; the record is left out")
-                    });
-                    return;
-                }
-                let lower = entry.owner.to_lower();
-                let node = self.node_of(lower.as_ref().as_wire());
-                self.last = Some((node, entry.owner.len()));
-                node
-            }
-        };
-        if self.is_dropped(node, entry) {
+        let same = self
+            .last
+            .filter(|&(node, length)| length == entry.owner.len() && self.is_named(node, entry.owner));
+        if same.is_none() && !entry.owner.is_at_or_below(self.apex.as_ref()) {
+            let (owner, apex) = (entry.owner, &self.apex);
+            self.findings.warn(Some(entry.at), || {
+                format!("{owner} is not in the zone {apex}; the record is left out")
+            });
             return;
         }
+        // A name that has nothing but what is dropped does not exist: no node is made for it.
+        if self.is_dropped(entry) {
+            return;
+        }
+        let node = same.map_or_else(
+            || {
+                let lower = entry.owner.to_lower();
+                self.node_of(lower.as_ref().as_wire())
+            },
+            |(node, _)| node,
+        );
+        self.last = Some((node, entry.owner.len()));
         let ttl = if entry.ttl > self.ttl_limit {
             self.lowered_ttls += 1;
             self.ttl_limit
@@ -243,11 +250,22 @@ impl ZoneBuilder {
         });
     }
 
-    /// Records of another signer: signatures and denials anywhere, key sets and digests at the apex.
-    fn is_dropped(&mut self, node: u32, entry: &Entry<'_>) -> bool {
+    /// Records of another signer: signatures and denials anywhere, key sets and digests at the apex. A DS at the
+    /// apex is the parent's (RFC 4035 §2.4). The owner is known to be in the zone.
+    fn is_dropped(&mut self, entry: &Entry<'_>) -> bool {
+        let at_apex = entry.owner.len() == self.apex.as_wire().len();
+        if at_apex && entry.rtype == RrType::DS {
+            let apex = &self.apex;
+            self.findings.warn(Some(entry.at), || {
+                format!(
+                    "{apex} has a DS at its own apex; it belongs to the parent zone, and is left out here"
+                )
+            });
+            return true;
+        }
         let drop = match entry.rtype {
             RrType::RRSIG | RrType::NSEC | RrType::NSEC3 | RrType::NSEC3PARAM => true,
-            RrType::DNSKEY | RrType::CDS | RrType::CDNSKEY | RrType::CSYNC | RrType::ZONEMD => node == 0,
+            RrType::DNSKEY | RrType::CDS | RrType::CDNSKEY | RrType::CSYNC | RrType::ZONEMD => at_apex,
             _ => false,
         };
         if drop {
@@ -514,13 +532,6 @@ impl ZoneBuilder {
             self.findings
                 .error(None, || format!("{name} has no NS records; name its servers"));
         }
-        if let Some(ds) = apex.iter().find(|record| record.rtype == RrType::DS.0) {
-            self.findings.warn(Some(ds.at), || {
-                format!(
-                    "{name} has a DS at its own apex; it belongs to the parent, and nobody asks for it here"
-                )
-            });
-        }
     }
 
     /// Data below cuts, and cuts that nobody can reach.
@@ -702,10 +713,11 @@ impl ZoneBuilder {
         }
         totals.records += count;
         totals.largest_ttl = totals.largest_ttl.max(ttl);
-        if count > usize::from(u16::MAX) {
+        // Owner pointer, type, class and TTL take ten octets a record; the rdata's own lengths are counted.
+        if shard.octets.len() - stored_start as usize + 10 * count > LARGEST_RRSET {
             let owner = NameRef::from_trusted(self.name(first.node)).to_string();
             self.findings.error(Some(first.at), || {
-                format!("{owner} {rtype} has more than 65,535 records")
+                format!("{owner} {rtype} is too large for any message with its signatures; make it smaller (at most {LARGEST_RRSET} octets)")
             });
         }
         shard.rrsets.push(StoredRrset {
@@ -927,6 +939,48 @@ mod tests {
         .unwrap();
         assert_eq!((built.dropped, built.zone.record_count()), (5, 4));
         assert_eq!(built.dropped_dnskeys, [b"key"[..].into()]);
+    }
+
+    /// An NSEC3's owner is no name of the zone (RFC 5155 §7.2.8), and neither is one that has only signatures: as
+    /// empty nodes they would be answered with proofs that no validator takes.
+    #[test]
+    fn names_that_own_only_what_is_dropped_do_not_exist() {
+        let built = build(&[
+            "@ 300 SOA -",
+            "@ 300 NS ns",
+            "*.w 300 TXT wild",
+            "0p9mhaveqvm6t7vbl5lop2u3t2rp3tom 300 NSEC3 x",
+            "gone.w 300 RRSIG x",
+            "@ 300 DS x",
+        ])
+        .unwrap();
+        assert_eq!(
+            (built.zone.node_count(), built.dropped),
+            (3, 2),
+            "the apex, w and *.w"
+        );
+        assert!(built.zone.apex_node().rrset(RrType::DS).is_none());
+        let gone = SearchName::new(name("gone.w").as_ref());
+        assert!(matches!(built.zone.lookup(&gone), Lookup::Wildcard { .. }));
+    }
+
+    #[test]
+    fn an_rrset_that_no_message_holds_is_an_error() {
+        let records = |count: usize| -> Vec<String> {
+            let mut lines = vec!["@ 300 SOA -".to_owned(), "@ 300 NS ns".to_owned()];
+            lines.extend((0..count).map(|n| format!("big 300 TXT {n:0200}")));
+            lines
+        };
+        let result = |count| {
+            let lines = records(count);
+            build(&lines.iter().map(String::as_str).collect::<Vec<_>>())
+        };
+        assert!(result(290).is_ok());
+        let refused = result(310).unwrap_err();
+        assert!(
+            refused.findings[0].what.contains("big.example. TXT is too large"),
+            "{refused:?}"
+        );
     }
 
     #[test]
