@@ -2,7 +2,7 @@
 //!
 //! [`Listeners::bind`] takes the addresses, so that privileges can be given up before anything is answered;
 //! [`Listeners::run`] answers. A second process on an address in use is refused, although our UDP sockets share it:
-//! TCP is bound first, without SO_REUSEPORT, and so is the first UDP socket (see [`udp::open`]).
+//! TCP is bound first, without SO_REUSEPORT, and so is the first UDP socket (see `udp::open`).
 
 mod connections;
 mod counters;
