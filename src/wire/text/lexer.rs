@@ -3,6 +3,8 @@
 //!
 //! Tokens borrow the text. As in BIND, a quote ends a word, and a quoted string ends on its line.
 
+use super::{TextError, TextFault};
+
 /// Where a token begins: line and column, in octets, from 1.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub struct Position {
@@ -18,9 +20,28 @@ pub struct Token<'a> {
     /// The text, without the quotes, with its escapes.
     pub text: &'a [u8],
     /// Whether it stood in quotes.
-    pub quoted: bool,
+    pub form: Form,
     /// Where it begins.
     pub at: Position,
+}
+
+/// How a token is written. Of four octets, for tokens are copied a lot: with one, what says whether there is a token
+/// at all would share its place, and copies would stall on octets that were just written (half of all time).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum Form {
+    /// Plain.
+    Word,
+    /// In quotes.
+    Quoted,
+}
+
+impl Token<'_> {
+    /// Whether it stood in quotes.
+    #[inline]
+    pub fn is_quoted(&self) -> bool {
+        self.form == Form::Quoted
+    }
 }
 
 /// Text that is not made of tokens.
@@ -153,7 +174,9 @@ impl<'a> Lexer<'a> {
         loop {
             match self.token() {
                 Ok(None) => break,
-                Err((at, LexFault::UnclosedParenthesis)) => unclosed = Some(at),
+                Err(error) if *error.fault == TextFault::Token(LexFault::UnclosedParenthesis) => {
+                    unclosed = Some(error.at);
+                }
                 _ => {}
             }
         }
@@ -166,7 +189,7 @@ impl<'a> Lexer<'a> {
     /// # Errors
     /// A parenthesis without its partner, and where it is.
     #[inline]
-    pub fn skip_blanks(&mut self) -> Result<(), (Position, LexFault)> {
+    pub fn skip_blanks(&mut self) -> Result<(), TextError> {
         while let Some(&octet) = self.text.get(self.at) {
             match KINDS[usize::from(octet)] {
                 Kind::Blank => self.at += 1,
@@ -180,7 +203,10 @@ impl<'a> Lexer<'a> {
         }
         if self.open > 0 {
             self.open = 0;
-            return Err((self.opened_at, LexFault::UnclosedParenthesis));
+            return Err(TextError::new(
+                self.opened_at,
+                LexFault::UnclosedParenthesis.into(),
+            ));
         }
         Ok(())
     }
@@ -201,13 +227,13 @@ impl<'a> Lexer<'a> {
         self.at += 1;
     }
 
-    fn close_parenthesis(&mut self) -> Result<(), (Position, LexFault)> {
+    fn close_parenthesis(&mut self) -> Result<(), TextError> {
         let at = self.position();
         self.at += 1;
-        self.open = self
-            .open
-            .checked_sub(1)
-            .ok_or((at, LexFault::UnopenedParenthesis))?;
+        match self.open.checked_sub(1) {
+            Some(open) => self.open = open,
+            None => return Err(TextError::new(at, LexFault::UnopenedParenthesis.into())),
+        }
         Ok(())
     }
 
@@ -216,7 +242,7 @@ impl<'a> Lexer<'a> {
     /// # Errors
     /// What is no token, and where. The lexer has stepped over it.
     #[inline]
-    pub fn token(&mut self) -> Result<Option<Token<'a>>, (Position, LexFault)> {
+    pub fn token(&mut self) -> Result<Option<Token<'a>>, TextError> {
         self.skip_blanks()?;
         let at = self.position();
         match self.text.get(self.at) {
@@ -225,7 +251,7 @@ impl<'a> Lexer<'a> {
                 let text = self.quoted()?;
                 Ok(Some(Token {
                     text,
-                    quoted: true,
+                    form: Form::Quoted,
                     at,
                 }))
             }
@@ -233,7 +259,7 @@ impl<'a> Lexer<'a> {
                 let text = self.word()?;
                 Ok(Some(Token {
                     text,
-                    quoted: false,
+                    form: Form::Word,
                     at,
                 }))
             }
@@ -245,11 +271,11 @@ impl<'a> Lexer<'a> {
     ///
     /// # Errors
     /// As [`Lexer::token`].
-    pub fn parameter(&mut self) -> Result<Option<Token<'a>>, (Position, LexFault)> {
+    pub fn parameter(&mut self) -> Result<Option<Token<'a>>, TextError> {
         let Some(mut token) = self.token()? else {
             return Ok(None);
         };
-        if !token.quoted && token.text.ends_with(b"=") && self.text.get(self.at) == Some(&b'"') {
+        if !token.is_quoted() && token.text.ends_with(b"=") && self.text.get(self.at) == Some(&b'"') {
             let start = self.at - token.text.len();
             self.quoted()?;
             token.text = &self.text[start..self.at];
@@ -262,7 +288,7 @@ impl<'a> Lexer<'a> {
     /// # Errors
     /// As [`Lexer::skip_blanks`].
     #[inline]
-    pub fn is_at_generic(&mut self) -> Result<bool, (Position, LexFault)> {
+    pub fn is_at_generic(&mut self) -> Result<bool, TextError> {
         self.skip_blanks()?;
         Ok(match self.text[self.at..] {
             [b'\\', b'#'] => true,
@@ -272,7 +298,7 @@ impl<'a> Lexer<'a> {
     }
 
     #[inline]
-    fn word(&mut self) -> Result<&'a [u8], (Position, LexFault)> {
+    fn word(&mut self) -> Result<&'a [u8], TextError> {
         let start = self.at;
         while let Some(&octet) = self.text.get(self.at) {
             match KINDS[usize::from(octet)] {
@@ -284,13 +310,13 @@ impl<'a> Lexer<'a> {
         Ok(&self.text[start..self.at])
     }
 
-    fn quoted(&mut self) -> Result<&'a [u8], (Position, LexFault)> {
+    fn quoted(&mut self) -> Result<&'a [u8], TextError> {
         let quote_at = self.position();
         self.at += 1;
         let start = self.at;
         loop {
             match self.text.get(self.at) {
-                None | Some(b'\n') => return Err((quote_at, LexFault::UnclosedQuote)),
+                None | Some(b'\n') => return Err(TextError::new(quote_at, LexFault::UnclosedQuote.into())),
                 Some(b'"') => break,
                 Some(b'\\') => self.skip_escape()?,
                 Some(_) => self.at += 1,
@@ -302,11 +328,11 @@ impl<'a> Lexer<'a> {
     }
 
     /// A backslash and the character behind it, which thus is not taken for a quote or a blank.
-    fn skip_escape(&mut self) -> Result<(), (Position, LexFault)> {
+    fn skip_escape(&mut self) -> Result<(), TextError> {
         let at = self.position();
         self.at += 1;
         match self.text[self.at..] {
-            [] | [b'\n', ..] | [b'\r', b'\n', ..] => Err((at, LexFault::BareBackslash)),
+            [] | [b'\n', ..] | [b'\r', b'\n', ..] => Err(TextError::new(at, LexFault::BareBackslash.into())),
             _ => {
                 self.at += 1;
                 Ok(())
@@ -330,11 +356,11 @@ mod tests {
             loop {
                 match lexer.token() {
                     Ok(None) => break,
-                    Ok(Some(token)) if token.quoted => {
+                    Ok(Some(token)) if token.is_quoted() => {
                         line.push(format!("<{}>", String::from_utf8_lossy(token.text)));
                     }
                     Ok(Some(token)) => line.push(String::from_utf8_lossy(token.text).into_owned()),
-                    Err((at, _)) => line.push(format!("!{}:{}!", at.line, at.column)),
+                    Err(error) => line.push(format!("!{}:{}!", error.at.line, error.at.column)),
                 }
             }
             lines.push(line.join(" "));

@@ -93,7 +93,7 @@ fn read_altitude(lexer: &mut Lexer<'_>) -> Result<u32, TextError> {
 fn parse_size(token: &Token<'_>) -> Result<u8, TextError> {
     let expected = "a size or precision in metres, from 0 to 90000000.00";
     let mut value = metres(token.text)
-        .filter(|centimetres| *centimetres <= LARGEST_SIZE && !token.quoted)
+        .filter(|centimetres| *centimetres <= LARGEST_SIZE && !token.is_quoted())
         .ok_or_else(|| TextError::unexpected(expected, token))?;
     let mut power = 0;
     while value >= 10 {

@@ -75,12 +75,6 @@ pub enum TextFault {
     Token(#[from] LexFault),
 }
 
-impl From<(Position, LexFault)> for TextError {
-    fn from((at, fault): (Position, LexFault)) -> Self {
-        Self::new(at, fault.into())
-    }
-}
-
 impl TextError {
     /// `fault` is at `at`.
     #[cold]
@@ -124,7 +118,7 @@ impl TextError {
 
 /// A token as messages repeat it: cut when long, octets that are not printable escaped.
 pub(crate) fn shown(token: &Token<'_>) -> String {
-    let quote = if token.quoted { "\"" } else { "" };
+    let quote = if token.is_quoted() { "\"" } else { "" };
     let (cut, dots) = match token.text.get(..QUOTED_OCTETS) {
         Some(front) if token.text.len() > QUOTED_OCTETS => (front, "…"),
         _ => (token.text, ""),
@@ -155,7 +149,7 @@ pub(crate) fn need<'a>(lexer: &mut Lexer<'a>, expected: &'static str) -> Result<
 #[inline]
 pub(crate) fn need_word<'a>(lexer: &mut Lexer<'a>, expected: &'static str) -> Result<Token<'a>, TextError> {
     let token = need(lexer, expected)?;
-    if token.quoted {
+    if token.is_quoted() {
         return Err(TextError::unexpected(expected, &token));
     }
     Ok(token)

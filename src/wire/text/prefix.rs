@@ -12,7 +12,9 @@ use super::{
 
 pub(super) fn read(lexer: &mut Lexer<'_>, out: &mut Vec<u8>) -> Result<(), TextError> {
     while let Some(token) = lexer.token()? {
-        let item = Some(token.text).filter(|_| !token.quoted).and_then(Item::parse);
+        let item = Some(token.text)
+            .filter(|_| !token.is_quoted())
+            .and_then(Item::parse);
         let item = item.ok_or_else(|| {
             TextError::unexpected("a prefix such as 1:192.0.2.0/24 or !2:2001:db8::/32", &token)
         })?;

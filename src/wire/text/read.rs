@@ -44,7 +44,7 @@ pub fn read_rdata(
 /// `\# LENGTH HEX…`.
 fn read_generic(rtype: RrType, lexer: &mut Lexer<'_>, out: &mut Vec<u8>) -> Result<(), TextError> {
     let sign = need(lexer, "\\# and the rdata in hexadecimal")?;
-    if sign.quoted || sign.text != b"\\#" {
+    if sign.is_quoted() || sign.text != b"\\#" {
         return Err(TextError::unexpected("\\# and the rdata in hexadecimal", &sign));
     }
     let expected = "the length of the rdata, up to 65535";
@@ -443,7 +443,7 @@ fn read_hex(lexer: &mut Lexer<'_>, out: &mut Vec<u8>) -> Result<(), TextError> {
     while let Some(token) = lexer.token()? {
         last = Some(token);
         for digit in token.text {
-            let value = nibble(*digit).filter(|_| !token.quoted);
+            let value = nibble(*digit).filter(|_| !token.is_quoted());
             let value = value.ok_or_else(|| TextError::unexpected(expected, &token))?;
             half = match half {
                 None => Some(value << 4),
@@ -491,7 +491,7 @@ fn read_base64(lexer: &mut Lexer<'_>, out: &mut Vec<u8>) -> Result<(), TextError
     let mut joined = Vec::new();
     let mut digits = first.text;
     while let Some(next) = lexer.token()? {
-        if next.quoted {
+        if next.is_quoted() {
             return Err(TextError::unexpected(expected, &next));
         }
         if joined.is_empty() {
@@ -556,7 +556,7 @@ fn read_types(lexer: &mut Lexer<'_>, some: bool, out: &mut Vec<u8>) -> Result<()
     let mut types = Vec::new();
     while let Some(token) = lexer.token()? {
         match RrType::from_octets(token.text) {
-            Some(rtype) if !token.quoted => types.push(rtype.0),
+            Some(rtype) if !token.is_quoted() => types.push(rtype.0),
             _ => return Err(TextError::unexpected("a record type", &token)),
         }
     }
@@ -633,7 +633,7 @@ fn read_host_identity(
         .ok_or_else(|| TextError::unexpected(expected, &token))?;
     out[2..4].copy_from_slice(&key_length.to_be_bytes());
     while let Some(token) = lexer.token()? {
-        if token.quoted {
+        if token.is_quoted() {
             return Err(TextError::unexpected("a name", &token));
         }
         push_name(&token, origin, out)?;

@@ -97,7 +97,7 @@ fn parse_parameter(token: &Token<'_>) -> Result<(u16, Vec<u8>), TextError> {
         Some(at) => (&token.text[..at], Some(&token.text[at + 1..])),
         None => (token.text, None),
     };
-    let key = parse_key(name).filter(|_| !token.quoted);
+    let key = parse_key(name).filter(|_| !token.is_quoted());
     let key = key.ok_or_else(|| TextError::unexpected(expected, token))?;
     let text = value.unwrap_or_default();
     let text = text

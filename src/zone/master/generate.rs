@@ -16,7 +16,7 @@ use crate::wire::{
     name::{MAX_NAME, parse_into},
     text::{
         TextError, decimal,
-        lexer::{Lexer, Position, Token},
+        lexer::{Form, Lexer, Position, Token},
         need_word,
     },
 };
@@ -76,10 +76,10 @@ impl Reader<'_> {
 
 /// All that is left of the record, as one token: what stands in quotes, or all words.
 fn rest_of_record<'a>(lexer: &mut Lexer<'a>) -> Result<Token<'a>, Wrong> {
-    lexer.skip_blanks().map_err(TextError::from)?;
+    lexer.skip_blanks()?;
     let start = lexer.offset();
     let (mut first, mut count, mut end) = (None, 0, start);
-    while let Some(token) = lexer.token().map_err(TextError::from)? {
+    while let Some(token) = lexer.token()? {
         first.get_or_insert(token);
         count += 1;
         end = lexer.offset();
@@ -89,7 +89,7 @@ fn rest_of_record<'a>(lexer: &mut Lexer<'a>) -> Result<Token<'a>, Wrong> {
         Some(only) if count == 1 => Ok(only),
         Some(first) => Ok(Token {
             text: lexer.text_between(start, end),
-            quoted: false,
+            form: Form::Word,
             at: first.at,
         }),
     }
@@ -97,7 +97,7 @@ fn rest_of_record<'a>(lexer: &mut Lexer<'a>) -> Result<Token<'a>, Wrong> {
 
 /// `\"` within quotes is a quote of the rdata.
 fn without_escaped_quotes<'a>(token: &Token<'a>) -> Cow<'a, [u8]> {
-    if !token.quoted || !token.text.contains(&b'\\') {
+    if !token.is_quoted() || !token.text.contains(&b'\\') {
         return Cow::Borrowed(token.text);
     }
     let mut text = Vec::with_capacity(token.text.len());

@@ -181,7 +181,7 @@ impl<'s> Reader<'s> {
 
     fn line(&mut self, lexer: &mut Lexer<'_>, here: &mut Here) -> Result<(), Wrong> {
         let is_blank = lexer.is_at_blank();
-        lexer.skip_blanks().map_err(TextError::from)?;
+        lexer.skip_blanks()?;
         if lexer.is_at_end_of_record() {
             return Ok(());
         }
@@ -192,7 +192,7 @@ impl<'s> Reader<'s> {
             }
         } else {
             let first = need(lexer, "an owner")?;
-            if first.text.starts_with(b"$") && !first.quoted {
+            if first.text.starts_with(b"$") && !first.is_quoted() {
                 return self.directive(&first, lexer, here);
             }
             here.owner.read(&first, here.origin.as_ref())?;
@@ -355,7 +355,7 @@ impl<'s> Reader<'s> {
     /// `$INCLUDE FILE [ORIGIN]`.
     fn include(&mut self, lexer: &mut Lexer<'_>, here: &Here) -> Result<(), Wrong> {
         let token = need(lexer, "a file name")?;
-        let origin = match lexer.token().map_err(TextError::from)? {
+        let origin = match lexer.token()? {
             None => here.origin.clone(),
             Some(name) => Name::parse(name.text, Some(here.origin.as_ref()))
                 .map_err(|reason| TextError::name(&name, reason))?,
@@ -399,7 +399,7 @@ impl Owner {
     #[inline]
     fn read(&mut self, token: &Token<'_>, origin: NameRef<'_>) -> Result<(), Wrong> {
         self.state = OwnerState::Unreadable;
-        if token.quoted {
+        if token.is_quoted() {
             return Err(TextError::unexpected("an owner", token).into());
         }
         self.length = parse_into(token.text, Some(origin), &mut self.octets)
