@@ -125,9 +125,9 @@ fn patient() -> Settings {
         tcp_threads: 2,
         ..Settings::default()
     };
-    settings.tcp.first_query = DEADLINE;
-    settings.tcp.idle = DEADLINE;
-    settings.tcp.stall = DEADLINE;
+    settings.tcp.first_query = DEADLINE * 10;
+    settings.tcp.idle = DEADLINE * 10;
+    settings.tcp.stall = DEADLINE * 10;
     settings
 }
 
@@ -268,7 +268,8 @@ fn several_addresses_are_served_at_once() {
 
 #[test]
 fn a_stop_answers_what_has_come_and_frees_the_address() {
-    let server = Server::start("127.0.0.1:0", patient());
+    // An address of its own, so that no other test takes the port when it is free again.
+    let server = Server::start("127.77.0.1:0", patient());
     let (address, client) = (server.address(), client("127.0.0.1:0"));
     let mut stream = server.connect();
     let mut idle = server.connect();
@@ -282,13 +283,14 @@ fn a_stop_answers_what_has_come_and_frees_the_address() {
     for number in 0..200_u8 {
         client.send_to(&[b'n', number], address).unwrap();
     }
+    stream.write_all(&message(b"q3")).unwrap();
     server.running.as_ref().unwrap().begin_stop();
     server.gate().open();
     assert_eq!(receive(&client), "Udp:g0");
     for _ in 0..200 {
         assert!(receive(&client).starts_with("Udp:n"));
     }
-    for expected in ["Tcp:g0", "Tcp:q1", "Tcp:q2"] {
+    for expected in ["Tcp:g0", "Tcp:q1", "Tcp:q2", "Tcp:q3"] {
         assert_eq!(read_message(&mut stream), expected.as_bytes());
     }
     server.stop();
@@ -325,15 +327,12 @@ fn an_address_in_use_is_refused_with_its_name() {
         Listeners::bind(&["192.0.2.1:0".parse().unwrap()], patient()),
         Err(BindError::NotHere { .. })
     ));
-    let twice: SocketAddr = "127.0.0.1:1".parse().unwrap();
-    let named_twice = Listeners::bind(&[first.addresses()[0], twice], patient());
-    assert!(named_twice.is_err());
     assert!(matches!(Listeners::bind(&[], patient()), Err(BindError::None)));
 }
 
 #[test]
 fn an_address_that_is_named_twice_is_refused() {
-    let free = bind("127.0.0.1:0", patient()).addresses()[0];
+    let free = bind("127.77.0.2:0", patient()).addresses()[0];
     let refused = Listeners::bind(&[free, free], patient()).unwrap_err();
     assert!(matches!(refused, BindError::Twice { .. }), "{refused}");
 }
@@ -343,7 +342,7 @@ fn somebody_elses_udp_socket_is_not_joined_whether_it_shares_or_not() {
     for shares in [false, true] {
         let foreign = Socket::new(Domain::IPV4, Type::DGRAM, None).unwrap();
         foreign.set_reuse_port(shares).unwrap();
-        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let any: SocketAddr = "127.77.0.3:0".parse().unwrap();
         foreign.bind(&any.into()).unwrap();
         let address = foreign.local_addr().unwrap().as_socket().unwrap();
         let refused = Listeners::bind(&[address], patient()).unwrap_err();
