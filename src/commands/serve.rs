@@ -177,6 +177,10 @@ async fn serve(config: Config, listeners: Listeners) -> Result<(), Failure> {
     let running = listeners
         .run(&engine)
         .map_err(|error| Failure::from(error).context("cannot start answering"))?;
+    if let Some(interval) = notify::watchdog_interval() {
+        let reporting = running.probe().report(interval);
+        reporting.map_err(|error| Failure::from(error).context("cannot start a thread"))?;
+    }
     let running = Arc::new(Mutex::new(Some(running)));
     let counted = Arc::clone(&running);
     server.watch_transports(CountTransports(Box::new(move || {
@@ -333,12 +337,14 @@ async fn reload_when(wanted: Arc<Notify>, server: Arc<Server>) {
     loop {
         wanted.notified().await;
         tracing::info!("SIGHUP: reading configuration, zones and keys again");
-        let server = Arc::clone(&server);
-        if tokio::task::spawn_blocking(move || server.reload())
+        tell(State::Reloading, "reading configuration, zones and keys");
+        let reloading = Arc::clone(&server);
+        if tokio::task::spawn_blocking(move || reloading.reload())
             .await
             .is_err()
         {
             tracing::error!("the reload failed by a fault of this program; what was served goes on");
         }
+        tell(State::Ready, &ready_line(&server));
     }
 }

@@ -21,7 +21,8 @@ settings! {
         /// The folder that holds our key files, as BIND names and writes them.
         keys: At<PathBuf> = At { value: "keys".into(), at: crate::config::Position::START },
         /// The user to become once the addresses are bound, when started as root.
-        /// The zone and key files must be readable, and the state and keys folders writable, for this user.
+        /// The zone and key files must be readable, and the state and keys folders writable, for this user, as whom
+        /// they are read again at each reload.
         user: Option<String> = None,
         /// The name server identifier given to those who ask for it (RFC 5001).
         nsid: Option<At<String>> = None,

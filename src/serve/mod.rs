@@ -11,6 +11,7 @@ pub mod notify;
 pub mod system;
 mod tcp;
 mod udp;
+mod watchdog;
 
 use std::{
     fmt, io,
@@ -32,10 +33,12 @@ use tokio::{
 
 pub use counters::{Counters, TcpCounters, UdpCounters};
 pub use tcp::TcpLimits;
+pub use watchdog::Probe;
 
 use crate::answer::Responder;
 use connections::Connections;
 use counters::{TcpCells, UdpCells};
+use watchdog::Pulse;
 
 /// Settings of the transports.
 #[derive(Clone, Debug)]
@@ -206,6 +209,7 @@ impl Listeners {
             udp_ended,
             sockets: self.udp.into_iter().map(Arc::new).collect(),
             udp: Vec::new(),
+            pulses: Vec::new(),
             tcp: Arc::clone(&shared) as Arc<dyn TcpSide>,
             runtime: Some(runtime),
         };
@@ -219,11 +223,14 @@ impl Listeners {
         for (number, socket) in running.sockets.iter().enumerate() {
             let cells = Arc::<UdpCells>::default();
             running.udp.push(Arc::clone(&cells));
+            let pulse = Arc::<Pulse>::default();
+            running.pulses.push(Arc::clone(&pulse));
             let seat = udp::Seat {
                 socket: Arc::clone(socket),
                 responder: responder.clone(),
                 stop: Arc::clone(&running.stop_udp),
                 cells,
+                pulse,
                 core: settings.pin_udp_threads.then_some(number % settings.udp_threads),
             };
             let here = udp_thread.clone();
@@ -322,6 +329,7 @@ pub struct Running {
     udp_ended: mpsc::Receiver<()>,
     sockets: Vec<Arc<UdpSocket>>,
     udp: Vec<Arc<UdpCells>>,
+    pulses: Vec<Arc<Pulse>>,
     tcp: Arc<dyn TcpSide>,
     runtime: Option<Runtime>,
 }
@@ -347,6 +355,12 @@ impl Running {
             tcp: TcpCounters::sum([self.tcp.cells()]),
             tcp_open: self.tcp.connections().open(),
         }
+    }
+
+    /// A look at whether the threads are alive, now and later.
+    pub fn probe(&self) -> Probe {
+        let runtime = self.runtime.as_ref().expect("it is taken when this is dropped");
+        Probe::new(&self.pulses, runtime.handle().clone())
     }
 
     fn begin_stop(&self) {

@@ -9,30 +9,44 @@ use std::{
             net::{SocketAddr, UnixDatagram},
         },
     },
+    process,
+    time::Duration,
 };
+
+use super::system;
 
 /// What to tell.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum State {
-    /// Start-up is over.
+    /// Start-up, or a reload, is over.
     Ready,
-    /// A reload began, at this steady time in microseconds of the machine's own clock.
-    Reloading {
-        /// CLOCK_MONOTONIC, in microseconds.
-        monotonic_usec: u64,
-    },
+    /// A reload begins.
+    Reloading,
     /// The service is about to end.
     Stopping,
+    /// It is alive. Owed every [`watchdog_interval`], where there is one.
+    Alive,
 }
 
 impl State {
     fn text(self) -> String {
         match self {
             Self::Ready => "READY=1".into(),
-            Self::Reloading { monotonic_usec } => format!("RELOADING=1\nMONOTONIC_USEC={monotonic_usec}"),
+            // The time tells this reload from one that was under way when another was asked for.
+            Self::Reloading => format!("RELOADING=1\nMONOTONIC_USEC={}", system::monotonic_usec()),
             Self::Stopping => "STOPPING=1".into(),
+            Self::Alive => "WATCHDOG=1".into(),
         }
     }
+}
+
+/// How often the service manager wants to be told that this process is alive, when it does (sd_watchdog_enabled(3)).
+pub fn watchdog_interval() -> Option<Duration> {
+    let number = |name| env::var(name).ok()?.parse::<u64>().ok();
+    // Another process's may have been inherited.
+    let ours = env::var_os("WATCHDOG_PID").is_none() || number("WATCHDOG_PID") == Some(process::id().into());
+    let interval = Duration::from_micros(number("WATCHDOG_USEC")?);
+    (ours && !interval.is_zero()).then_some(interval)
 }
 
 /// Tells the service manager that started us, if one did; a `status` line goes with it.
@@ -72,17 +86,23 @@ mod tests {
         let mut buffer = [0; 200];
         for (state, status, expected) in [
             (State::Ready, "3 zones", "READY=1\nSTATUS=3 zones"),
-            (
-                State::Reloading { monotonic_usec: 7 },
-                "",
-                "RELOADING=1\nMONOTONIC_USEC=7",
-            ),
+            (State::Alive, "", "WATCHDOG=1"),
             (State::Stopping, "two\nlines", "STOPPING=1\nSTATUS=two lines"),
         ] {
             tell_at(path.as_os_str().as_bytes(), state, status).unwrap();
             let length = manager.recv(&mut buffer).unwrap();
             assert_eq!(std::str::from_utf8(&buffer[..length]).unwrap(), expected);
         }
+        let before = system::monotonic_usec();
+        tell_at(path.as_os_str().as_bytes(), State::Reloading, "").unwrap();
+        let length = manager.recv(&mut buffer).unwrap();
+        let text = std::str::from_utf8(&buffer[..length]).unwrap();
+        let at: u64 = text
+            .strip_prefix("RELOADING=1\nMONOTONIC_USEC=")
+            .unwrap()
+            .parse()
+            .unwrap();
+        assert!((before..=system::monotonic_usec()).contains(&at));
         drop(manager);
         assert!(tell_at(path.as_os_str().as_bytes(), State::Ready, "").is_err());
     }

@@ -70,6 +70,18 @@ pub fn forbid_core_dumps() -> io::Result<()> {
     Ok(())
 }
 
+/// CLOCK_MONOTONIC in microseconds, the same for all processes of this machine: for other programs to compare, not
+/// to tell the time by (that is [`crate::clock::Clock`]'s).
+pub fn monotonic_usec() -> u64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `time` is a valid place for the answer. The call fails for unknown clocks only.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
+    time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1_000
+}
+
 /// Whether this process is root.
 pub fn is_root() -> bool {
     // SAFETY: always succeeds, touches no memory.

@@ -19,4 +19,5 @@ mod odd_packets;
 mod operations;
 mod rfc_tables;
 mod tidy;
+mod transport;
 mod validation;

@@ -33,6 +33,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use super::{
     counters::{UdpCells, UdpCounters, count},
     limits::{BATCH, SOCKET_BUFFER, UDP_DRAIN, UDP_RECEIVE_BACKOFF},
+    watchdog::Pulse,
 };
 use crate::answer::{Effort, Outcome, Peer, Responder, Transport, Work};
 use kernel::{Batch, Sent, Wait, set_option};
@@ -121,6 +122,7 @@ pub(super) struct Seat<R: Responder> {
     pub(super) responder: R,
     pub(super) stop: Arc<AtomicBool>,
     pub(super) cells: Arc<UdpCells>,
+    pub(super) pulse: Arc<Pulse>,
     /// The core to stay on, counted round those that this process may use.
     pub(super) core: Option<usize>,
 }
@@ -190,6 +192,7 @@ impl<R: Responder> Loop<R> {
     /// since the last fault, it is not a datagram's doing, and the batch is let go.
     fn recover(&mut self) {
         count(&self.seat.cells.faults);
+        self.seat.pulse.settle();
         self.worker = None;
         let left = self.left();
         if self.left_at_fault.replace(left) == Some(left) {
@@ -235,6 +238,7 @@ impl<R: Responder> Loop<R> {
     }
 
     fn answer_batch(&mut self) {
+        self.seat.pulse.beat();
         let mut worker = self.worker.take().unwrap_or_else(|| self.seat.responder.worker());
         worker.begin_batch();
         while let Some(index) = self.fresh.next() {
@@ -249,6 +253,7 @@ impl<R: Responder> Loop<R> {
         self.worker = Some(worker);
         self.left_at_fault = None;
         self.seat.cells.add(&std::mem::take(&mut self.tally));
+        self.seat.pulse.beat();
     }
 
     fn answer(&mut self, worker: &mut R::Worker, index: usize, effort: Effort) {
