@@ -329,6 +329,26 @@ fn row(asker: &Asker, section: &str, question: &str, flags: Flags, expected: &st
     assert_eq!(shape, expected, "\n;; {section}: {question}");
 }
 
+/// A chain that led through one DNAME twice had it twice: an RRset stands in an answer once (RFC 2181 §5).
+#[test]
+fn a_dname_that_is_passed_twice_is_told_once() {
+    let zone = zone(&[
+        "@ SOA ns1 h",
+        "@ NS ns1",
+        "ns1 A 192.0.2.1",
+        "x CNAME y.d",
+        "d DNAME e",
+        "y.e CNAME z.d",
+        "z.e A 192.0.2.2",
+        "deeper DNAME a.deeper",
+    ]);
+    let asker = Asker::new(&zone, Denial::Compact, nsec3::Parameters::default());
+    let expected = "0 aa | x CNAME + d DNAME + y.d CNAME y.e CNAME + z.d CNAME z.e A + |  | ";
+    row(&asker, "RFC 6672 3.2", "x A", Flags::Do, expected);
+    let endless = asker.ask("q.deeper A", Flags::Plain).shape();
+    assert_eq!(endless.matches("DNAME").count(), 1, "{endless}");
+}
+
 /// A wildcard's CNAME was once followed by its proof at once: the rest of the chain then stood behind it, in the
 /// authority section, and unbound said "cname proof failed".
 #[test]

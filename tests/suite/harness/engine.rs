@@ -22,7 +22,7 @@ use countersign::{
     },
 };
 
-use super::message::{Message, QR, TC};
+use super::message::{Message, QR, Record, TC};
 
 const UDP_LIMIT: usize = 1_232;
 
@@ -148,6 +148,20 @@ fn sound(packet: &[u8], out: &[u8], transport: Transport) {
             "a cut answer holds no record\n{answer}"
         );
     }
+    let mut told: Vec<_> = answer
+        .answer
+        .iter()
+        .chain(&answer.authority)
+        .map(Record::folded)
+        .collect();
+    let count = told.len();
+    told.sort_unstable();
+    told.dedup();
+    assert_eq!(
+        told.len(),
+        count,
+        "a record is told once (RFC 2181 section 5)\n{answer}"
+    );
     for (name, rtype, class) in &answer.questions {
         let question = [&name.0[..], &rtype.0.to_be_bytes(), &class.to_be_bytes()].concat();
         assert_eq!(

@@ -3,6 +3,7 @@
 
 pub mod client;
 pub mod engine;
+pub mod judge;
 pub mod message;
 pub mod peers;
 pub mod process;
