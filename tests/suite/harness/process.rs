@@ -76,7 +76,13 @@ pub fn free_address() -> SocketAddr {
 
 /// What a process has said so far, line by line.
 #[derive(Clone, Debug, Default)]
-pub struct Said(Arc<(Mutex<Vec<String>>, Condvar)>);
+pub struct Said(Arc<(Mutex<Heard>, Condvar)>);
+
+#[derive(Debug, Default)]
+struct Heard {
+    lines: Vec<String>,
+    ended: bool,
+}
 
 impl Said {
     fn collect(stream: impl std::io::Read + Send + 'static) -> Self {
@@ -84,30 +90,40 @@ impl Said {
         let writer = said.clone();
         std::thread::spawn(move || {
             for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
-                let (lines, news) = &*writer.0;
-                lines
-                    .lock()
-                    .unwrap()
-                    .push(String::from_utf8_lossy(&line).into_owned());
+                let (heard, news) = &*writer.0;
+                let line = String::from_utf8_lossy(&line).into_owned();
+                heard.lock().unwrap().lines.push(line);
                 news.notify_all();
             }
+            writer.0.0.lock().unwrap().ended = true;
+            writer.0.1.notify_all();
         });
         said
     }
 
     pub fn lines(&self) -> Vec<String> {
-        self.0.0.lock().unwrap().clone()
+        self.0.0.lock().unwrap().lines.clone()
     }
 
     /// Waits until a line contains `text`; the line, or `None` when the time is over.
     pub fn wait_for(&self, text: &str, patience: Duration) -> Option<String> {
-        let (lines, news) = &*self.0;
-        let found = |lines: &Vec<String>| lines.iter().find(|line| line.contains(text)).cloned();
-        let guard = lines.lock().unwrap();
+        self.wait(patience, |heard| {
+            heard.lines.iter().find(|line| line.contains(text)).cloned()
+        })
+    }
+
+    /// Waits until all was heard that the process had to say.
+    pub fn wait_for_end(&self, patience: Duration) {
+        self.wait(patience, |heard| heard.ended.then_some(()));
+    }
+
+    fn wait<T>(&self, patience: Duration, find: impl Fn(&Heard) -> Option<T>) -> Option<T> {
+        let (heard, news) = &*self.0;
+        let guard = heard.lock().unwrap();
         let (guard, _) = news
-            .wait_timeout_while(guard, patience, |lines| found(lines).is_none())
+            .wait_timeout_while(guard, patience, |heard| find(heard).is_none())
             .unwrap();
-        found(&guard)
+        find(&guard)
     }
 }
 
@@ -183,9 +199,11 @@ impl Server {
         );
     }
 
-    /// Waits for it to end.
+    /// Waits for it to end; then its log is whole.
     pub fn wait(&mut self, patience: Duration) -> Option<ExitStatus> {
-        wait_for(patience, || self.child.try_wait().unwrap())
+        let status = wait_for(patience, || self.child.try_wait().unwrap())?;
+        self.stderr.wait_for_end(patience);
+        Some(status)
     }
 }
 
