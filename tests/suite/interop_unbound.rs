@@ -50,14 +50,14 @@ const LOOPS: [&str; 8] = [
     "d-twice", "loop1", "loop2", "loop3", "itself", "cself", "d-loop1", "d-loop2",
 ];
 
-/// A resolver that trusts `ds`, asks `server` for the awkward zone, and Knot for the zones below.
-struct Chain {
+/// A resolver that trusts `ds`, asks the servers for the awkward zone, and Knot for the zones below.
+pub struct Chain {
     unbound: Peer,
     _children: Peer,
 }
 
 impl Chain {
-    fn new(ds: &str, server: SocketAddr) -> Self {
+    pub fn new(ds: &str, servers: &[SocketAddr], settings: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = repository("tests/data/child");
         for half in ["key", "private"] {
@@ -80,9 +80,9 @@ impl Chain {
             .iter()
             .map(|(origin, _)| (*origin, knot.address()))
             .collect();
-        stubs.push((ORIGIN, server));
+        stubs.extend(servers.iter().map(|server| (ORIGIN, *server)));
         Self {
-            unbound: peers::unbound(ds, &stubs, "aggressive-nsec: no"),
+            unbound: peers::unbound(ds, &stubs, &format!("aggressive-nsec: no\n{settings}")),
             _children: knot,
         }
     }
@@ -105,7 +105,7 @@ impl Chain {
     /// Every answer is as it must be. A question that failed is asked again: on a busy machine unbound gives up on
     /// a server that is slow, and forgets that after seconds; it does not forget what is bogus.
     #[track_caller]
-    fn accepts(&self, queries: &[Query]) {
+    pub fn accepts(&self, queries: &[Query]) {
         let mut found = self.complaints(queries);
         let again: Vec<_> = queries
             .iter()
@@ -177,7 +177,7 @@ fn complaint(query: &Query, answer: &Message) -> Option<&'static str> {
 /// Every question of the list but for two kinds that unbound cannot answer whoever serves the zone: the DS of the
 /// apex is the parent's, and there is none here; and a CNAME or DNAME asked for by name below a DNAME is answered
 /// with a CNAME that nobody signs (RFC 6672 section 5.3.1), which unbound expects to be signed.
-fn all_questions(seed: u64) -> Vec<Query> {
+pub fn all_questions(seed: u64) -> Vec<Query> {
     let to_apex = [Name::parse(ORIGIN), Name::parse(&format!("c-apex.{ORIGIN}"))];
     let mut queries = questions::questions(&repository("zones/awkward.zone"), seed);
     let dname = Name::parse(&format!("d1.{ORIGIN}"));
@@ -193,7 +193,7 @@ fn all_questions(seed: u64) -> Vec<Query> {
 }
 
 /// One in `count` of them, another each time the seed is another.
-fn some_questions(seed: u64, count: usize) -> Vec<Query> {
+pub fn some_questions(seed: u64, count: usize) -> Vec<Query> {
     let mut random = questions::Random::new(seed);
     let mut queries = all_questions(seed);
     queries.retain(|_| random.one_in(count));
@@ -231,7 +231,7 @@ fn validates_before_and_after_a_reload(denial: &'static str) {
         .external_keys(&external);
     let server = ours.serve();
     let ds = ours.ds(ORIGIN);
-    Chain::new(&ds, server.address).accepts(&all_questions(1));
+    Chain::new(&ds, &[server.address], "").accepts(&all_questions(1));
 
     let keys = std::fs::read_to_string(repository("keys/example-provider.keys")).unwrap();
     std::fs::write(
@@ -255,7 +255,7 @@ fn validates_before_and_after_a_reload(denial: &'static str) {
         .filter(|record| record.rtype == RrType::DNSKEY)
         .count();
     assert_eq!(count, 4, "two keys of ours, two of theirs\n{keys}");
-    Chain::new(&ds, server.address).accepts(&all_questions(2));
+    Chain::new(&ds, &[server.address], "").accepts(&all_questions(2));
 }
 
 #[test]
@@ -291,7 +291,7 @@ fn validates_with(algorithm: &str, denial: &'static str) {
         run(&mut ours.keys_command(&["generate", ORIGIN, "--algorithm", algorithm]));
     }
     let server = ours.serve();
-    Chain::new(&ours.ds(ORIGIN), server.address).accepts(&some_questions(7, 4));
+    Chain::new(&ours.ds(ORIGIN), &[server.address], "").accepts(&some_questions(7, 4));
 }
 
 #[test]
@@ -336,7 +336,7 @@ fn spoiled_answers_are_caught() {
         let ds = ours.ds(ORIGIN);
         let through = |spoiler| {
             let proxy = spoil(server.address, spoiler);
-            Chain::new(&ds, proxy.address).complaints(&queries)
+            Chain::new(&ds, &[proxy.address], "").complaints(&queries)
         };
         assert_eq!(through(Spoiler::nothing()), [] as [String; 0], "{denial}");
         // The key set is left alone, or nothing at all would validate and each fault would look like all of them.

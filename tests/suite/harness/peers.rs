@@ -88,7 +88,8 @@ pub fn nsd(zones: &[(&str, PathBuf)]) -> Peer {
     Peer { server, folder }
 }
 
-/// Unbound resolves and validates: each zone is asked at its address, `anchors` are DS or DNSKEY records.
+/// Unbound resolves and validates: each zone is asked at its addresses, those of one zone stand together; `anchors`
+/// are DS or DNSKEY records.
 pub fn unbound(anchors: &str, zones: &[(&str, SocketAddr)], settings: &str) -> Peer {
     let folder = tempfile::tempdir().unwrap();
     let address = free_address();
@@ -110,14 +111,11 @@ pub fn unbound(anchors: &str, zones: &[(&str, SocketAddr)], settings: &str) -> P
         writeln!(conf, "  {line}").unwrap();
     }
     conf.push_str("remote-control:\n  control-enable: no\n");
-    for (origin, at) in zones {
-        writeln!(
-            conf,
-            "stub-zone:\n  name: \"{origin}\"\n  stub-addr: {}@{}",
-            at.ip(),
-            at.port()
-        )
-        .unwrap();
+    for group in zones.chunk_by(|(one, _), (other, _)| one == other) {
+        writeln!(conf, "stub-zone:\n  name: \"{}\"", group[0].0).unwrap();
+        for (_, at) in group {
+            writeln!(conf, "  stub-addr: {}@{}", at.ip(), at.port()).unwrap();
+        }
     }
     let conf = write(folder.path(), "unbound.conf", conf);
     let mut command = daemon("unbound");
