@@ -109,7 +109,7 @@ def powerdns(folder, port, zone, signed):
 def countersign(denial):
     def start(folder, port, zone, signed):
         (folder / "countersign.toml").write_text(
-            f'listen = ["127.0.0.1:{port}"]\nstate = "{folder}/state"\nkeys = "{folder}/keys"\nudp_threads = 1\n'
+            f'listen = ["127.0.0.1:{port}"]\nstate = "{folder}/state"\nkeys = "{folder}/keys"\n[udp]\nthreads = 1\n'
             f'[[zone]]\norigin = "example."\nfile = "{zone}"\ndenial = "{denial}"\nauto_keys = true\n')
         return [str(ROOT / "target/release/countersign"), "serve", "-c", str(folder / "countersign.toml")]
     return start
