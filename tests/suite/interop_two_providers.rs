@@ -9,6 +9,7 @@ use countersign::wire::RrType;
 use crate::{
     harness::{
         client::ask,
+        judge,
         message::{Query, Record},
         peers::{self, Peer},
         process::{Countersign, repository, run, write},
@@ -85,8 +86,28 @@ fn answers_mix(denial: &'static str, others: &str) {
     });
     assert_eq!(sets[0], sets[1], "both serve one key set");
 
-    // Nothing is kept, so that keys and answers come from either server, again and again.
+    // The keys of one, the answers of the other, and no way out: it makes no difference whose keys they are. (This
+    // judge does not take all of Knot's answers, even with Knot's keys.)
     let ds = run(&mut ours.command(&["ds", ORIGIN]));
+    let queries: Vec<_> = some_questions(3, 4).into_iter().map(Query::with_do).collect();
+    let complaints =
+        |answers, keys, denial| judge::complaints_with_keys_of(keys, &ds, answers, denial, &queries).0;
+    let found = complaints(both[0], both[1], denial);
+    assert!(
+        found.is_empty(),
+        "{} do not validate\n{}",
+        found.len(),
+        found.join("\n")
+    );
+    let own = complaints(both[1], both[1], others).len();
+    assert!(
+        own * 10 < queries.len(),
+        "{own} of {} answers of Knot's",
+        queries.len()
+    );
+    assert_eq!(complaints(both[1], both[0], others).len(), own);
+
+    // Nothing is kept, so that keys and answers come from either server, again and again.
     assert_eq!(ds.lines().count(), 2, "{ds}");
     let chain = Chain::new(
         &ds,

@@ -18,9 +18,12 @@ use super::{
     message::{Message, Name, Query, Record, YXDOMAIN},
 };
 
-/// Asks the server over TCP for the keys that the validator wants.
+/// Asks over TCP for what the validator wants: keys from one server, the rest from another.
 #[derive(Debug)]
-struct Direct(SocketAddr);
+struct Direct {
+    keys: SocketAddr,
+    rest: SocketAddr,
+}
 
 struct Request {
     server: SocketAddr,
@@ -35,10 +38,10 @@ impl fmt::Debug for Request {
 
 impl SendRequest<RequestMessage<Vec<u8>>> for Direct {
     fn send_request(&self, request: RequestMessage<Vec<u8>>) -> Box<dyn GetResponse + Send + Sync> {
-        Box::new(Request {
-            server: self.0,
-            query: request.to_vec().unwrap(),
-        })
+        let query = request.to_vec().unwrap();
+        let for_keys = Message::read(&query).unwrap().questions[0].1 == RrType::DNSKEY;
+        let server = if for_keys { self.keys } else { self.rest };
+        Box::new(Request { server, query })
     }
 }
 
@@ -57,7 +60,7 @@ pub struct Judge {
 }
 
 impl Judge {
-    fn new(ds: &str, server: SocketAddr) -> Self {
+    fn new(ds: &str, keys: SocketAddr, rest: SocketAddr) -> Self {
         let anchors = TrustAnchors::from_u8(ds.as_bytes()).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -67,7 +70,7 @@ impl Judge {
         // As many as the server follows.
         config.set_max_cname_dname(20);
         Self {
-            context: ValidationContext::with_config(anchors, Direct(server), config),
+            context: ValidationContext::with_config(anchors, Direct { keys, rest }, config),
             runtime,
         }
     }
@@ -222,9 +225,20 @@ pub fn complaints(
     denial: &str,
     queries: &[Query],
 ) -> (Vec<String>, BTreeMap<Beyond, usize>) {
-    let judge = Judge::new(ds, server);
+    complaints_with_keys_of(server, ds, server, denial, queries)
+}
+
+/// The same, but the keys come from another server than the answers.
+pub fn complaints_with_keys_of(
+    keys_from: SocketAddr,
+    ds: &str,
+    server: SocketAddr,
+    denial: &str,
+    queries: &[Query],
+) -> (Vec<String>, BTreeMap<Beyond, usize>) {
+    let judge = Judge::new(ds, keys_from, server);
     let origin = Name::parse(ds.split_whitespace().next().expect("an owner"));
-    let keys = ask(server, &Query::new(origin.clone(), RrType::DNSKEY)).answer;
+    let keys = ask(keys_from, &Query::new(origin.clone(), RrType::DNSKEY)).answer;
     let (mut found, mut unjudged) = (Vec::new(), BTreeMap::new());
     for (query, answer) in queries.iter().zip(ask_all(server, queries)) {
         let beyond = beyond(&origin, query, &answer, denial);
