@@ -200,7 +200,7 @@ impl Task<'_> {
                 self.append_signatures_only(hop, node, response)?;
                 return Ok(Step::Done(Rcode::NOERROR));
             }
-            RrType::NSEC | RrType::RRSIG => {}
+            // With NSEC3 an NSEC is a type like another: a CNAME leads on.
             _ => {
                 if let Some(cname) = node.rrset(RrType::CNAME) {
                     self.append_rrset(hop, node, cname, response)?;
@@ -393,23 +393,17 @@ impl Task<'_> {
             }
             return Ok(Step::Done(Rcode::NOERROR));
         }
-        match qtype {
-            RrType::NSEC | RrType::RRSIG => {
-                if self.expand_denial(hop, source, closest_encloser, qtype, response)? {
-                    return Ok(Step::Done(Rcode::NOERROR));
-                }
-            }
-            _ => {
-                if let Some(cname) = source.rrset(RrType::CNAME) {
-                    self.append_expanded(hop, source, cname, response)?;
-                    return Ok(match follow(cname) {
-                        Step::Follow(target) if self.dnssec_ok => {
-                            Step::FollowExpanded(target, closest_encloser)
-                        }
-                        other => other,
-                    });
-                }
-            }
+        let told = matches!(qtype, RrType::NSEC | RrType::RRSIG)
+            && self.expand_denial(hop, source, closest_encloser, qtype, response)?;
+        if told {
+            return Ok(Step::Done(Rcode::NOERROR));
+        }
+        if let Some(cname) = source.rrset(RrType::CNAME) {
+            self.append_expanded(hop, source, cname, response)?;
+            return Ok(match follow(cname) {
+                Step::Follow(target) if self.dnssec_ok => Step::FollowExpanded(target, closest_encloser),
+                other => other,
+            });
         }
         self.append_soa(response)?;
         if self.dnssec_ok {

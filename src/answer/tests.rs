@@ -329,6 +329,33 @@ fn row(asker: &Asker, section: &str, question: &str, flags: Flags, expected: &st
     assert_eq!(shape, expected, "\n;; {section}: {question}");
 }
 
+/// With NSEC3, a question for NSEC at a CNAME was denied by a bitmap that has the CNAME bit, which is bogus
+/// (RFC 6840 §4.3).
+#[test]
+fn nsec_is_a_type_like_another_where_nsec3_denies() {
+    let zone = zone(&[
+        "@ SOA ns1 h",
+        "@ NS ns1",
+        "ns1 A 192.0.2.1",
+        "c CNAME ns1",
+        "*.w CNAME ns1",
+    ]);
+    let asker = Asker::new(&zone, Denial::Nsec3, nsec3::Parameters::default());
+    for (question, answer) in [
+        ("c NSEC", "c CNAME +"),
+        ("*.w NSEC", "*.w CNAME +"),
+        ("x.w NSEC", "x.w CNAME +2"),
+    ] {
+        let shape = asker.ask(question, Flags::Do).shape();
+        assert!(
+            shape.starts_with(&format!("0 aa | {answer} |  SOA + ")),
+            "{question}: {shape}"
+        );
+    }
+    let signatures = asker.ask("c RRSIG", Flags::Do).shape();
+    assert_eq!(signatures, "0 aa | + |  | ");
+}
+
 /// A chain that led through one DNAME twice had it twice: an RRset stands in an answer once (RFC 2181 §5).
 #[test]
 fn a_dname_that_is_passed_twice_is_told_once() {

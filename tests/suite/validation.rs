@@ -20,10 +20,9 @@ fn everything_validates(denial: &'static str) {
         .denial(denial)
         .external_keys(external);
     let server = ours.serve();
-    let queries: Vec<_> = questions::questions(&zone, 5)
-        .into_iter()
-        .map(Query::with_do)
-        .collect();
+    let mut queries = questions::questions(&zone, 5);
+    queries.extend(questions::for_what_is_added(&queries, 5));
+    let queries: Vec<_> = queries.into_iter().map(Query::with_do).collect();
     let (found, unjudged) = complaints(&ours.ds(ORIGIN), server.address, denial, &queries);
     assert!(
         found.is_empty(),

@@ -11,6 +11,8 @@ use super::message::{Name, Query, rtype_of};
 const EVERYWHERE: [&str; 8] = ["A", "AAAA", "NS", "SOA", "MX", "CNAME", "DS", "TYPE1234"];
 /// The types asked at names beside, above and below.
 const AROUND: [&str; 4] = ["A", "TXT", "DS", "TYPE65281"];
+/// Types that a signer adds, each with rules of its own: asked where answers are validated.
+const ADDED: [&str; 4] = ["NSEC", "NSEC3", "NSEC3PARAM", "DNSKEY"];
 
 /// Small, fast, and the same everywhere (xorshift64*, Vigna 2016).
 #[derive(Clone, Debug)]
@@ -120,6 +122,19 @@ pub fn questions(zone: &Path, seed: u64) -> Vec<Query> {
         .filter(|(name, _)| name.is_at_or_below(&origin))
         .map(|(name, rtype)| Query::new(mixed_case(name, &mut random), rtype))
         .collect()
+}
+
+/// Questions for what a signer adds, at the names of a fifth of `queries`.
+pub fn for_what_is_added(queries: &[Query], seed: u64) -> Vec<Query> {
+    let mut random = Random::new(seed);
+    let some = queries.iter().filter(|_| random.one_in(5)).cloned();
+    some.flat_map(|query| {
+        ADDED.map(|rtype| Query {
+            rtype: rtype_of(rtype),
+            ..query.clone()
+        })
+    })
+    .collect()
 }
 
 /// Names next to `owner`, below it and between it and its neighbours, as far as 255 octets allow.
