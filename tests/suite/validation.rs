@@ -1,8 +1,11 @@
 //! Every answer validates: the validator of the `domain` crate judges each octet that the server sends.
 
+use countersign::wire::RrType;
+
 use crate::harness::{
+    client::ask_all,
     judge::complaints,
-    message::Query,
+    message::{NOERROR, NXDOMAIN, Query, Record},
     process::{Countersign, repository},
     questions,
     spoil::{Spoiler, spoil},
@@ -91,4 +94,44 @@ fn spoiled_answers_are_caught() {
         caught(Spoiler::wrong_bitmap(&keys)),
         [all[1].clone(), all[4].clone()]
     );
+}
+
+/// DO adds signatures and proofs, and changes nothing else, but that compact denial says NOERROR for a name that is
+/// not there (RFC 9824 section 3.1).
+#[test]
+fn wanting_signatures_changes_no_data() {
+    let zone = repository("zones/awkward.zone");
+    let queries = questions::questions(&zone, 6);
+    let signed: Vec<_> = queries.iter().cloned().map(Query::with_do).collect();
+    let is_data = |query: &Query, record: &Record| match record.rtype {
+        RrType::RRSIG | RrType::NSEC | RrType::NSEC3 => false,
+        // With the NS of a referral.
+        RrType::DS => query.rtype == RrType::DS && record.owner.lower() == query.name.lower(),
+        _ => true,
+    };
+    for denial in ["compact", "nsec", "nsec3"] {
+        let ours = Countersign::new(ORIGIN, &zone).denial(denial);
+        let server = ours.serve();
+        let plain = ask_all(server.address, &queries);
+        for (query, (plain, signed)) in queries
+            .iter()
+            .zip(plain.iter().zip(ask_all(server.address, &signed)))
+        {
+            let data = |section: &[Record]| -> Vec<Record> {
+                let mut data: Vec<_> = section
+                    .iter()
+                    .filter(|record| is_data(query, record))
+                    .map(Record::folded)
+                    .collect();
+                data.sort_unstable();
+                data
+            };
+            let told = format!("{denial} {query}\n--- without DO\n{plain}--- with\n{signed}");
+            assert_eq!(data(&plain.answer), data(&signed.answer), "{told}");
+            assert_eq!(data(&plain.authority), data(&signed.authority), "{told}");
+            assert_eq!(plain.flags, signed.flags, "{told}");
+            let compact = denial == "compact" && plain.rcode == NXDOMAIN && signed.rcode == NOERROR;
+            assert!(compact || plain.rcode == signed.rcode, "{told}");
+        }
+    }
 }
