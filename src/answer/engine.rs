@@ -197,7 +197,7 @@ impl Work for Worker {
             count(&self.counters.panics);
             servfail(packet, out)
         });
-        self.tally(outcome, from.transport, effort, out);
+        self.tally(outcome, from.transport, out);
         outcome
     }
 
@@ -219,7 +219,7 @@ fn servfail(packet: &[u8], out: &mut Vec<u8>) -> Outcome {
 }
 
 impl Worker {
-    fn tally(&self, outcome: Outcome, transport: Transport, effort: Effort, out: &[u8]) {
+    fn tally(&self, outcome: Outcome, transport: Transport, out: &[u8]) {
         let counters = &*self.counters;
         match outcome {
             Outcome::Deferred => return count(&counters.deferred),
@@ -239,7 +239,6 @@ impl Worker {
                 }
             }
         }
-        let _ = effort;
         count(match transport {
             Transport::Udp => &counters.udp_queries,
             Transport::Tcp => &counters.tcp_queries,
@@ -357,7 +356,7 @@ impl Worker {
         };
         response.set_authoritative();
         let rcode = resolve::resolve(&task, name, question.rtype, response)?;
-        // Nobody is an authority for all classes (RFC 1035 §3.7.1... QCLASS *).
+        // Nobody is an authority for all classes (RFC 1035 §6.2).
         if question.class == Class::ANY {
             response.clear_authoritative();
         }

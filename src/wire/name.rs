@@ -204,11 +204,6 @@ impl<'a> NameRef<'a> {
         lower
     }
 
-    /// Whether some ASCII letter is upper case.
-    pub fn has_uppercase(self) -> bool {
-        self.0.iter().any(u8::is_ascii_uppercase)
-    }
-
     /// `label` in front of this name.
     ///
     /// # Errors

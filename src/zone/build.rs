@@ -198,12 +198,6 @@ impl ZoneBuilder {
         builder
     }
 
-    /// Makes room for about so many names, so that nothing is moved while they come.
-    pub fn reserve_names(&mut self, names: usize) {
-        let nodes = &self.nodes;
-        self.index.reserve(names, |&node| nodes[node as usize].hash);
-    }
-
     /// Takes one record.
     pub fn add(&mut self, entry: &Entry<'_>) {
         let same = self

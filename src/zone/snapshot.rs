@@ -199,11 +199,6 @@ impl Zone {
         self.apex.as_ref()
     }
 
-    /// How many labels the apex has.
-    pub fn apex_labels(&self) -> usize {
-        self.apex_labels
-    }
-
     /// How many names, empty non-terminals included.
     pub fn node_count(&self) -> usize {
         self.node_count
@@ -431,13 +426,6 @@ impl Zone {
             push(0);
         }
         u128::from_be_bytes(key)
-    }
-
-    /// Every name that is not hidden, with or without data, in canonical order. For printing and comparing.
-    pub fn sorted_nodes(&self) -> Vec<NodeView<'_>> {
-        let mut nodes: Vec<_> = self.nodes().collect();
-        nodes.sort_by(|a, b| a.name().canonical_cmp(b.name()));
-        nodes
     }
 
     /// The same zone with RRsets added to the apex, where those of the same type are replaced: the key sets and

@@ -3,21 +3,21 @@
 /// Numbers and their names.
 pub(super) type Names = &'static [(u16, &'static str)];
 
-/// DNSSEC algorithms (RFC 4034 appendix A.1 and the registry).
+/// DNSSEC algorithms (RFC 4034 appendix A.1 and the registry); where BIND has another name, it comes second.
 pub(super) const ALGORITHMS: Names = &[
     (0, "DELETE"),
     (1, "RSAMD5"),
     (2, "DH"),
     (3, "DSA"),
     (5, "RSASHA1"),
-    (6, "NSEC3DSA"),
     (6, "DSA-NSEC3-SHA1"),
-    (7, "NSEC3RSASHA1"),
+    (6, "NSEC3DSA"),
     (7, "RSASHA1-NSEC3-SHA1"),
+    (7, "NSEC3RSASHA1"),
     (8, "RSASHA256"),
     (10, "RSASHA512"),
-    (12, "ECCGOST"),
     (12, "ECC-GOST"),
+    (12, "ECCGOST"),
     (13, "ECDSAP256SHA256"),
     (14, "ECDSAP384SHA384"),
     (15, "ED25519"),
@@ -68,4 +68,14 @@ pub(super) fn name(names: Names, number: u16) -> Option<&'static str> {
         .iter()
         .find(|(other, _)| *other == number)
         .map(|(_, name)| *name)
+}
+
+/// The number of a DNSSEC algorithm by its name, in either letter case.
+pub fn algorithm_number(text: &[u8]) -> Option<u8> {
+    number(ALGORITHMS, text).and_then(|number| u8::try_from(number).ok())
+}
+
+/// IANA's name of a DNSSEC algorithm.
+pub fn algorithm_name(number: u8) -> Option<&'static str> {
+    name(ALGORITHMS, number.into())
 }

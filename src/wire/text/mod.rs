@@ -22,6 +22,7 @@ use std::borrow::Cow;
 
 use lexer::{LexFault, Lexer, Position, Token};
 
+pub use mnemonic::{algorithm_name, algorithm_number};
 pub use print::{print_character_string, print_rdata};
 pub use read::{read_period, read_rdata};
 
