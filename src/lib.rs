@@ -24,6 +24,15 @@ pub mod answer;
 // Transports and their limits.
 pub mod serve;
 
+// Questions to other servers, transfers from them.
+pub mod client;
+
+// Other signing providers of a zone.
+pub mod provider;
+
+// Several signers of one zone: observation, exchange, consistency.
+pub mod multisigner;
+
 // The embedded store, behind traits that the layers above declare.
 pub mod store;
 
@@ -32,6 +41,9 @@ pub mod config;
 
 // The control socket: its routes, and status.
 pub mod control;
+
+// Other parties of a zone on loopback, for trying things without an account.
+pub mod lab;
 
 // The command line: the only code that prints for people.
 pub mod commands;

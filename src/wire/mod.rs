@@ -3,6 +3,7 @@
 pub mod edns;
 pub mod message;
 pub mod name;
+pub mod received;
 pub mod text;
 pub mod types;
 

@@ -134,6 +134,13 @@ impl Row {
     }
 }
 
+impl Row {
+    /// The fields up to the last that may hold a name.
+    pub(crate) fn fields_with_names(&self) -> &'static [Field] {
+        &self.fields[..usize::from(self.names_end)]
+    }
+}
+
 macro_rules! record_types {
     ($($name:ident = $number:literal: $fields:expr,)*) => {
         impl RrType {

@@ -1,0 +1,1 @@
+//! Any server: seen by queries only. What is ours is printed for a person to paste.

@@ -1,0 +1,1 @@
+//! IBM NS1 Connect.
