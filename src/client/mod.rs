@@ -2,5 +2,6 @@
 //! belongs to the question; why it is asked is not its business.
 
 pub mod exchange;
+mod query;
 
 pub use exchange::{AskError, Asker, Question};

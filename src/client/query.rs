@@ -1,0 +1,211 @@
+//! The octets of a question, and whether a message answers it.
+
+use crate::wire::{
+    Class, Name, RrType,
+    edns::OptReply,
+    message::{HEADER, Opcode, Rcode, expand_name},
+    received::{Malformed, Received},
+};
+
+use super::exchange::Question;
+
+/// The largest datagram that we take: it passes every path unbroken (RFC 9715 §3.2).
+pub const UDP_PAYLOAD: u16 = 1_232;
+
+/// The bit of the header's third octet that asks for recursion.
+const RD: u8 = 0x01;
+/// The bit of the header's third octet that says the message was cut.
+const TC: u8 = 0x02;
+/// The bit of the header's third octet that marks a response.
+const QR: u8 = 0x80;
+
+/// A message that asks, and what an answer to it must repeat.
+#[derive(Clone, Debug)]
+pub(super) struct Asking {
+    /// The message.
+    pub octets: Vec<u8>,
+    id: u16,
+    opcode: Opcode,
+    name: Name,
+    rtype: RrType,
+}
+
+/// What a message is to a question.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// About something else: a late answer, or a stranger's guess.
+    Stray,
+    /// It answers, but was cut: ask over TCP.
+    Cut,
+    /// It answers.
+    Answer(Received),
+    /// It is about the question and cannot be read.
+    Malformed(Malformed),
+}
+
+impl Asking {
+    /// A query with EDNS.
+    pub fn query(id: u16, question: &Question) -> Self {
+        let flags = if question.recursion { RD } else { 0 };
+        let mut asking = Self::start(id, Opcode::QUERY, flags, &question.name, question.rtype);
+        let opt = OptReply {
+            udp_payload: UDP_PAYLOAD,
+            dnssec_ok: question.dnssec,
+            compact_ok: false,
+            nsid: None,
+            error: None,
+        };
+        opt.write(Rcode::NOERROR, &mut asking.octets);
+        asking.octets[11] = 1;
+        asking
+    }
+
+    /// Header and question; no other section.
+    fn start(id: u16, opcode: Opcode, flags: u8, name: &Name, rtype: RrType) -> Self {
+        let mut octets = Vec::with_capacity(HEADER + name.as_wire().len() + 4 + 64);
+        octets.extend_from_slice(&id.to_be_bytes());
+        octets.extend_from_slice(&[opcode.0 << 3 | flags, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+        octets.extend_from_slice(name.as_wire());
+        octets.extend_from_slice(&rtype.0.to_be_bytes());
+        octets.extend_from_slice(&Class::IN.0.to_be_bytes());
+        Self {
+            octets,
+            id,
+            opcode,
+            name: name.clone(),
+            rtype,
+        }
+    }
+
+    /// What `message` is to this question. Pure; any octets have a verdict.
+    pub fn judge(&self, message: &[u8]) -> Verdict {
+        let Some(header) = message.first_chunk::<HEADER>() else {
+            return Verdict::Stray;
+        };
+        let opcode = Opcode(header[2] >> 3 & 0x0f);
+        if header[..2] != self.id.to_be_bytes() || header[2] & QR == 0 || opcode != self.opcode {
+            return Verdict::Stray;
+        }
+        match u16::from_be_bytes([header[4], header[5]]) {
+            // Who could not read the question may leave it out; what it says then is an error and nothing else.
+            0 if header[3] & 0x0f != 0 => {}
+            1 if self.repeats_question(message) => {}
+            _ => return Verdict::Stray,
+        }
+        // Looked at before the rest is read: there are servers that cut within a record.
+        if header[2] & TC != 0 {
+            return Verdict::Cut;
+        }
+        match Received::read(message) {
+            Ok(received) => Verdict::Answer(received),
+            Err(malformed) => Verdict::Malformed(malformed),
+        }
+    }
+
+    fn repeats_question(&self, message: &[u8]) -> bool {
+        let Ok((name, end)) = expand_name(message, HEADER) else {
+            return false;
+        };
+        let fixed = [self.rtype.0.to_be_bytes(), Class::IN.0.to_be_bytes()].concat();
+        name == self.name && message.get(end..end + 4) == Some(&fixed[..])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hickory_proto::op::Message;
+    use proptest::prelude::*;
+
+    fn question(dnssec: bool, recursion: bool) -> Question {
+        Question {
+            name: "www.example.".parse().unwrap(),
+            rtype: RrType::AAAA,
+            dnssec,
+            recursion,
+        }
+    }
+
+    /// The question sent back as an answer without records.
+    fn answer(asking: &Asking) -> Vec<u8> {
+        let mut octets = asking.octets.clone();
+        octets[2] |= QR;
+        octets
+    }
+
+    #[test]
+    fn hickory_reads_what_we_ask() {
+        for (dnssec, recursion) in [(false, false), (true, false), (false, true)] {
+            let asking = Asking::query(0x1234, &question(dnssec, recursion));
+            let message = Message::from_vec(&asking.octets).unwrap();
+            assert_eq!(message.metadata.id, 0x1234);
+            assert_eq!(message.metadata.recursion_desired, recursion);
+            assert_eq!(message.queries.len(), 1);
+            assert_eq!(message.queries[0].to_string(), "www.example. IN AAAA");
+            let edns = message.edns.unwrap();
+            assert_eq!((edns.max_payload(), edns.version()), (1_232, 0));
+            assert_eq!(edns.flags().dnssec_ok, dnssec);
+        }
+    }
+
+    #[test]
+    fn only_an_answer_to_the_question_is_one() {
+        let asking = Asking::query(0x1234, &question(true, false));
+        let good = answer(&asking);
+        assert!(matches!(asking.judge(&good), Verdict::Answer(_)));
+        let stray = |at: usize, flip: u8, why: &str| {
+            let mut octets = good.clone();
+            octets[at] ^= flip;
+            assert!(matches!(asking.judge(&octets), Verdict::Stray), "{why}");
+        };
+        stray(1, 1, "another id");
+        stray(2, QR, "QR=0");
+        stray(2, 4 << 3, "another opcode");
+        stray(5, 1, "no question and no error");
+        stray(5, 3, "two questions");
+        stray(13, 1, "another name");
+        stray(HEADER + 14, 1, "another type");
+        stray(HEADER + 16, 2, "another class");
+        assert!(matches!(asking.judge(&good[..11]), Verdict::Stray));
+        // Letter case may change on the way.
+        let mut other_case = good.clone();
+        other_case[13] ^= 0x20;
+        assert!(matches!(asking.judge(&other_case), Verdict::Answer(_)));
+    }
+
+    #[test]
+    fn an_error_may_come_without_the_question() {
+        let asking = Asking::query(7, &question(false, false));
+        let bare = [0, 7, QR, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+        let Verdict::Answer(received) = asking.judge(&bare) else {
+            panic!("no answer");
+        };
+        assert_eq!(received.rcode, Rcode::FORMERR);
+    }
+
+    #[test]
+    fn what_is_cut_is_known_as_cut_even_within_a_record() {
+        let asking = Asking::query(7, &question(false, false));
+        let mut octets = answer(&asking);
+        octets.truncate(octets.len() - 3);
+        assert!(matches!(asking.judge(&octets), Verdict::Malformed(_)));
+        octets[2] |= TC;
+        assert!(matches!(asking.judge(&octets), Verdict::Cut));
+    }
+
+    proptest! {
+        #[test]
+        fn any_octets_have_a_verdict(octets in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Asking::query(7, &question(false, false)).judge(&octets);
+        }
+
+        #[test]
+        fn spoiled_answers_have_a_verdict(at in 0_usize..43, value: u8) {
+            let asking = Asking::query(7, &question(false, false));
+            let mut octets = answer(&asking);
+            let at = at.min(octets.len() - 1);
+            octets[at] = value;
+            let _ = asking.judge(&octets);
+        }
+    }
+}
