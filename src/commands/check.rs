@@ -114,6 +114,8 @@ fn check_keys(config: &Config, found: &mut Found) {
             apex: &zone.origin,
             folder: &config.keys,
             external,
+            providers: &zone.providers,
+            observed: &[],
             policy,
             previous: None,
         })

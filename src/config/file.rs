@@ -1,7 +1,7 @@
 //! `countersign.toml` as people write it: one documented field a setting. What stands here is the
 //! reference in `docs/configuration.md`, word for word.
 
-use super::read::{At, Bounded, defaults, settings, words};
+use super::read::{At, Bounded, Value, defaults, settings, words};
 use crate::{
     answer::EngineSettings,
     dnssec::{denial::Denial, keyset::Cds},
@@ -32,6 +32,11 @@ settings! {
         udp: UdpSettings = defaults(),
         /// Limits of TCP.
         tcp: TcpSettings = defaults(),
+        /// Resolvers that are asked for the addresses of providers' and parents' name servers.
+        /// Without any: those of /etc/resolv.conf.
+        resolvers: Vec<At<SocketAddr>> = Vec::new(),
+        /// Another signing provider of zones; one `[[provider]]` each.
+        provider: Vec<ProviderFile> = Vec::new(),
         /// A zone to serve; one `[[zone]]` each.
         zone: Vec<ZoneFile> = Vec::new(),
     }
@@ -70,6 +75,39 @@ settings! {
 }
 
 settings! {
+    /// Another signing provider.
+    pub(super) struct ProviderFile {
+        /// What zones, commands and messages call it.
+        name: At<String>,
+        /// What it is: "ns1" for IBM NS1 Connect, by its API; "dns" for any other, by queries alone.
+        kind: ProviderKind,
+        /// Where NS1's API is.
+        endpoint: At<String> = At { value: crate::config::NS1_ENDPOINT.to_owned(), at: crate::config::Position::START },
+        /// The file that holds the API key; nobody else may read it.
+        api_key_file: Option<At<PathBuf>> = None,
+        /// The environment variable that holds the API key.
+        api_key_env: Option<String> = None,
+        /// A file with further certificates (PEM) that the API's may rest on; for a lab or a proxy.
+        ca_file: Option<PathBuf> = None,
+        /// The set of external keys at NS1 that is ours.
+        key_set: String = "countersign".to_owned(),
+        /// How a set of keys is put into a request: as a member "dnskey", or bare.
+        body: KeyBody = KeyBody::Wrapped,
+        /// How the numbers of a key are put: as numbers, or as strings.
+        numbers: KeyNumbers = KeyNumbers::Numbers,
+        /// Its name servers, by name, address, or address and port.
+        /// Without any: those that its API names; with kind "dns", at least one must be given.
+        servers: Vec<At<ServerAt>> = Vec::new(),
+        /// How often its keys are looked at.
+        poll: Duration = Duration::from_secs(300),
+        /// How long what it was given may take to show at all its servers.
+        propagation: Duration = Duration::from_secs(300),
+        /// Its KSKs that are believed without a DS at the parent, each as DS or DNSKEY data.
+        pinned: Vec<At<String>> = Vec::new(),
+    }
+}
+
+settings! {
     /// A zone.
     pub(super) struct ZoneFile {
         /// Its apex.
@@ -78,6 +116,13 @@ settings! {
         file: At<PathBuf>,
         /// Files with the other provider's DNSKEY records, as `dig +noall +answer DNSKEY` prints them.
         external_keys: Vec<At<PathBuf>> = Vec::new(),
+        /// The other providers that sign the zone, by the names of their `[[provider]]`.
+        providers: Vec<At<String>> = Vec::new(),
+        /// Whether keys are exchanged with them as the server runs; otherwise only by `countersign peer`.
+        exchange_keys: bool = true,
+        /// The name servers of the parent zone, which hold the DS, by name, address, or address and port.
+        /// Without any: the resolvers are asked for them.
+        parent: Vec<At<ServerAt>> = Vec::new(),
         /// How "no such name" and "no such data" are proved (RFC 9824, RFC 4034, RFC 5155 with RFC 9276).
         denial: Denial = Denial::Compact,
         /// CDS and CDNSKEY: none, one for every KSK, or the request to delete the DS (RFC 8078 §4).
@@ -87,6 +132,108 @@ settings! {
         signature_validity: Option<At<Duration>> = None,
         /// Whether a KSK and a ZSK are made when the zone is new and the keys folder holds none for it.
         auto_keys: bool = false,
+    }
+}
+
+/// What a provider is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ProviderKind {
+    /// IBM NS1 Connect.
+    Ns1,
+    /// Any other: seen by queries alone.
+    Dns,
+}
+
+words!(ProviderKind, "\"ns1\" or \"dns\"", { "ns1" = ProviderKind::Ns1, "dns" = ProviderKind::Dns, });
+
+/// How a set of keys is put into a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeyBody {
+    /// As the member "dnskey" of an object.
+    Wrapped,
+    /// As the object itself.
+    Bare,
+}
+
+words!(KeyBody, "\"wrapped\" or \"bare\"", { "wrapped" = KeyBody::Wrapped, "bare" = KeyBody::Bare, });
+
+/// How the numbers of a key are put.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeyNumbers {
+    /// As JSON numbers.
+    Numbers,
+    /// As strings of digits.
+    Strings,
+}
+
+words!(KeyNumbers, "\"numbers\" or \"strings\"", {
+    "numbers" = KeyNumbers::Numbers,
+    "strings" = KeyNumbers::Strings,
+});
+
+/// A name server as people write it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum ServerAt {
+    /// Where it is.
+    Address(SocketAddr),
+    /// What it is called; its addresses are looked up.
+    Name(Name),
+}
+
+impl std::str::FromStr for ServerAt {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let address = text
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .parse::<std::net::IpAddr>();
+        if let Ok(address) = address {
+            return Ok(Self::Address((address, DNS_PORT).into()));
+        }
+        if let Ok(address) = text.parse() {
+            return Ok(Self::Address(address));
+        }
+        let name: Name = text
+            .parse()
+            .map_err(|error| format!("neither an address nor a name: {error}"))?;
+        // A slip in an address must not become a name that nobody has.
+        let last = name.as_ref().labels().last();
+        if last.is_none_or(|label| label.iter().all(u8::is_ascii_digit)) {
+            return Err("neither an address nor a name".to_owned());
+        }
+        Ok(Self::Name(name))
+    }
+}
+
+impl std::fmt::Display for ServerAt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Address(address) if address.port() == DNS_PORT => address.ip().fmt(f),
+            Self::Address(address) => address.fmt(f),
+            Self::Name(name) => name.fmt(f),
+        }
+    }
+}
+
+/// Where name servers answer.
+const DNS_PORT: u16 = 53;
+
+impl Value for ServerAt {
+    fn wanted() -> String {
+        "a server, as \"192.0.2.1\", \"[2001:db8::1]:53\" or \"dns1.example.net.\"".to_owned()
+    }
+
+    fn read(
+        value: &toml::Spanned<toml::de::DeValue<'_>>,
+        reader: &mut super::read::Reader<'_>,
+    ) -> Option<Self> {
+        let read = value.get_ref().as_str().and_then(|text| text.parse().ok());
+        read.or_else(|| reader.wrong(value))
+    }
+
+    fn write(&self) -> String {
+        format!("\"{self}\"")
     }
 }
 

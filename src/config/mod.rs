@@ -10,7 +10,14 @@ mod read;
 mod reference;
 mod resolve;
 
-pub use file::{LogFormat, LogLevel, LogSettings, TcpSettings, UdpSettings};
+pub use file::{
+    KeyBody, KeyNumbers, LogFormat, LogLevel, LogSettings, ProviderKind, ServerAt, TcpSettings, UdpSettings,
+};
 pub use problem::{Position, Problem};
 pub use reference::reference;
-pub use resolve::{Arguments, Config, Spot, ZoneSettings, default_state, from_arguments, load, parse};
+pub use resolve::{
+    Arguments, Config, Pin, ProviderSettings, Spot, ZoneSettings, default_state, from_arguments, load, parse,
+};
+
+/// Where NS1's API is.
+pub const NS1_ENDPOINT: &str = "https://api.nsone.net/v1/";

@@ -1,12 +1,19 @@
 //! From the file, or from the command line, to what the layers are given.
 
 use super::{
-    file::{File, LogSettings, TcpSettings, UdpSettings, ZoneFile},
+    file::{
+        File, KeyBody, KeyNumbers, LogSettings, ProviderKind, ServerAt, TcpSettings, UdpSettings, ZoneFile,
+    },
     problem::{Position, Problem},
     read::{At, Reader, defaults, read_table},
 };
 use crate::{
-    dnssec::{denial::Denial, keyset::Cds, sign::LONGEST_VALIDITY},
+    dnssec::{
+        denial::Denial,
+        key::{Dnskey, ds_from_text},
+        keyset::Cds,
+        sign::LONGEST_VALIDITY,
+    },
     wire::Name,
 };
 use std::{
@@ -49,8 +56,52 @@ pub struct Config {
     pub udp: UdpSettings,
     /// Limits of TCP.
     pub tcp: TcpSettings,
+    /// Resolvers to ask; those of the system when there is none.
+    pub resolvers: Vec<SocketAddr>,
+    /// The other providers, no two with one name.
+    pub providers: Vec<ProviderSettings>,
     /// The zones, no two with one origin.
     pub zones: Vec<ZoneSettings>,
+}
+
+/// Another signing provider.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ProviderSettings {
+    /// What zones, commands and messages call it.
+    pub name: String,
+    /// What it is.
+    pub kind: ProviderKind,
+    /// Where its API is.
+    pub endpoint: String,
+    /// The file that holds the API key.
+    pub api_key_file: Option<PathBuf>,
+    /// The environment variable that holds the API key.
+    pub api_key_env: Option<String>,
+    /// Further certificates that the API's may rest on.
+    pub ca_file: Option<PathBuf>,
+    /// The set of external keys that is ours.
+    pub key_set: String,
+    /// How a set is put into a request.
+    pub body: KeyBody,
+    /// How the numbers of a key are put.
+    pub numbers: KeyNumbers,
+    /// Its name servers; where there is none, its API names them.
+    pub servers: Vec<ServerAt>,
+    /// How often its keys are looked at.
+    pub poll: Duration,
+    /// How long what it was given may take to show.
+    pub propagation: Duration,
+    /// Its KSKs that are believed without a DS.
+    pub pinned: Vec<Pin>,
+}
+
+/// A key that a person pins.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Pin {
+    /// By its digest: DS rdata.
+    Ds(Box<[u8]>),
+    /// By itself.
+    Key(Dnskey),
 }
 
 /// A place in the configuration file, for problems found later.
@@ -65,6 +116,12 @@ pub struct ZoneSettings {
     pub file: (PathBuf, Spot),
     /// The files with other providers' DNSKEY records, and where they are named.
     pub external_keys: Vec<(PathBuf, Spot)>,
+    /// The other providers that sign it, by name.
+    pub providers: Vec<String>,
+    /// Whether keys are exchanged with them as the server runs.
+    pub exchange_keys: bool,
+    /// The name servers of its parent zone; where there is none, the resolvers are asked.
+    pub parent: Vec<ServerAt>,
     /// How it denies.
     pub denial: Denial,
     /// CDS and CDNSKEY.
@@ -227,6 +284,7 @@ fn resolve(file: File, path: &Path, reader: &mut Reader<'_>) -> Option<Config> {
         let what = "signatures are valid for a week at least (\"7d\") and a year at most (\"365d\")";
         problem(validity.at, what.to_owned());
     }
+    let providers = resolve_providers(&file, folder, &mut problem);
     let zones = file.zone.iter().map(|zone| resolve_zone(zone, folder)).collect();
     Some(Config {
         source: Some(path.to_owned()),
@@ -238,7 +296,109 @@ fn resolve(file: File, path: &Path, reader: &mut Reader<'_>) -> Option<Config> {
         log: file.log,
         udp: file.udp,
         tcp: file.tcp,
+        resolvers: file.resolvers.iter().map(|address| address.value).collect(),
+        providers,
         zones,
+    })
+}
+
+/// The providers, and what is wrong with them or with how zones name them.
+fn resolve_providers(
+    file: &File,
+    folder: &Path,
+    problem: &mut impl FnMut(Position, String),
+) -> Vec<ProviderSettings> {
+    let mut providers: Vec<ProviderSettings> = Vec::new();
+    for provider in &file.provider {
+        let (name, at) = (&provider.name.value, provider.name.at);
+        if providers.iter().any(|known| known.name == *name) {
+            problem(
+                at,
+                format!("the provider \"{name}\" is there already; remove one of them"),
+            );
+        }
+        if name.is_empty() || !name.bytes().all(|octet| octet.is_ascii_graphic()) || name.contains(['/', '='])
+        {
+            problem(
+                at,
+                "a provider's name is letters, digits and marks other than / and =".to_owned(),
+            );
+        }
+        match provider.kind {
+            ProviderKind::Ns1 if provider.api_key_file.is_none() == provider.api_key_env.is_none() => {
+                problem(
+                    at,
+                    "NS1 needs its API key, from one place: give api_key_file or api_key_env".to_owned(),
+                )
+            }
+            ProviderKind::Dns if provider.servers.is_empty() => {
+                problem(at, "a provider of kind \"dns\" needs its servers".to_owned());
+            }
+            _ => {}
+        }
+        // Everything that is believed of an API rests on who answers there.
+        if !provider.endpoint.value.starts_with("https://") {
+            problem(
+                provider.endpoint.at,
+                "the endpoint must begin with https://".to_owned(),
+            );
+        }
+        let mut pinned = Vec::new();
+        for pin in &provider.pinned {
+            match read_pin(&pin.value) {
+                Ok(read) => pinned.push(read),
+                Err(what) => problem(pin.at, what),
+            }
+        }
+        providers.push(ProviderSettings {
+            name: name.clone(),
+            kind: provider.kind,
+            endpoint: provider.endpoint.value.clone(),
+            api_key_file: provider
+                .api_key_file
+                .as_ref()
+                .map(|path| folder.join(&path.value)),
+            api_key_env: provider.api_key_env.clone(),
+            ca_file: provider.ca_file.as_ref().map(|path| folder.join(path)),
+            key_set: provider.key_set.clone(),
+            body: provider.body,
+            numbers: provider.numbers,
+            servers: provider
+                .servers
+                .iter()
+                .map(|server| server.value.clone())
+                .collect(),
+            poll: provider.poll.max(LEAST_POLL),
+            propagation: provider.propagation,
+            pinned,
+        });
+    }
+    for named in file.zone.iter().flat_map(|zone| &zone.providers) {
+        if !providers.iter().any(|provider| provider.name == named.value) {
+            let what = format!(
+                "there is no [[provider]] named \"{}\"",
+                named.value.escape_debug()
+            );
+            problem(named.at, what);
+        }
+    }
+    providers
+}
+
+/// A provider is not asked more often than this: its API counts what it is asked.
+const LEAST_POLL: Duration = Duration::from_secs(1);
+
+/// Reads DS data (`12345 13 2 0123…`) or DNSKEY data (`257 3 13 base64`).
+fn read_pin(text: &str) -> Result<Pin, String> {
+    if let Ok(key) = Dnskey::from_text(text) {
+        return if key.is_sep() {
+            Ok(Pin::Key(key))
+        } else {
+            Err("only a key with the SEP flag can be pinned: it signs the key set".to_owned())
+        };
+    }
+    ds_from_text(text).map(Pin::Ds).ok_or_else(|| {
+        "expected DS data, as \"12345 13 2 1A2B…\", or DNSKEY data, as \"257 3 13 mdsswUyr…\"".to_owned()
     })
 }
 
@@ -248,6 +408,9 @@ fn resolve_zone(zone: &ZoneFile, folder: &Path) -> ZoneSettings {
         origin: zone.origin.value.clone(),
         file: place(&zone.file),
         external_keys: zone.external_keys.iter().map(place).collect(),
+        providers: zone.providers.iter().map(|name| name.value.clone()).collect(),
+        exchange_keys: zone.exchange_keys,
+        parent: zone.parent.iter().map(|server| server.value.clone()).collect(),
         denial: zone.denial,
         cds: zone.cds,
         signature_validity: zone.signature_validity.as_ref().map(|validity| validity.value),
@@ -298,6 +461,9 @@ pub fn from_arguments(arguments: Arguments) -> Result<Config, String> {
             origin,
             file: (file, None),
             external_keys: Vec::new(),
+            providers: Vec::new(),
+            exchange_keys: true,
+            parent: Vec::new(),
             denial: arguments.denial.unwrap_or(Denial::Compact),
             cds: Cds::Off,
             signature_validity: None,
@@ -341,6 +507,8 @@ pub fn from_arguments(arguments: Arguments) -> Result<Config, String> {
         log: defaults(),
         udp: defaults(),
         tcp: defaults(),
+        resolvers: Vec::new(),
+        providers: Vec::new(),
         zones,
     })
 }
@@ -489,7 +657,7 @@ mod tests {
                 "something_else = true",
                 &[
                     "c.toml:1:1: unknown setting `something_else`; known here: listen, state, keys, user, nsid, log, \
-                 udp, tcp, zone",
+                 udp, tcp, resolvers, provider, zone",
                 ],
             ),
         ];

@@ -27,7 +27,7 @@ use crate::{
         guard::{Fault, GuardedClock},
     },
     config::{self, Config},
-    dnssec::custody::Place,
+    dnssec::custody::{Observation, Place},
     serve::Counters,
     store::Store,
     wire::Name,
@@ -149,14 +149,39 @@ impl Server {
         reloaded
     }
 
-    fn load(&self, work: &Work) -> Vec<super::protocol::ZoneReloaded> {
-        let loading = Loading {
+    /// Takes what was seen at the zone's other providers, and serves what follows from it at once.
+    ///
+    /// # Errors
+    /// When there is no such zone.
+    pub fn observe(
+        &self,
+        zone: &Name,
+        observed: &[Observation],
+    ) -> Result<super::protocol::ZoneReloaded, Refusal> {
+        let work = self.work();
+        let held = self.held.load_full();
+        let before = held.get(zone).ok_or_else(|| unknown(zone))?;
+        let (renewed, report) = zones::renew(before, observed, self.loading(&work));
+        let mut held = Held::clone(&held);
+        held.insert(zone.clone(), Arc::new(renewed));
+        self.put(held);
+        if !report.changes.is_empty() {
+            log_zone(&report);
+        }
+        Ok(report)
+    }
+
+    fn loading<'a>(&'a self, work: &'a Work) -> Loading<'a> {
+        Loading {
             keys: &work.config.keys,
             journal: &*self.store,
             now: self.clock.now(),
             hasher: &work.hasher,
-        };
-        let (held, reports) = zones::load(&work.config.zones, &self.held.load(), loading);
+        }
+    }
+
+    /// Serves these zones from now on.
+    fn put(&self, held: Held) {
         let served = held.values().map(|zone| Arc::clone(&zone.served)).collect();
         let replaced = self.engine.publish(served);
         self.held.store(Arc::new(held));
@@ -164,6 +189,11 @@ impl Server {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(replaced);
+    }
+
+    fn load(&self, work: &Work) -> Vec<super::protocol::ZoneReloaded> {
+        let (held, reports) = zones::load(&work.config.zones, &self.held.load(), self.loading(work));
+        self.put(held);
         reports
     }
 
@@ -365,6 +395,8 @@ fn take_config(current: &mut Config, new: Config) -> Vec<String> {
     differs("log", current.log != new.log);
     differs("udp", current.udp != new.udp);
     differs("tcp", current.tcp != new.tcp);
+    current.resolvers = new.resolvers;
+    current.providers = new.providers;
     current.zones = new.zones;
     current.keys = new.keys;
     remarks

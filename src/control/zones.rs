@@ -21,7 +21,7 @@ use crate::{
     clock::UnixTime,
     config::ZoneSettings,
     dnssec::{
-        custody::{self, Level, Note, Opened, Policy, Refused, Request},
+        custody::{self, Level, Note, Observation, Opened, Policy, Refused, Request},
         key::Dnskey,
         keyset::{KeySet, PublishedKey, Publishing},
         register::{Journal, What},
@@ -46,6 +46,15 @@ pub struct HeldZone {
     pub problems: Vec<String>,
     /// What a person should know.
     pub warnings: Vec<String>,
+    /// Those of both that are about the content: they stand when the keys alone are opened anew.
+    about_content: (Vec<String>, Vec<String>),
+}
+
+impl HeldZone {
+    /// The zone as its source has it, without key sets of ours.
+    pub fn content(&self) -> Option<&Zone> {
+        self.content.as_ref().map(|content| &content.zone)
+    }
 }
 
 #[derive(Debug)]
@@ -76,7 +85,7 @@ pub fn load(zones: &[ZoneSettings], before: &Held, loading: Loading<'_>) -> (Hel
         .zip(files)
         .map(|(settings, file)| Draft::new(settings, file, before.get(&settings.origin)))
         .collect();
-    open_keys(&mut drafts, loading);
+    open_keys(&mut drafts, &[], loading);
     let mut held = Held::new();
     let mut reports = Vec::new();
     for draft in drafts {
@@ -95,6 +104,18 @@ pub fn load(zones: &[ZoneSettings], before: &Held, loading: Loading<'_>) -> (Hel
     }
     reports.sort_by(|a, b| a.origin.cmp(&b.origin));
     (held, reports)
+}
+
+/// One zone with its keys opened anew, after something was seen at a provider; its content stays.
+pub fn renew(
+    before: &Arc<HeldZone>,
+    observed: &[Observation],
+    loading: Loading<'_>,
+) -> (HeldZone, ZoneReloaded) {
+    let mut draft = [Draft::unread(&before.settings, before)];
+    open_keys(&mut draft, observed, loading);
+    let [draft] = draft;
+    draft.finish(loading.now)
 }
 
 /// Reads the files on as many threads as there are processors: a thousand small ones take a fraction of a second.
@@ -133,9 +154,25 @@ struct Draft<'a> {
     problems: Vec<String>,
     warnings: Vec<String>,
     changes: Vec<String>,
+    about_content: (Vec<String>, Vec<String>),
 }
 
 impl<'a> Draft<'a> {
+    /// With the content that is there.
+    fn unread(settings: &'a ZoneSettings, before: &'a Arc<HeldZone>) -> Self {
+        let (problems, warnings) = before.about_content.clone();
+        Self {
+            settings,
+            before: Some(before),
+            content: before.content.clone(),
+            keyset: None,
+            problems,
+            warnings,
+            changes: Vec::new(),
+            about_content: before.about_content.clone(),
+        }
+    }
+
     fn new(
         settings: &'a ZoneSettings,
         file: Result<ZoneFile, Unusable>,
@@ -149,6 +186,7 @@ impl<'a> Draft<'a> {
             problems: Vec::new(),
             warnings: Vec::new(),
             changes: Vec::new(),
+            about_content: Default::default(),
         };
         match file {
             Ok(file) => {
@@ -165,6 +203,7 @@ impl<'a> Draft<'a> {
                 draft.content = before.and_then(|before| before.content.clone());
             }
         }
+        draft.about_content = (draft.problems.clone(), draft.warnings.clone());
         draft
     }
 
@@ -211,6 +250,7 @@ impl<'a> Draft<'a> {
             served,
             problems: self.problems.clone(),
             warnings: self.warnings.clone(),
+            about_content: self.about_content,
         };
         let report = ZoneReloaded {
             origin: self.settings.origin.to_string(),
@@ -377,7 +417,7 @@ fn is_news(what: &What) -> bool {
 }
 
 /// Opens the keys of all drafts that have content, in one go: a thousand new zones cost a few syncs.
-fn open_keys(drafts: &mut [Draft<'_>], loading: Loading<'_>) {
+fn open_keys(drafts: &mut [Draft<'_>], observed: &[Observation], loading: Loading<'_>) {
     let with_content: Vec<usize> = (0..drafts.len())
         .filter(|&at| drafts[at].content.is_some())
         .collect();
@@ -411,6 +451,8 @@ fn open_keys(drafts: &mut [Draft<'_>], loading: Loading<'_>) {
             apex: &drafts[at].settings.origin,
             folder: loading.keys,
             external,
+            providers: &drafts[at].settings.providers,
+            observed,
             policy,
             previous: drafts[at].keyset_before().map(Arc::as_ref),
         })

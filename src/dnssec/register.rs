@@ -12,6 +12,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    net::SocketAddr,
     path::PathBuf,
 };
 
@@ -20,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::{algorithm::Algorithm, key::Dnskey, keyfile::timing::Claim, keyset::KeyState};
 use crate::{
     clock::UnixTime,
-    wire::{Name, NameRef},
+    wire::{Name, NameRef, Ttl},
 };
 
 /// Where another provider's key was seen.
@@ -29,12 +30,36 @@ use crate::{
 pub enum Source {
     /// A file of external keys, by its absolute path.
     File(PathBuf),
+    /// The API of a provider, by the name that the configuration gives it.
+    Api(String),
+    /// A name server of a provider.
+    Server {
+        /// The provider.
+        provider: String,
+        /// Where it was asked.
+        address: SocketAddr,
+    },
+}
+
+impl Source {
+    /// The provider that it belongs to; a file belongs to none.
+    pub fn provider(&self) -> Option<&str> {
+        match self {
+            Self::File(_) => None,
+            Self::Api(provider) | Self::Server { provider, .. } => Some(provider),
+        }
+    }
 }
 
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => path.display().fmt(f),
+            Self::Api(provider) => write!(f, "{provider}'s API"),
+            Self::Server { provider, address } if address.port() == 53 => {
+                write!(f, "{provider} at {}", address.ip())
+            }
+            Self::Server { provider, address } => write!(f, "{provider} at {address}"),
         }
     }
 }
@@ -45,6 +70,47 @@ impl fmt::Display for Source {
 pub enum Evidence {
     /// A person put it into a file, at this line. It proves nothing about publication.
     Line(u32),
+    /// The API of a provider that is trusted said so: enough for adding, no proof of publication.
+    Api,
+    /// It was in an authoritative answer that this key signed.
+    Answer {
+        /// The tag of the key that vouches for the set.
+        anchor: u16,
+    },
+}
+
+/// Why what a provider shows is believed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trust {
+    /// The parent has a DS for this key of it.
+    Chain {
+        /// The key's tag.
+        tag: u16,
+    },
+    /// The configuration pins this key of it.
+    Pinned {
+        /// The key's tag.
+        tag: u16,
+    },
+    /// This key of it was believed before.
+    Known {
+        /// The key's tag.
+        tag: u16,
+    },
+    /// A person said that its API is to be believed.
+    Person,
+}
+
+impl fmt::Display for Trust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Chain { tag } => write!(f, "the parent's DS for key {tag}"),
+            Self::Pinned { tag } => write!(f, "key {tag}, which is pinned"),
+            Self::Known { tag } => write!(f, "key {tag}, which is known"),
+            Self::Person => f.write_str("a person's word"),
+        }
+    }
 }
 
 /// One thing that happened.
@@ -127,6 +193,20 @@ pub enum What {
         /// The key.
         key: Dnskey,
     },
+    /// What a provider shows is believed from now on.
+    Trusted {
+        /// The provider.
+        provider: String,
+        /// Why.
+        by: Trust,
+    },
+    /// The smallest TTL of the DNSKEY RRset in a provider's authoritative answers.
+    TtlSeen {
+        /// The provider.
+        provider: String,
+        /// Seconds.
+        ttl: Ttl,
+    },
     /// The zone was served for the first time.
     Opened,
     /// The zone's key files lie here.
@@ -157,6 +237,8 @@ impl fmt::Display for What {
             Self::Unseen { key, source } => write!(f, "key {} is no longer in {source}", key.key_tag()),
             Self::Withdrawn { key, reason } => write!(f, "key {} is withdrawn: {reason}", key.key_tag()),
             Self::Readmitted { key } => write!(f, "key {} is let in again", key.key_tag()),
+            Self::Trusted { provider, by } => write!(f, "{provider} is trusted: {by}"),
+            Self::TtlSeen { provider, ttl } => write!(f, "{provider} serves the DNSKEY RRset with TTL {ttl}"),
             Self::Opened => f.write_str("the zone is served for the first time"),
             Self::Folder { path } => write!(f, "the key files lie in {}", path.display()),
         }
@@ -256,6 +338,10 @@ pub struct Register {
     pub own: BTreeMap<Dnskey, OwnKey>,
     /// The other providers' keys, present and past.
     pub foreign: BTreeMap<Dnskey, ForeignKey>,
+    /// The providers whose word is believed, and why.
+    pub trusted: BTreeMap<String, Trust>,
+    /// The smallest TTL of the DNSKEY RRset in each provider's authoritative answers, when last seen.
+    pub ttls: BTreeMap<String, Ttl>,
 }
 
 impl Register {
@@ -300,6 +386,12 @@ impl Register {
                 let foreign = self.foreign.entry(key.clone()).or_default();
                 foreign.barred = None;
                 foreign.withdrawn = false;
+            }
+            What::Trusted { provider, by } => {
+                self.trusted.insert(provider.clone(), by.clone());
+            }
+            What::TtlSeen { provider, ttl } => {
+                self.ttls.insert(provider.clone(), *ttl);
             }
             What::Opened => self.opened = true,
             What::Folder { path } => self.folder = Some(path.clone()),
@@ -583,7 +675,7 @@ mod tests {
             .map(|line| Event::decode(&[&[1], line.as_bytes()].concat()).unwrap())
             .collect();
         // One of each kind, and what they come to.
-        assert_eq!(events.len(), 14);
+        assert_eq!(events.len(), 19);
         let register = Register::of(&events);
         assert!(register.opened);
         assert_eq!(register.own.len(), 4);
@@ -648,7 +740,9 @@ mod tests {
             | What::Unseen { key, .. }
             | What::Withdrawn { key, .. }
             | What::Readmitted { key } => key,
-            What::Opened | What::Folder { .. } => unreachable!("not generated"),
+            What::Opened | What::Folder { .. } | What::Trusted { .. } | What::TtlSeen { .. } => {
+                unreachable!("not generated")
+            }
         }
     }
 

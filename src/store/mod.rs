@@ -432,6 +432,8 @@ mod tests {
                     apex,
                     folder: &keys,
                     external: &[],
+                    providers: &[],
+                    observed: &[],
                     policy: &policy,
                     previous: None,
                 })

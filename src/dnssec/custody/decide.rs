@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{CustodyError, Note, Policy, Refused, with_causes};
+use super::{CustodyError, Note, Observation, Policy, Refused, with_causes};
 use crate::{
     clock::UnixTime,
     dnssec::{
@@ -19,10 +19,10 @@ use crate::{
             folder::{Contents, StoredKey},
             timing::{Claim, Timing},
         },
-        keyset::{KeySet, KeyState, Member, Origin, Role},
+        keyset::{KeySet, KeyState, Member, Origin, Publishing, Role},
         register::{Event, Evidence, OwnState, Register, Source, What},
     },
-    wire::NameRef,
+    wire::{NameRef, Ttl},
 };
 
 /// How many keys one provider may show at a time. Four are usual, eight while everything rolls.
@@ -42,6 +42,8 @@ pub(super) struct Input<'a> {
     pub(super) file_tags: Vec<u16>,
     pub(super) contents: Contents,
     pub(super) external: Vec<(Source, Result<ExternalKeys, ExternalError>)>,
+    pub(super) providers: &'a [String],
+    pub(super) observed: &'a [Observation],
     pub(super) policy: &'a Policy,
     pub(super) previous: Option<&'a KeySet>,
     pub(super) now: UnixTime,
@@ -101,6 +103,8 @@ struct Zone<'a> {
     file_tags: Vec<u16>,
     contents: Contents,
     external: Vec<(Source, Result<ExternalKeys, ExternalError>)>,
+    providers: &'a [String],
+    observed: &'a [Observation],
     /// As it was; decisions about new keys look at it.
     was: Register,
     /// As it becomes.
@@ -130,6 +134,8 @@ impl<'a> Zone<'a> {
             file_tags: input.file_tags,
             contents: input.contents,
             external: input.external,
+            providers: input.providers,
+            observed: input.observed,
             was: input.register.clone(),
             register: input.register,
             keys: BTreeMap::new(),
@@ -330,10 +336,10 @@ impl<'a> Zone<'a> {
         let configured: BTreeSet<Source> = self.external.iter().map(|(source, _)| source.clone()).collect();
         let mut unseen = Vec::new();
         for (source, found) in std::mem::take(&mut self.external) {
-            let accepted = found.and_then(|found| self.accept(&source, found, &algorithms));
+            let accepted = found.and_then(|found| self.accept_file(&source, found, &algorithms));
             match accepted {
                 Ok(keys) => {
-                    unseen.extend(self.vanished(&source, &keys));
+                    unseen.extend(self.vanished(&source, keys.iter().map(|(key, _)| key)));
                     for (key, line) in keys {
                         let known = self.register.foreign.get(&key);
                         if known.is_some_and(|foreign| foreign.shown_by.contains(&source)) {
@@ -354,16 +360,21 @@ impl<'a> Zone<'a> {
                 Err(error) => self.errors.push(error.into()),
             }
         }
-        // A file that is no longer configured shows nothing.
+        self.merge_observed(&algorithms, &mut unseen);
+        // A file or a provider that is no longer configured shows nothing.
+        let is_configured = |source: &Source| match source.provider() {
+            None => configured.contains(source),
+            Some(provider) => self.providers.iter().any(|known| known == provider),
+        };
         let forgotten: BTreeSet<Source> = self
             .register
             .foreign
             .values()
             .flat_map(|foreign| foreign.shown_by.iter().cloned())
-            .filter(|source| !configured.contains(source))
+            .filter(|source| !is_configured(source))
             .collect();
         for source in forgotten {
-            unseen.extend(self.vanished(&source, &[]));
+            unseen.extend(self.vanished(&source, []));
         }
         // Sights come first: a file under a new name must not look like a key that came and went.
         for what in unseen {
@@ -371,14 +382,77 @@ impl<'a> Zone<'a> {
         }
     }
 
+    /// What was seen at the providers. A key that must be refused holds back none of the others.
+    fn merge_observed(&mut self, algorithms: &BTreeSet<Algorithm>, unseen: &mut Vec<What>) {
+        for seen in self.observed {
+            if let (Some(by), Some(provider)) = (&seen.trust, seen.source.provider()) {
+                let (provider, by) = (provider.to_owned(), by.clone());
+                if self.register.trusted.get(&provider) != Some(&by) {
+                    self.happens(What::Trusted { provider, by });
+                }
+            }
+            let keys = self.accept_observed(seen, algorithms);
+            unseen.extend(self.vanished(&seen.source, &keys));
+            for key in keys {
+                let known = self.register.foreign.get(&key);
+                if known.is_none_or(|foreign| !foreign.shown_by.contains(&seen.source)) {
+                    let (source, evidence) = (seen.source.clone(), seen.evidence.clone());
+                    self.happens(What::Seen {
+                        key,
+                        source,
+                        evidence,
+                    });
+                }
+            }
+        }
+        for provider in self.providers {
+            let at_it = self
+                .observed
+                .iter()
+                .filter(|seen| seen.source.provider() == Some(provider));
+            let smallest = at_it.filter_map(|seen| seen.ttl).min();
+            if let Some(ttl) = smallest.filter(|ttl| self.register.ttls.get(provider) != Some(ttl)) {
+                let provider = provider.clone();
+                self.happens(What::TtlSeen { provider, ttl });
+            }
+        }
+    }
+
+    /// The keys of one source that may be merged. Ours among them only show that it publishes them.
+    fn accept_observed(&mut self, seen: &Observation, algorithms: &BTreeSet<Algorithm>) -> Vec<Dnskey> {
+        let mut accepted: Vec<Dnskey> = Vec::new();
+        for key in &seen.keys {
+            let ours = self.register.is_own(key) || self.keys.contains_key(key);
+            if ours || accepted.contains(key) {
+                continue;
+            }
+            let mut reason = refusal(key, algorithms);
+            if accepted.len() == MOST_KEYS {
+                reason = Some(format!("more than {MOST_KEYS} keys of one provider are refused"));
+            }
+            match reason {
+                None => accepted.push(key.clone()),
+                Some(reason) => self.notes.push(Note::Refused {
+                    tag: key.key_tag(),
+                    source: seen.source.clone(),
+                    reason,
+                }),
+            }
+        }
+        accepted
+    }
+
     /// The keys of one file that may be merged.
-    fn accept(
+    fn accept_file(
         &mut self,
         source: &Source,
         found: ExternalKeys,
         algorithms: &BTreeSet<Algorithm>,
     ) -> Result<Vec<(Dnskey, u32)>, ExternalError> {
-        let Source::File(file) = source;
+        let file = match source {
+            Source::File(file) => file.clone(),
+            other => other.to_string().into(),
+        };
         let mut accepted: Vec<(Dnskey, u32)> = Vec::new();
         let mut ours = Vec::new();
         for key in found.keys {
@@ -397,7 +471,7 @@ impl<'a> Zone<'a> {
             }
             if let Some(reason) = reason {
                 return Err(ExternalError::Line {
-                    file: file.clone(),
+                    file,
                     line: key.line,
                     reason: format!("key {tag}: {reason}"),
                 });
@@ -415,14 +489,15 @@ impl<'a> Zone<'a> {
     }
 
     /// The keys that `source` showed and does not any more.
-    fn vanished(&self, source: &Source, now_shown: &[(Dnskey, u32)]) -> Vec<What> {
+    fn vanished<'k>(&self, source: &Source, now_shown: impl IntoIterator<Item = &'k Dnskey>) -> Vec<What> {
+        let now_shown: BTreeSet<&Dnskey> = now_shown.into_iter().collect();
         let shown = self
             .register
             .foreign
             .iter()
             .filter(|(_, foreign)| foreign.shown_by.contains(source));
         shown
-            .filter(|(key, _)| !now_shown.iter().any(|(shown, _)| shown == *key))
+            .filter(|(key, _)| !now_shown.contains(key))
             .map(|(key, _)| What::Unseen {
                 key: key.clone(),
                 source: source.clone(),
@@ -443,7 +518,7 @@ impl<'a> Zone<'a> {
 
     fn into_decision(mut self) -> Result<Decision, Refused> {
         self.note_what_stands();
-        let keyset = KeySet::assemble(self.apex, self.members(), self.policy.publishing, self.previous);
+        let keyset = KeySet::assemble(self.apex, self.members(), self.publishing(), self.previous);
         let keyset = match keyset {
             Ok(keyset) if self.errors.is_empty() => keyset,
             other => {
@@ -468,6 +543,18 @@ impl<'a> Zone<'a> {
             register: self.register,
             notes: self.notes,
         })
+    }
+
+    /// One RRset has one TTL, whoever serves it: the smallest of ours and of what the providers answer with.
+    fn publishing(&self) -> Publishing {
+        let theirs = self
+            .providers
+            .iter()
+            .filter_map(|provider| self.register.ttls.get(provider));
+        Publishing {
+            ttl: theirs.copied().fold(self.policy.publishing.ttl, Ttl::min),
+            ..self.policy.publishing
+        }
     }
 
     fn members(&self) -> Vec<Member> {

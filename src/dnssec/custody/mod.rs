@@ -30,18 +30,18 @@ use self::decide::{Decision, Input, decide};
 use super::{
     algorithm::{Algorithm, SigningAlgorithm},
     external::{self, ExternalError},
-    key::{KeyError, PrivateKey},
+    key::{Dnskey, KeyError, PrivateKey},
     keyfile::{
         KeyFile, KeyFileError,
         folder::{self, Existing, Folder},
         timing::Claim,
     },
     keyset::{KeySet, KeySetError, Publishing, Role},
-    register::{Event, Journal, JournalError, Register, Source},
+    register::{Event, Evidence, Journal, JournalError, Register, Source, Trust},
 };
 use crate::{
     clock::UnixTime,
-    wire::{Name, NameRef},
+    wire::{Name, NameRef, Ttl},
 };
 
 /// What a person decided about a zone's keys.
@@ -74,10 +74,29 @@ pub struct Request<'a> {
     pub folder: &'a Path,
     /// Its files of external keys.
     pub external: &'a [PathBuf],
+    /// The other providers that the configuration gives it. What others showed is forgotten.
+    pub providers: &'a [String],
+    /// What was seen at them since the last opening.
+    pub observed: &'a [Observation],
     /// What a person decided.
     pub policy: &'a Policy,
     /// The set in use, whose id goes on when nothing changed that matters to signatures.
     pub previous: Option<&'a KeySet>,
+}
+
+/// What one source of a provider shows at one time, believed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Observation {
+    /// Where. Not a file.
+    pub source: Source,
+    /// By what.
+    pub evidence: Evidence,
+    /// All keys that it shows, ours among them.
+    pub keys: Vec<Dnskey>,
+    /// The TTL of the DNSKEY RRset, from an authoritative answer alone.
+    pub ttl: Option<Ttl>,
+    /// Why the provider is believed, where that is new.
+    pub trust: Option<Trust>,
 }
 
 /// A zone's keys, ready for use.
@@ -152,6 +171,15 @@ pub enum Note {
     ExternalIgnored {
         /// The error with its causes.
         error: String,
+    },
+    /// A key that a provider shows is not merged.
+    Refused {
+        /// Its tag.
+        tag: u16,
+        /// Where it is shown.
+        source: Source,
+        /// Why not.
+        reason: String,
     },
     /// A key of ours will not sign, because another does that work.
     NotSigning {
@@ -230,7 +258,7 @@ impl Note {
             | Self::PrivateAlone { .. }
             | Self::NotWritten { .. }
             | Self::TagShared { .. } => Level::Warning,
-            Self::Barred { .. } | Self::ExternalIgnored { .. } => Level::Alarm,
+            Self::Barred { .. } | Self::ExternalIgnored { .. } | Self::Refused { .. } => Level::Alarm,
         }
     }
 }
@@ -262,6 +290,9 @@ impl fmt::Display for Note {
             ),
             Self::ExternalIgnored { error } => {
                 write!(f, "{error}; the keys that are known from this file go on")
+            }
+            Self::Refused { tag, source, reason } => {
+                write!(f, "key {tag} of {source} is not merged: {reason}")
             }
             Self::NotSigning {
                 tag,
@@ -450,6 +481,8 @@ fn prepare(
         file_tags: folder.tags(apex),
         contents: folder.read(apex),
         external: external.collect(),
+        providers: request.providers,
+        observed: request.observed,
         policy: request.policy,
         previous: request.previous,
         now,

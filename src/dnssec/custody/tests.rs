@@ -30,6 +30,8 @@ struct World {
     apex: Name,
     policy: Policy,
     external: Vec<PathBuf>,
+    providers: Vec<String>,
+    observed: Vec<Observation>,
     now: UnixTime,
 }
 
@@ -41,6 +43,8 @@ impl World {
             apex: "example.".parse().unwrap(),
             policy: Policy::default(),
             external: Vec::new(),
+            providers: Vec::new(),
+            observed: Vec::new(),
             now: NOW,
         }
     }
@@ -64,6 +68,8 @@ impl World {
             apex: &self.apex,
             folder: &self.folder(),
             external: &self.external,
+            providers: &self.providers,
+            observed: &self.observed,
             policy: &self.policy,
             previous,
         };
@@ -287,6 +293,8 @@ fn open_mortally(world: &World, appends: usize) -> String {
         apex: &world.apex,
         folder: &folder,
         external: &[],
+        providers: &[],
+        observed: &[],
         policy: &world.policy,
         previous: None,
     };
@@ -922,6 +930,8 @@ fn one_zone_in_trouble_is_no_other_zones() {
             apex,
             folder: &folder,
             external: &[],
+            providers: &[],
+            observed: &[],
             policy: &world.policy,
             previous: None,
         })
@@ -1023,4 +1033,127 @@ proptest! {
             last = again.keyset;
         }
     }
+}
+
+fn at_server(keys: &[&Dnskey], ttl: u32) -> Observation {
+    Observation {
+        source: Source::Server {
+            provider: "ns1".into(),
+            address: "192.0.2.1:53".parse().unwrap(),
+        },
+        evidence: Evidence::Answer { anchor: 7 },
+        keys: keys.iter().map(|&key| key.clone()).collect(),
+        ttl: Some(Ttl::new(ttl)),
+        trust: None,
+    }
+}
+
+fn at_api(keys: &[&Dnskey]) -> Observation {
+    Observation {
+        source: Source::Api("ns1".into()),
+        evidence: Evidence::Api,
+        ttl: None,
+        trust: Some(Trust::Person),
+        ..at_server(keys, 0)
+    }
+}
+
+#[test]
+fn what_a_provider_shows_is_added_at_once_and_kept_when_it_vanishes() {
+    let mut world = World::new();
+    let own = ours(&world.open())[0].0.clone();
+    let (ksk, zsk) = (foreign(ZONE | SEP), foreign(ZONE));
+    world.providers = vec!["ns1".into()];
+    world.observed = vec![at_api(&[&ksk, &zsk])];
+    let opened = world.open();
+    assert_eq!(state_of(&opened, &zsk), Some(KeyState::Seen));
+    assert_eq!(opened.register.trusted["ns1"], Trust::Person);
+
+    // One server lacks the ZSK: it stays by the API's word, and then by nobody's.
+    world.observed = vec![at_server(&[&ksk, &own], 3600)];
+    assert_eq!(state_of(&world.open(), &zsk), Some(KeyState::Seen));
+    world.observed = vec![at_api(&[&ksk])];
+    let opened = world.open();
+    assert_eq!(state_of(&opened, &zsk), Some(KeyState::Kept));
+    assert!(
+        notes(&opened).contains("no longer in ns1's API"),
+        "{}",
+        notes(&opened)
+    );
+
+    // Nothing was looked at: that is no sign of absence.
+    world.observed = vec![];
+    assert_eq!(state_of(&world.open(), &ksk), Some(KeyState::Seen));
+    // The configuration no longer has the provider: what it showed is shown by nobody, and kept.
+    world.providers = vec![];
+    assert_eq!(state_of(&world.open(), &ksk), Some(KeyState::Kept));
+}
+
+#[test]
+fn our_own_keys_are_never_a_providers_present_or_past() {
+    let mut world = World::new();
+    let first = world.open();
+    let own: Vec<Dnskey> = ours(&first).into_iter().map(|(key, ..)| key).collect();
+    let zsk = own.iter().find(|key| !key.is_sep()).unwrap().clone();
+    world.providers = vec!["ns1".into()];
+    world.observed = vec![at_server(&own.iter().collect::<Vec<_>>(), 3600)];
+    let opened = world.open();
+    assert!(opened.register.foreign.is_empty());
+    // A new ZSK signs, the old one is gone here, and the provider still shows it.
+    let retired = Event {
+        at: world.now,
+        what: What::Turned {
+            key: zsk.clone(),
+            state: Claim::Gone,
+        },
+    };
+    world
+        .journal
+        .append(&[(world.apex.clone(), vec![retired])])
+        .unwrap();
+    world.put(&key_file(SigningAlgorithm::EcdsaP256Sha256, ZONE, active()));
+    let opened = world.open();
+    assert!(opened.register.foreign.is_empty());
+    assert_eq!(state_of(&opened, &zsk), None);
+}
+
+#[test]
+fn a_key_that_must_be_refused_holds_back_no_other() {
+    let mut world = World::new();
+    world.open();
+    let (good, other) = (foreign(ZONE), foreign_of(SigningAlgorithm::Ed25519, ZONE));
+    let revoked = Dnskey::new(ZONE | SEP | 0x80, good.algorithm(), good.public_key());
+    world.providers = vec!["ns1".into()];
+    world.observed = vec![at_server(&[&revoked, &other, &good], 3600)];
+    let opened = world.open();
+    assert_eq!(state_of(&opened, &good), Some(KeyState::Seen));
+    assert_eq!(opened.register.foreign.len(), 1);
+    for reason in ["REVOKE flag is set", "all providers need the same algorithms"] {
+        assert!(notes(&opened).contains(reason), "{}", notes(&opened));
+    }
+    // Sixteen at one source, as for a file; a further one is refused and said.
+    let many: Vec<Dnskey> = (0..17).map(|_| foreign(ZONE)).collect();
+    world.observed = vec![at_server(&many.iter().collect::<Vec<_>>(), 3600)];
+    let opened = world.open();
+    assert!(notes(&opened).contains("more than 16 keys"), "{}", notes(&opened));
+    assert_eq!(
+        state_of(&opened, &good),
+        Some(KeyState::Kept),
+        "never crowded out"
+    );
+}
+
+#[test]
+fn the_ttl_is_the_smallest_that_anyone_answers_with() {
+    let mut world = World::new();
+    world.open();
+    world.providers = vec!["ns1".into()];
+    let mut ttl = |observed| {
+        world.observed = observed;
+        world.open().keyset.apex_rrsets()[0].ttl.seconds()
+    };
+    assert_eq!(ttl(vec![at_server(&[], 7200)]), 3600);
+    assert_eq!(ttl(vec![at_server(&[], 600), at_api(&[])]), 600);
+    assert_eq!(ttl(vec![]), 600, "remembered");
+    assert_eq!(ttl(vec![at_server(&[], 1800)]), 1800);
 }
