@@ -3,5 +3,7 @@
 
 pub mod exchange;
 mod query;
+pub mod resolver;
 
 pub use exchange::{AskError, Asker, Question};
+pub use resolver::{NameServer, Parent, Ports, ResolveError, Resolver};

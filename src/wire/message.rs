@@ -40,6 +40,29 @@ impl Rcode {
     pub const BADVERS: Self = Self(16);
 }
 
+impl std::fmt::Display for Rcode {
+    /// Its mnemonic; `RCODE11` where it has none.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mnemonic = match self.0 {
+            0 => "NOERROR",
+            1 => "FORMERR",
+            2 => "SERVFAIL",
+            3 => "NXDOMAIN",
+            4 => "NOTIMP",
+            5 => "REFUSED",
+            6 => "YXDOMAIN",
+            7 => "YXRRSET",
+            8 => "NXRRSET",
+            9 => "NOTAUTH",
+            10 => "NOTZONE",
+            16 => "BADVERS",
+            23 => "BADCOOKIE",
+            other => return write!(f, "RCODE{other}"),
+        };
+        f.pad(mnemonic)
+    }
+}
+
 /// What the message asks the server to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Opcode(pub u8);
