@@ -5,8 +5,10 @@
 //! |---|---|
 //! | `lexer` | the tokens of master files |
 //! | `read`, `print` | the fields that most types are made of |
+//! | `fields` | the same fields as strings of their own, as APIs over JSON carry them |
 //! | `service`, `location`, `prefix`, `mnemonic` | fields with a text form of their own, both directions |
 
+pub mod fields;
 pub mod lexer;
 mod location;
 mod mnemonic;

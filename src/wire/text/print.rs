@@ -52,7 +52,13 @@ fn print_generic(rdata: &[u8], out: &mut dyn Write) -> fmt::Result {
 }
 
 /// Prints the field that stands at `at..end` of checked rdata.
-fn print_field(field: Field, rdata: &[u8], at: usize, end: usize, out: &mut dyn Write) -> fmt::Result {
+pub(super) fn print_field(
+    field: Field,
+    rdata: &[u8],
+    at: usize,
+    end: usize,
+    out: &mut dyn Write,
+) -> fmt::Result {
     let octets = &rdata[at..end];
     match field {
         Field::U8 | Field::Algorithm | Field::DigestType | Field::NotifyScheme => {

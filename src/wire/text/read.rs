@@ -60,7 +60,7 @@ fn read_generic(rtype: RrType, lexer: &mut Lexer<'_>, out: &mut Vec<u8>) -> Resu
         .map_err(|reason| TextError::new(sign.at, TextFault::Malformed { rtype, reason }))
 }
 
-fn read_field(
+pub(super) fn read_field(
     field: Field,
     lexer: &mut Lexer<'_>,
     origin: Option<NameRef<'_>>,
