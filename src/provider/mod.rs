@@ -1,9 +1,9 @@
 //! Other signing providers of a zone: what they publish, and how ours is given to them. When to do what is not
 //! decided here.
 //!
-//! A provider is one folder and one line in the configuration's list of kinds. What a driver says it sees is a hint where it comes from an
-//! API, and evidence only where it comes from an authoritative answer; those are observed elsewhere, for every kind
-//! alike.
+//! A provider is one folder and one line in the configuration's list of kinds. What a driver says it sees is a hint
+//! where it comes from an API, and evidence only where it comes from an authoritative answer; those are observed
+//! elsewhere, for every kind alike. What every driver must hold to is in `contract`, which tests run over each.
 
 pub mod dns;
 pub mod ns1;
@@ -36,8 +36,9 @@ pub trait Provider: Send + Sync + fmt::Debug {
     /// Makes it hold exactly `keys` as ours, beside its own and those of others. Doing it again changes nothing.
     fn publish_keys<'a>(&'a self, zone: &'a Name, keys: &'a [Dnskey], ttl: Ttl) -> Pending<'a, Published>;
 
-    /// Takes all keys of ours out of it, as at a leave or a rollback.
-    fn withdraw_keys<'a>(&'a self, zone: &'a Name) -> Pending<'a, Published>;
+    /// Takes all keys of ours out of it, as at a leave or a rollback. `ours` are those that may be there, present and
+    /// past. Keys of others stay. Doing it again changes nothing.
+    fn withdraw_keys<'a>(&'a self, zone: &'a Name, ours: &'a [Dnskey]) -> Pending<'a, Published>;
 
     /// The serial of the content it has now, for a cheap look whether it changed.
     fn serial<'a>(&'a self, zone: &'a Name) -> Pending<'a, u32>;
@@ -103,7 +104,9 @@ pub enum Published {
     },
     /// A person has to do it.
     ByHand {
-        /// What to paste, one record a line in master format.
+        /// What is to be done with the records, in words.
+        what: String,
+        /// The records, one a line in master format.
         records: Vec<String>,
     },
 }
@@ -121,8 +124,8 @@ pub struct Content {
     pub remarks: Vec<String>,
 }
 
-/// Why a provider could not be asked, or did not do it.
-#[derive(Debug, thiserror::Error)]
+/// Why a provider could not be asked, or did not do it. No secret is ever in it.
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{provider}: {what}")]
 pub struct ProviderError {
     /// What the configuration calls it.
