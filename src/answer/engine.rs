@@ -348,7 +348,7 @@ impl Worker {
             content,
             now: self.now,
             effort,
-            dnssec_ok: query.edns.is_some_and(|edns| edns.dnssec_ok),
+            dnssec_ok: query.edns.is_some_and(|edns| edns.dnssec_ok) && content.is_signed(),
             compact_ok: query.edns.is_some_and(|edns| edns.compact_ok),
             synthesised: &self.engine.synthesised,
             budget: (transport == Transport::Udp).then_some(&self.budget),

@@ -196,7 +196,7 @@ impl Task<'_> {
                 self.append_matching_denial(Section::Answer, node, response)?;
                 return Ok(Step::Done(Rcode::NOERROR));
             }
-            RrType::RRSIG if node.has_signed_data() || self.has_nsec(node) => {
+            RrType::RRSIG if self.content.is_signed() && (node.has_signed_data() || self.has_nsec(node)) => {
                 self.append_signatures_only(hop, node, response)?;
                 return Ok(Step::Done(Rcode::NOERROR));
             }
@@ -218,7 +218,7 @@ impl Task<'_> {
     /// Whether an NSEC stands at this name: in compact denial at every name, in a chain at those that own one.
     fn has_nsec(&self, node: NodeView<'_>) -> bool {
         match self.content.denial {
-            Denial::Compact => true,
+            Denial::Compact => self.content.is_signed(),
             Denial::Nsec => node.owns_nsec(),
             Denial::Nsec3 => false,
         }
@@ -394,6 +394,7 @@ impl Task<'_> {
             return Ok(Step::Done(Rcode::NOERROR));
         }
         let told = matches!(qtype, RrType::NSEC | RrType::RRSIG)
+            && self.content.is_signed()
             && self.expand_denial(hop, source, closest_encloser, qtype, response)?;
         if told {
             return Ok(Step::Done(Rcode::NOERROR));

@@ -195,6 +195,32 @@ impl ServedZone {
         })
     }
 
+    /// A zone that is not signed, as a provider serves it that was not told to sign.
+    pub fn unsigned(zone: &Zone) -> Self {
+        let apex = zone.apex().to_owned();
+        let validity = Validity::for_largest_ttl(zone.largest_ttl());
+        let keys = Arc::new(KeySet::unsigned());
+        let denial = Denial::default();
+        let content = Content {
+            soa_plain: SoaBlock::new(zone, None),
+            zone: zone.with_apex_rrsets([]),
+            denial,
+            nsec3: nsec3::Parameters::default(),
+            soa_block: ArcSwapOption::empty(),
+            basis: (keys.id(), denial, validity),
+            signer: Signer {
+                apex: apex.clone(),
+                keys,
+                validity,
+                issuer: NEXT_ISSUER.fetch_add(1, Ordering::Relaxed),
+            },
+        };
+        Self {
+            apex,
+            content: Ok(content),
+        }
+    }
+
     /// The zone's name, lower-cased.
     pub fn apex(&self) -> NameRef<'_> {
         self.apex.as_ref()
@@ -215,6 +241,11 @@ impl Content {
     /// The keys.
     pub fn keys(&self) -> &Arc<KeySet> {
         &self.signer.keys
+    }
+
+    /// Whether answers are signed.
+    pub fn is_signed(&self) -> bool {
+        !self.signer.keys.data_signers().is_empty()
     }
 
     /// The way of denial.

@@ -607,6 +607,35 @@ fn compact_denial_of_rfc_9824() {
     );
 }
 
+/// RFC 4035 §3.1: without signatures DO changes nothing but the OPT's own bit (RFC 3225 §3).
+#[test]
+fn an_unsigned_zone_is_told_as_it_is() {
+    let asker = Asker::new(&rfc_zone(), Denial::Compact, nsec3::Parameters::default());
+    let unsigned = Arc::new(ServedZone::unsigned(&rfc_zone()));
+    asker.engine.publish(vec![Arc::clone(&unsigned)]);
+    for (question, expected) in [
+        ("@ SOA", "0 aa |  SOA |  | "),
+        ("@ DNSKEY", "0 aa |  |  SOA | "),
+        ("@ NSEC", "0 aa |  |  SOA | "),
+        ("@ RRSIG", "0 aa |  |  SOA | "),
+        ("ml A", "3 aa |  |  SOA | "),
+        ("ml NSEC", "3 aa |  |  SOA | "),
+        ("a.z.w MX", "0 aa | a.z.w MX |  | "),
+        ("a.z.w RRSIG", "0 aa |  |  SOA | "),
+        ("b DS", "0 aa |  |  SOA | "),
+        ("a DS", "0 aa | a DS |  | "),
+        ("mc.b A", "0 |  | b NS b NS | ns1.b A ns2.b A"),
+    ] {
+        for flags in [Flags::Plain, Flags::Do, Flags::DoCo] {
+            row(&asker, "unsigned", question, flags, expected);
+        }
+    }
+    let mut warmer = warm::Warmer::default();
+    let step = warmer.step(&asker.engine.zones(), 100, NOW);
+    assert_eq!((step.signed, step.failed), (0, 0));
+    assert_eq!(unsigned.content().unwrap().signature_state(NOW).wanted, 0);
+}
+
 #[test]
 fn chains_end_at_the_edge() {
     for denial in [Denial::Compact, Denial::Nsec, Denial::Nsec3] {

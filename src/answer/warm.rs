@@ -34,15 +34,16 @@ impl Content {
     /// What is signed ahead at a name: its RRsets, at a cut the DS; and the record that denies, where a chain or
     /// a referral needs it.
     fn wanted_at<'z>(&self, node: NodeView<'z>) -> (impl Iterator<Item = RrsetView<'z>> + use<'z>, bool) {
-        let sets = node
-            .rrsets()
-            .filter(move |set| !node.is_occluded() && (!node.is_cut() || set.rtype() == RrType::DS));
+        let signed = self.is_signed();
+        let sets = node.rrsets().filter(move |set| {
+            signed && !node.is_occluded() && (!node.is_cut() || set.rtype() == RrType::DS)
+        });
         let unsigned_cut = node.is_cut() && node.rrset(RrType::DS).is_none();
         let denies = match self.denial {
             Denial::Nsec => node.owns_nsec(),
             Denial::Compact | Denial::Nsec3 => !node.is_occluded() && unsigned_cut,
         };
-        (sets, denies)
+        (sets, signed && denies)
     }
 
     fn is_due(&self, signed: &Signed, ttl: Ttl, now: UnixTime) -> bool {

@@ -225,6 +225,17 @@ impl KeySet {
         Ok(set)
     }
 
+    /// The set of a zone that is not signed: no keys.
+    pub fn unsigned() -> Self {
+        Self {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            apex_rrsets: Vec::new(),
+            key_signers: Vec::new(),
+            data_signers: Vec::new(),
+            published: Vec::new(),
+        }
+    }
+
     fn signs_alike(&self, other: &Self) -> bool {
         let names = |signers: &[Arc<SigningKey>]| -> Vec<Dnskey> {
             signers.iter().map(|signer| signer.dnskey().clone()).collect()
