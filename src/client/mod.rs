@@ -4,6 +4,7 @@
 pub mod exchange;
 mod query;
 pub mod resolver;
+pub mod tsig;
 
 pub use exchange::{AskError, Asker, Question};
 pub use resolver::{NameServer, Parent, Ports, ResolveError, Resolver};

@@ -137,6 +137,9 @@ impl Received {
                 let (record, end) = Record::read(message, at)?;
                 at = end;
                 match section {
+                    1 | 2 if record.rtype == RrType::TSIG => {
+                        return Err(Malformed::Odd("TSIG outside its additional section"));
+                    }
                     1 => received.answers.push(record),
                     2 => received.authorities.push(record),
                     _ => received.take_additional(record, begin)?,
@@ -182,8 +185,10 @@ impl Record {
             return Err(Malformed::Short);
         }
         // OPT's TTL is no TTL, so it is kept as the first octets of what stands for its rdata.
+        // Only who holds the key can read TSIG, so it stays as it is.
         let rdata = match rtype {
             RrType::OPT => ttl.to_be_bytes().into(),
+            RrType::TSIG => message[at + 10..end].into(),
             _ => expand_rdata(rtype, message, at + 10..end).map_err(|source| Malformed::Rdata {
                 owner: owner.clone(),
                 rtype,
@@ -281,6 +286,24 @@ mod tests {
         message[30] = 5;
         message.remove(36);
         assert!(Received::read(&message).is_err());
+    }
+
+    /// RFC 8945 §5.1: it is the last record of the additional section.
+    #[test]
+    fn tsig_stands_last_or_nowhere() {
+        let tsig = b"\x00\x00\xfa\x00\xff\x00\x00\x00\x00\x00\x02\xab\xcd";
+        let mut message = [MX, tsig].concat();
+        message[11] = 2;
+        let (start, record) = Received::read(&message).unwrap().tsig.unwrap();
+        assert_eq!((start, &*record.rdata), (MX.len(), &b"\xab\xcd"[..]));
+        let mut behind = [&message, &tsig[..]].concat();
+        behind[11] = 3;
+        assert_eq!(
+            Received::read(&behind),
+            Err(Malformed::Odd("a record behind TSIG"))
+        );
+        let answer_only = [&[0; 7][..], &[1, 0, 0, 0, 0], tsig].concat();
+        assert!(matches!(Received::read(&answer_only), Err(Malformed::Odd(_))));
     }
 
     proptest! {
