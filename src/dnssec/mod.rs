@@ -1,4 +1,5 @@
-//! Algorithms, keys and key files, the key register and the key set derived from it, signing, denial.
+//! Algorithms, keys and key files, the key register and the key set derived from it, signing, denial,
+//! validation.
 
 pub mod algorithm;
 pub mod custody;
@@ -9,3 +10,4 @@ pub mod keyfile;
 pub mod keyset;
 pub mod register;
 pub mod sign;
+pub mod validate;

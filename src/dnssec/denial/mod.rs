@@ -47,6 +47,30 @@ pub fn type_bitmap(types: impl IntoIterator<Item = RrType>, out: &mut Vec<u8>) {
     }
 }
 
+/// A type bitmap as received (RFC 4034 §4.1.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TypeBitmap<'a>(pub &'a [u8]);
+
+impl TypeBitmap<'_> {
+    /// Whether the type's bit is set. Octets that are no bitmap have no bits.
+    pub fn contains(self, RrType(rtype): RrType) -> bool {
+        let (block, bit) = ((rtype >> 8) as u8, usize::from(rtype & 0xff));
+        let mut rest = self.0;
+        while let [window, length, behind @ ..] = rest {
+            let Some((bits, next)) = behind.split_at_checked(usize::from(*length)) else {
+                return false;
+            };
+            if *window == block {
+                return bits
+                    .get(bit / 8)
+                    .is_some_and(|octet| octet & (0x80 >> (bit % 8)) != 0);
+            }
+            rest = next;
+        }
+        false
+    }
+}
+
 /// The rdata of an NSEC: the next name, lower-cased already, and the types (RFC 4034 §4.1).
 pub fn nsec_rdata(next: NameRef<'_>, types: impl IntoIterator<Item = RrType>) -> Vec<u8> {
     let mut rdata = Vec::with_capacity(next.len() + 24);
@@ -70,6 +94,19 @@ mod tests {
         expected.extend([0; 26]);
         expected.push(0x20);
         assert_eq!(bitmap, expected);
+        let read = TypeBitmap(&bitmap);
+        let set: Vec<_> = (0..=u16::MAX)
+            .map(RrType)
+            .filter(|rtype| read.contains(*rtype))
+            .collect();
+        assert_eq!(
+            set,
+            [RrType::A, RrType::MX, RrType::RRSIG, RrType::NSEC, RrType(1234)]
+        );
+        // Cut anywhere, it has fewer bits, and nothing else happens.
+        for end in 0..bitmap.len() {
+            assert!(!TypeBitmap(&bitmap[..end]).contains(RrType(1234)));
+        }
     }
 
     #[test]
