@@ -3,6 +3,7 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -46,6 +47,8 @@ pub(super) enum Command {
     Ds(DsArguments),
     Status(StatusArguments),
     Reload(ReloadArguments),
+    #[command(subcommand)]
+    Peer(PeerCommand),
 }
 
 /// Serves zones, signing their answers.
@@ -268,6 +271,100 @@ pub(super) struct ReloadArguments {
     pub json: JsonArgument,
 }
 
+/// Exchanges keys with the other providers of a zone.
+///
+/// The running server does this by itself, unless the zone has `exchange_keys = false`; these commands ask it to do it
+/// now, and show what each server of a provider serves.
+#[derive(Debug, Subcommand)]
+pub(super) enum PeerCommand {
+    Status(PeerStatusArguments),
+    Pull(PeerPullArguments),
+    Push(PeerPushArguments),
+    Sync(PeerSyncArguments),
+}
+
+/// Shows what was last seen at the other providers.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  countersign peer status
+  countersign peer status example. --json | jq '.peers[].in_step'")]
+pub(super) struct PeerStatusArguments {
+    /// Only this zone.
+    pub origin: Option<Name>,
+    #[command(flatten)]
+    pub state: StateArgument,
+    #[command(flatten)]
+    pub json: JsonArgument,
+}
+
+/// Takes the other providers' keys into our DNSKEY RRset.
+///
+/// They are believed when the parent has a DS for a KSK among them, or the configuration pins one, or an earlier one
+/// is known. Exit code 1 when nothing could be believed.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  countersign peer pull example.
+  countersign peer pull example. --trust-api        the first time, where the parent has no DS yet")]
+pub(super) struct PeerPullArguments {
+    #[command(flatten)]
+    pub common: PeerArguments,
+    /// Believe what the provider's API says, from now on; this is written down.
+    #[arg(long)]
+    pub trust_api: bool,
+}
+
+/// Gives the other providers our keys, and waits until all their servers show them.
+///
+/// Exit code 1 when some server does not in time; the running server goes on looking.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  countersign peer push example. --wait 5m")]
+pub(super) struct PeerPushArguments {
+    #[command(flatten)]
+    pub common: PeerArguments,
+    /// How long to wait for the servers, such as 30s or 5m.
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "60s")]
+    pub wait: Duration,
+}
+
+/// Takes their keys and gives them ours: pull and push in one.
+///
+/// Exit code 1 when something is amiss, or some server lags when the wait is over.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  countersign peer sync example.
+  countersign peer sync example. --watch            prints each change until Ctrl-C")]
+pub(super) struct PeerSyncArguments {
+    #[command(flatten)]
+    pub common: PeerArguments,
+    /// Believe what the provider's API says, from now on; this is written down.
+    #[arg(long)]
+    pub trust_api: bool,
+    /// How long to wait for the servers, such as 30s or 5m.
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "60s")]
+    pub wait: Duration,
+    /// Go on until interrupted, and print each change.
+    #[arg(long)]
+    pub watch: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PeerArguments {
+    /// The zone.
+    pub origin: Name,
+    /// Only this provider, by the configuration's name.
+    #[arg(long, value_name = "NAME")]
+    pub provider: Option<String>,
+    #[command(flatten)]
+    pub state: StateArgument,
+    #[command(flatten)]
+    pub json: JsonArgument,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct ZoneKeys {
     /// The zone.
@@ -358,6 +455,10 @@ fn origin_and_file(text: &str) -> Result<(Option<Name>, PathBuf), String> {
     }
 }
 
+fn duration(text: &str) -> Result<Duration, String> {
+    config::duration(text).ok_or_else(|| "write a time as 30s, 5m or 2h".to_owned())
+}
+
 fn log_level(text: &str) -> Result<LogLevel, String> {
     match text {
         "error" => Ok(LogLevel::Error),
@@ -423,6 +524,10 @@ mod tests {
             "countersign reload --state s --json",
             "countersign reload -c x.toml",
             "countersign keys generate example. -c x.toml",
+            "countersign peer status",
+            "countersign peer pull example. --provider ns1 --trust-api --json",
+            "countersign peer push example. --wait 0s --state s",
+            "countersign peer sync example. --watch",
         ] {
             assert_eq!(parse(line), Ok(()), "{line}");
         }
@@ -440,6 +545,7 @@ mod tests {
             "countersign keys withdraw example. 123456 --force x",
             "countersign keys generate example.",
             "countersign keys generate example. --keys k --role zsk2",
+            "countersign peer push example. --wait 5",
         ] {
             assert_eq!(parse(line), Err(2), "{line}");
         }

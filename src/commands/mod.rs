@@ -9,6 +9,7 @@ mod client;
 mod keys;
 mod logging;
 mod outcome;
+mod peer;
 mod serve;
 mod table;
 
@@ -42,6 +43,7 @@ fn dispatch(command: Command) -> Result<Report, Failure> {
         Command::Ds(arguments) => client::ds(&arguments),
         Command::Status(arguments) => client::status(&arguments),
         Command::Reload(arguments) => client::reload(&arguments),
+        Command::Peer(command) => peer::run(&command),
         Command::Serve(arguments) => serve::run(arguments),
     }
 }

@@ -28,7 +28,7 @@ use crate::{
     answer::{Engine, EngineSettings, warm::Warmer},
     clock::{Clock, SystemClock, guard::GuardedClock},
     config::{self, Arguments, Config},
-    control::{Server, http, protocol::Outcome, server::CountTransports, socket},
+    control::{Server, http, peers, protocol::Outcome, server::CountTransports, socket},
     serve::{
         Listeners, Running, Settings, TcpLimits, limits,
         notify::{self, State},
@@ -189,6 +189,7 @@ async fn serve(config: Config, listeners: Listeners) -> Result<(), Failure> {
     })));
     tokio::spawn(tick(Arc::clone(&server)));
     tokio::spawn(warm(Arc::clone(&engine), clock));
+    tokio::spawn(peers::exchange(Arc::clone(&server)));
 
     let ready = ready_line(&server);
     tracing::info!("{ready}");

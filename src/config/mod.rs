@@ -14,9 +14,10 @@ pub use file::{
     KeyBody, KeyNumbers, LogFormat, LogLevel, LogSettings, ProviderKind, ServerAt, TcpSettings, UdpSettings,
 };
 pub use problem::{Position, Problem};
+pub use read::parse_duration as duration;
 pub use reference::reference;
 pub use resolve::{
-    Arguments, Config, Pin, ProviderSettings, Spot, ZoneSettings, default_state, from_arguments, load, parse,
+    Arguments, Config, ProviderSettings, Spot, ZoneSettings, default_state, from_arguments, load, parse,
 };
 
 /// Where NS1's API is.

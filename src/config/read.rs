@@ -410,7 +410,7 @@ impl Value for Duration {
 const UNITS: [(u64, char); 5] = [(604_800, 'w'), (86_400, 'd'), (3_600, 'h'), (60, 'm'), (1, 's')];
 
 /// Reads numbers with units, largest first or not: `1h30m`. A number alone has no unit, so it is refused.
-fn parse_duration(text: &str) -> Option<Duration> {
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
     let mut seconds = 0u64;
     if rest.is_empty() {

@@ -8,12 +8,8 @@ use super::{
     read::{At, Reader, defaults, read_table},
 };
 use crate::{
-    dnssec::{
-        denial::Denial,
-        key::{Dnskey, ds_from_text},
-        keyset::Cds,
-        sign::LONGEST_VALIDITY,
-    },
+    dnssec::{denial::Denial, key::Dnskey, keyset::Cds, sign::LONGEST_VALIDITY},
+    multisigner::Pin,
     wire::Name,
 };
 use std::{
@@ -93,15 +89,6 @@ pub struct ProviderSettings {
     pub propagation: Duration,
     /// Its KSKs that are believed without a DS.
     pub pinned: Vec<Pin>,
-}
-
-/// A key that a person pins.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Pin {
-    /// By its digest: DS rdata.
-    Ds(Box<[u8]>),
-    /// By itself.
-    Key(Dnskey),
 }
 
 /// A place in the configuration file, for problems found later.
@@ -397,7 +384,7 @@ fn read_pin(text: &str) -> Result<Pin, String> {
             Err("only a key with the SEP flag can be pinned: it signs the key set".to_owned())
         };
     }
-    ds_from_text(text).map(Pin::Ds).ok_or_else(|| {
+    text.parse().map(Pin::Ds).map_err(|_| {
         "expected DS data, as \"12345 13 2 1A2B…\", or DNSKEY data, as \"257 3 13 mdsswUyr…\"".to_owned()
     })
 }

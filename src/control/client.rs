@@ -14,7 +14,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     protocol::{
-        ClockAccepted, DsRecords, Generate, Import, KeyList, KeysChanged, Refusal, Reloaded, Status, Withdraw,
+        ClockAccepted, DsRecords, Generate, Import, KeyList, KeysChanged, PeerRequest, PeersReport, Refusal,
+        Reloaded, Status, Withdraw,
     },
     socket,
 };
@@ -215,6 +216,21 @@ impl Client {
             &format!("/v1/zones/{}/keys/withdraw", encode(zone)),
             request,
         )
+    }
+
+    /// `POST /v1/zones/ORIGIN/peers`.
+    #[expect(clippy::missing_errors_doc, reason = "as for `status`")]
+    pub fn peers(&self, zone: &Name, request: &PeerRequest) -> Result<PeersReport, ClientError> {
+        self.call(
+            Method::POST,
+            &format!("/v1/zones/{}/peers", encode(zone)),
+            request,
+        )
+    }
+
+    /// Waits.
+    pub fn pause(&self, how_long: Duration) {
+        self.runtime.block_on(tokio::time::sleep(how_long));
     }
 
     fn call<T: DeserializeOwned>(

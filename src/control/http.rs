@@ -13,7 +13,8 @@ use axum::{
 use serde::Deserialize;
 
 use super::{
-    protocol::{Generate, Import, Refusal, Withdraw},
+    peers,
+    protocol::{Generate, Import, PeerRequest, Refusal, Withdraw},
     server::Server,
 };
 use crate::wire::Name;
@@ -34,6 +35,7 @@ pub fn router(server: Arc<Server>) -> Router {
         .route("/v1/zones/{origin}/keys", get(keys).post(generate))
         .route("/v1/zones/{origin}/keys/import", post(import))
         .route("/v1/zones/{origin}/keys/withdraw", post(withdraw))
+        .route("/v1/zones/{origin}/peers", post(peer_action))
         .layer(DefaultBodyLimit::max(MAX_REQUEST))
         .with_state(server)
 }
@@ -102,6 +104,22 @@ async fn withdraw(
     Json(request): Json<Withdraw>,
 ) -> Response {
     answer(move || server.withdraw(&name(&origin)?, &request)).await
+}
+
+/// What waits for other servers waits here, and only what waits for a disk on a thread of its own.
+async fn peer_action(
+    State(server): Shared,
+    Path(origin): Path<String>,
+    Json(request): Json<PeerRequest>,
+) -> Response {
+    let acted = match name(&origin) {
+        Ok(zone) => peers::act(&server, &zone, request.provider.as_deref(), request.action).await,
+        Err(refusal) => Err(refusal),
+    };
+    match acted {
+        Ok(report) => Json(report).into_response(),
+        Err(refusal) => (StatusCode::UNPROCESSABLE_ENTITY, Json(refusal)).into_response(),
+    }
 }
 
 fn name(text: &str) -> Result<Name, Refusal> {

@@ -3,6 +3,7 @@
 pub mod client;
 pub mod http;
 pub mod keys;
+pub mod peers;
 pub mod protocol;
 pub mod server;
 pub mod socket;

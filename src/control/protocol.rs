@@ -57,6 +57,9 @@ pub struct ZoneStatus {
     pub denial: String,
     /// How long its signatures are valid, in seconds.
     pub signature_validity_seconds: u64,
+    /// The other providers that sign it.
+    #[serde(default)]
+    pub providers: Vec<String>,
     /// The keys in its DNSKEY RRset.
     pub keys: Vec<KeyStatus>,
     /// Its signatures.
@@ -233,4 +236,122 @@ pub struct Refusal {
     pub error: String,
     /// What to do.
     pub advice: Option<String>,
+}
+
+/// What is done at the other providers of a zone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "kebab-case")]
+pub enum PeerAction {
+    /// Nothing; the last report is given.
+    Status,
+    /// Their keys are looked at, and taken.
+    Pull {
+        /// A person says that the provider's API is to be believed.
+        trust_api: bool,
+    },
+    /// They are given ours.
+    Push,
+    /// Both.
+    Sync {
+        /// A person says that the provider's API is to be believed.
+        trust_api: bool,
+    },
+}
+
+/// What is to be done at the other providers of a zone.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PeerRequest {
+    /// Only at this one.
+    pub provider: Option<String>,
+    /// What.
+    #[serde(flatten)]
+    pub action: PeerAction,
+}
+
+/// The other providers of a zone.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PeersReport {
+    /// One each.
+    pub peers: Vec<PeerReport>,
+}
+
+/// A zone at another provider, as it was last seen.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct PeerReport {
+    /// The zone.
+    pub zone: String,
+    /// The provider, by the configuration's name.
+    pub provider: String,
+    /// When it was last looked at; absent before the first look.
+    pub looked: Option<UnixTime>,
+    /// Why what it shows is believed.
+    pub trusted: Option<String>,
+    /// Whether every server shows every key of both, and nothing is amiss.
+    pub in_step: bool,
+    /// Since when some server, or the API, lacks keys of ours.
+    pub lagging_since: Option<UnixTime>,
+    /// What its API says.
+    pub api: Option<PeerApi>,
+    /// Its name servers.
+    pub servers: Vec<PeerServer>,
+    /// The name servers of the parent; `theirs` are the tags of the DS records.
+    pub parent: Vec<PeerServer>,
+    /// What a person should know.
+    pub findings: Vec<PeerFinding>,
+    /// What was given to it at this visit.
+    pub gift: Option<String>,
+    /// Records that a person has to add there.
+    pub by_hand: Vec<String>,
+}
+
+impl PeerReport {
+    /// Before the first look.
+    pub fn unseen(zone: &crate::wire::Name, provider: &str) -> Self {
+        Self {
+            zone: zone.to_string(),
+            provider: provider.to_owned(),
+            ..Self::default()
+        }
+    }
+}
+
+/// What a provider's API says of its keys, by their tags.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PeerApi {
+    /// Whether it signs the zone.
+    pub signs: bool,
+    /// Its own keys.
+    pub own: Vec<u16>,
+    /// Those that it holds as ours.
+    pub ours: Vec<u16>,
+    /// Those that others gave it.
+    pub others: Vec<u16>,
+}
+
+/// What one server shows, by the tags of the keys.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct PeerServer {
+    /// Its name and address.
+    pub at: String,
+    /// Why nothing was seen there.
+    pub failed: Option<String>,
+    /// The TTL of its DNSKEY RRset.
+    pub ttl: Option<u32>,
+    /// Keys that are not ours.
+    pub theirs: Vec<u16>,
+    /// Keys that are or were ours.
+    pub ours: Vec<u16>,
+    /// Keys of ours that it should show and does not.
+    pub lacking: Vec<u16>,
+    /// The keys that sign its DNSKEY RRset.
+    pub signers: Vec<u16>,
+}
+
+/// Something that a person should know of a provider.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PeerFinding {
+    /// How much it matters.
+    pub severity: crate::multisigner::Severity,
+    /// What it is, and what to do.
+    pub what: String,
 }

@@ -13,6 +13,7 @@ use arc_swap::ArcSwap;
 
 use super::{
     keys,
+    peers::Peers,
     protocol::{
         ClockAccepted, DsRecords, Generate, Import, KeyList, KeysChanged, Outcome, Refusal, Reloaded, Status,
         Withdraw,
@@ -54,6 +55,10 @@ pub struct Server {
     pub(super) listen: Vec<SocketAddr>,
     pub(super) started: (UnixTime, Duration),
     pub(super) held: ArcSwap<Held>,
+    /// The configuration as it is in force, for those who wait for nobody.
+    pub(super) config: ArcSwap<Config>,
+    /// The other providers.
+    pub(super) peers: Peers,
     /// What is wrong with the configuration file since the last reload.
     pub(super) config_problems: ArcSwap<Vec<String>>,
     /// Asks the transports what they counted, once they run.
@@ -80,6 +85,7 @@ impl Server {
         store: Arc<Store>,
         listen: Vec<SocketAddr>,
     ) -> Arc<Self> {
+        let in_force = ArcSwap::from_pointee(config.clone());
         let work = Work {
             config,
             hasher: ahash::RandomState::new(),
@@ -93,6 +99,8 @@ impl Server {
             store,
             listen,
             held: ArcSwap::default(),
+            config: in_force,
+            peers: Peers::default(),
             config_problems: ArcSwap::default(),
             transports: OnceLock::new(),
             work: Mutex::new(work),
@@ -139,7 +147,10 @@ impl Server {
         let mut reloaded = Reloaded::default();
         if let Some(source) = work.config.source.clone() {
             match config::load(&source) {
-                Ok(config) => reloaded.remarks = take_config(&mut work.config, config),
+                Ok(config) => {
+                    reloaded.remarks = take_config(&mut work.config, config);
+                    self.config.store(Arc::new(work.config.clone()));
+                }
                 Err(problems) => reloaded.problems = problems.iter().map(ToString::to_string).collect(),
             }
         }

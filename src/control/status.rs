@@ -46,6 +46,9 @@ pub(super) fn of(server: &Server, zone: Option<&Name>) -> Result<Status, Refusal
         for what in zone.problems.iter().chain(&zone.warnings) {
             warn(Some(name), what.clone());
         }
+        for what in server.peers.warnings(name) {
+            warn(Some(name), what);
+        }
     }
     Ok(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -75,6 +78,7 @@ fn zone_status(name: &Name, held: &HeldZone, now: UnixTime) -> ZoneStatus {
         records: 0,
         denial: word(held.settings.denial).to_owned(),
         signature_validity_seconds: 0,
+        providers: held.settings.providers.clone(),
         keys: Vec::new(),
         signatures: Default::default(),
     };

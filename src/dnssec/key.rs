@@ -168,22 +168,6 @@ pub fn ds_text(rdata: &[u8]) -> String {
     }
 }
 
-/// Reads `TAG ALGORITHM DIGESTTYPE DIGEST` (RFC 4034 §5.3), the algorithm by number or name, the digest in
-/// hexadecimal that spaces may divide and of the length that its type has.
-pub fn ds_from_text(text: &str) -> Option<Box<[u8]>> {
-    let mut fields = text.split_ascii_whitespace();
-    let tag: u16 = fields.next()?.parse().ok()?;
-    let algorithm = Algorithm::from_text(fields.next()?)?;
-    let digest_type: u8 = fields.next()?.parse().ok()?;
-    let digits: String = fields.collect::<String>().to_ascii_uppercase();
-    let digest = data_encoding::HEXUPPER.decode(digits.as_bytes()).ok()?;
-    let mut rdata = tag.to_be_bytes().to_vec();
-    rdata.extend_from_slice(&[algorithm.0, digest_type]);
-    rdata.extend_from_slice(&digest);
-    crate::wire::types::validate_rdata(crate::wire::RrType::DS, &rdata).ok()?;
-    Some(rdata.into())
-}
-
 impl fmt::Display for Dnskey {
     /// The presentation form: `257 3 13 GojIhhXU…`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,2 +1,17 @@
-//! Several signers of one zone: what each shows, whether a resolver that mixes them validates, and the exchange of
-//! keys between them.
+//! Several signers of one zone: what each shows, whether that can be believed, and the exchange of keys between
+//! them.
+//!
+//! ```text
+//! API's reply ─┐
+//! every server ┼─► judge ─► what is believed ─► the key register
+//! parent's DS ─┘        ├─► what is to be given to the provider
+//!                       └─► what a person should know
+//! ```
+
+pub mod exchange;
+pub mod observe;
+pub mod trust;
+
+pub use exchange::{Finding, Round, Severity, Verdict, judge};
+pub use observe::{DsView, KeyAnswer, KeyView, Unseen};
+pub use trust::Pin;

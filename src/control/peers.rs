@@ -1,0 +1,739 @@
+//! The other providers of the zones: looked at as the server runs, given our keys, and shown to people.
+//!
+//! Everything that is decided is decided in `multisigner`; here it is asked, and what follows is done: what is believed
+//! goes to the key register and is served at once, and the provider is given what it lacks.
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use super::{
+    protocol::{PeerAction, PeerApi, PeerFinding, PeerReport, PeerServer, PeersReport, Refusal},
+    server::{Server, unknown},
+};
+use crate::{
+    client::{
+        Asker,
+        resolver::{ResolveError, Resolver},
+    },
+    clock::{Clock, UnixTime},
+    config::{Config, ProviderKind, ProviderSettings, ServerAt, ZoneSettings},
+    dnssec::{
+        key::Dnskey,
+        keyset::DNSKEY_TTL,
+        register::{Journal as _, Register},
+    },
+    multisigner::{
+        DsView, Finding, KeyView, Round, Severity, Verdict, judge,
+        observe::{self, At, Unseen},
+    },
+    provider::{self, ObservedKeys, Provider, ProviderError, Published, dns::AnyServer},
+    wire::{Name, Ttl},
+};
+
+/// The pause before a server that lags is looked at again, the first time; it doubles up to the poll interval.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// How many providers are visited at the same time by routine.
+const MOST_VISITS: usize = 8;
+/// What is kept of the findings of one look: a provider that makes up keys must not fill the memory.
+const MOST_FINDINGS: usize = 200;
+
+/// A zone at a provider.
+type Pair = (Name, String);
+
+/// A driver, with the settings that it was made from.
+type Driver = (ProviderSettings, Arc<dyn Provider>);
+
+/// What is known of a zone at a provider besides the register.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    report: Option<PeerReport>,
+    /// When it is to be looked at again, by steady time.
+    due: Duration,
+    /// The pause before that, which grows while a server lags.
+    pause: Duration,
+    /// Since when some server lags behind what the provider was given.
+    lagging_since: Option<UnixTime>,
+}
+
+/// All that is known of the providers besides the register.
+#[derive(Debug, Default)]
+pub struct Peers {
+    drivers: Mutex<BTreeMap<String, Driver>>,
+    known: Mutex<BTreeMap<Pair, Known>>,
+    /// One look or gift at a time.
+    turns: Mutex<BTreeMap<Pair, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Peers {
+    /// What a person should see to, for `status`.
+    pub(super) fn warnings(&self, zone: &Name) -> Vec<String> {
+        let known = lock(&self.known);
+        let of_zone = known.iter().filter(|((of, _), _)| of == zone);
+        let findings = of_zone.flat_map(|((_, provider), known)| {
+            let findings = known.report.iter().flat_map(|report| &report.findings);
+            let loud = findings.filter(|found| found.severity > Severity::Note);
+            loud.map(move |found| format!("{provider}: {}", found.what))
+        });
+        findings.collect()
+    }
+
+    /// The zones and providers that are to be looked at now. Each is given out once: its visit says when it is due
+    /// again.
+    fn due(&self, config: &Config, now: Duration) -> Vec<(ZoneSettings, String)> {
+        let mut all = lock(&self.known);
+        let mut due = Vec::new();
+        for zone in config.zones.iter().filter(|zone| zone.exchange_keys) {
+            for name in &zone.providers {
+                let known = all.entry((zone.origin.clone(), name.clone())).or_default();
+                if known.due <= now {
+                    known.due = Duration::MAX;
+                    due.push((zone.clone(), name.clone()));
+                }
+            }
+        }
+        due
+    }
+
+    fn turn(&self, pair: &Pair) -> Arc<tokio::sync::Mutex<()>> {
+        Arc::clone(lock(&self.turns).entry(pair.clone()).or_default())
+    }
+
+    /// The driver of a provider, made anew when its settings changed.
+    fn driver(
+        &self,
+        settings: &ProviderSettings,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Arc<dyn Provider>, ProviderError> {
+        let mut drivers = lock(&self.drivers);
+        if let Some((known, driver)) = drivers.get(&settings.name)
+            && known == settings
+        {
+            return Ok(Arc::clone(driver));
+        }
+        let driver = make_driver(settings, clock)?;
+        drivers.insert(settings.name.clone(), (settings.clone(), Arc::clone(&driver)));
+        Ok(driver)
+    }
+
+    /// What belongs to zones and providers that are no longer configured is forgotten.
+    fn forget(&self, config: &Config) {
+        let is_there = |(zone, provider): &Pair| {
+            let zone = config.zones.iter().find(|known| known.origin == *zone);
+            zone.is_some_and(|zone| zone.providers.contains(provider))
+        };
+        lock(&self.known).retain(|pair, _| is_there(pair));
+        lock(&self.turns).retain(|pair, turn| is_there(pair) || Arc::strong_count(turn) > 1);
+        lock(&self.drivers).retain(|name, _| config.providers.iter().any(|known| known.name == *name));
+    }
+}
+
+/// One line a kind of provider: what makes its driver.
+fn make_driver(
+    settings: &ProviderSettings,
+    _clock: &Arc<dyn Clock>,
+) -> Result<Arc<dyn Provider>, ProviderError> {
+    match settings.kind {
+        ProviderKind::Ns1 => Err(ProviderError {
+            provider: settings.name.clone(),
+            what: "the driver is missing".to_owned(),
+            kind: provider::ProviderFault::Unsupported,
+            advice: None,
+        }),
+        ProviderKind::Dns => Ok(Arc::new(AnyServer {
+            name: settings.name.clone(),
+            servers: Vec::new(),
+        })),
+    }
+}
+
+/// A zone and one of its providers, ready to be asked.
+struct Peer {
+    pair: Pair,
+    zone: ZoneSettings,
+    settings: ProviderSettings,
+    driver: Arc<dyn Provider>,
+    resolver: Result<Resolver, String>,
+    asker: Asker,
+}
+
+/// Whether what is seen is taken, and whether the provider is given what it lacks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Doing {
+    take: bool,
+    give: bool,
+    trust_api: bool,
+}
+
+/// Does what a person asked for, at one provider of the zone or at all of them.
+///
+/// # Errors
+/// When there is no such zone, or it has no such provider.
+pub async fn act(
+    server: &Arc<Server>,
+    zone: &Name,
+    provider: Option<&str>,
+    action: PeerAction,
+) -> Result<PeersReport, Refusal> {
+    let config = server.config.load_full();
+    let held = server.held.load();
+    let settings = &held.get(zone).ok_or_else(|| unknown(zone))?.settings;
+    let named: Vec<&String> = settings
+        .providers
+        .iter()
+        .filter(|known| provider.is_none_or(|wanted| wanted == *known))
+        .collect();
+    if named.is_empty() {
+        return Err(no_provider(zone, provider, settings));
+    }
+    let mut reports = Vec::new();
+    for name in named {
+        let pair = (zone.clone(), name.clone());
+        let report = match action {
+            PeerAction::Status => lock(&server.peers.known)
+                .get(&pair)
+                .and_then(|known| known.report.clone()),
+            PeerAction::Pull { trust_api } => {
+                let doing = Doing {
+                    take: true,
+                    give: false,
+                    trust_api,
+                };
+                Some(visit(server, &config, settings, name, doing).await?)
+            }
+            PeerAction::Push => {
+                let doing = Doing {
+                    take: false,
+                    give: true,
+                    trust_api: false,
+                };
+                Some(visit(server, &config, settings, name, doing).await?)
+            }
+            PeerAction::Sync { trust_api } => {
+                let doing = Doing {
+                    take: true,
+                    give: true,
+                    trust_api,
+                };
+                Some(visit(server, &config, settings, name, doing).await?)
+            }
+        };
+        reports.push(report.unwrap_or_else(|| PeerReport::unseen(zone, name)));
+    }
+    Ok(PeersReport { peers: reports })
+}
+
+fn no_provider(zone: &Name, wanted: Option<&str>, settings: &ZoneSettings) -> Refusal {
+    match wanted {
+        Some(wanted) if !settings.providers.is_empty() => Refusal {
+            error: format!("{zone} has no provider \"{wanted}\""),
+            advice: Some(format!("it has {}", settings.providers.join(", "))),
+        },
+        _ => Refusal {
+            error: format!("{zone} has no other provider"),
+            advice: Some(
+                "add a [[provider]] to the configuration, name it in the zone's `providers`, and reload"
+                    .to_owned(),
+            ),
+        },
+    }
+}
+
+/// The background task: looks at each provider of each zone when it is due, takes and gives.
+pub async fn exchange(server: Arc<Server>) {
+    let mut beat = tokio::time::interval(FIRST_PAUSE);
+    beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let visits = Arc::new(tokio::sync::Semaphore::new(MOST_VISITS));
+    loop {
+        beat.tick().await;
+        let config = server.config.load_full();
+        server.peers.forget(&config);
+        for (zone, name) in server.peers.due(&config, server.clock.steady()) {
+            // A provider that is slow to answer holds up no other, and many of them cannot pile up.
+            let Ok(permit) = Arc::clone(&visits).acquire_owned().await else {
+                return;
+            };
+            let (server, config) = (Arc::clone(&server), Arc::clone(&config));
+            tokio::spawn(async move {
+                routine(&server, &config, zone, name).await;
+                drop(permit);
+            });
+        }
+    }
+}
+
+async fn routine(server: &Arc<Server>, config: &Config, zone: ZoneSettings, name: String) {
+    let doing = Doing {
+        take: true,
+        give: true,
+        trust_api: false,
+    };
+    if let Err(refusal) = visit(server, config, &zone, &name, doing).await {
+        tracing::error!(zone = %zone.origin, provider = name, "{}", refusal.error);
+        let rested = server.clock.steady() + LONGEST_REST;
+        lock(&server.peers.known)
+            .entry((zone.origin, name))
+            .or_default()
+            .due = rested;
+    }
+}
+
+/// How long a provider is left alone whose settings cannot be used.
+const LONGEST_REST: Duration = Duration::from_secs(60);
+
+/// One visit: a look, what follows from it, and where something was given another look.
+async fn visit(
+    server: &Arc<Server>,
+    config: &Config,
+    zone: &ZoneSettings,
+    provider: &str,
+    doing: Doing,
+) -> Result<PeerReport, Refusal> {
+    let settings = config.providers.iter().find(|known| known.name == provider);
+    let settings = settings.ok_or_else(|| no_provider(&zone.origin, Some(provider), zone))?;
+    let clock: Arc<dyn Clock> = server.clock.clone();
+    let driver = server.peers.driver(settings, &clock).map_err(|error| Refusal {
+        error: error.to_string(),
+        advice: error.advice,
+    })?;
+    let peer = Peer {
+        pair: (zone.origin.clone(), provider.to_owned()),
+        zone: zone.clone(),
+        settings: settings.clone(),
+        driver,
+        resolver: resolver(config),
+        asker: Asker::default(),
+    };
+    let turn = server.peers.turn(&peer.pair);
+    let _turn = turn.lock().await;
+    let mut seen = peer.look(server, doing).await?;
+    let mut by_hand = Vec::new();
+    let mut gift = None;
+    if doing.give && (seen.verdict.push || !peer.driver.capabilities().publishes_keys) {
+        match peer
+            .driver
+            .publish_keys(&zone.origin, &seen.wanted, seen.our_ttl)
+            .await
+        {
+            Ok(Published::ByHand { records, .. }) if !seen.verdict.waiting_for.is_empty() => {
+                by_hand = records
+            }
+            Ok(Published::ByHand { .. } | Published::Already) => {}
+            Ok(Published::Changed { what }) => {
+                tracing::info!(zone = %zone.origin, provider, "{what}");
+                gift = Some(what);
+                seen = peer.look(server, doing).await?;
+            }
+            Err(error) => seen.verdict.findings.push(Finding::ApiFails(in_words(&error))),
+        }
+    }
+    Ok(peer.tell(server, seen, by_hand, gift))
+}
+
+fn resolver(config: &Config) -> Result<Resolver, String> {
+    if config.resolvers.is_empty() {
+        Resolver::of_system().map_err(|error| chain(&error))
+    } else {
+        Ok(Resolver::new(config.resolvers.clone()))
+    }
+}
+
+/// A provider's error with its advice, in one line.
+fn in_words(error: &ProviderError) -> String {
+    match &error.advice {
+        Some(advice) => format!("{}; {advice}", error.what),
+        None => error.what.clone(),
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    super::zones::causes(error)
+}
+
+/// What one look brought.
+struct Seen {
+    now: UnixTime,
+    api: Option<Result<ObservedKeys, String>>,
+    servers: Vec<KeyView>,
+    parent: Vec<DsView>,
+    register: Register,
+    wanted: Vec<Dnskey>,
+    our_ttl: Ttl,
+    verdict: Verdict,
+}
+
+impl Peer {
+    /// Asks the API, every server and the parent; takes what is believed.
+    async fn look(&self, server: &Arc<Server>, doing: Doing) -> Result<Seen, Refusal> {
+        let zone = &self.zone.origin;
+        let register = read_register(server, zone).await?;
+        let ours: Vec<Dnskey> = register
+            .own
+            .keys()
+            .filter(|key| register.is_own(key))
+            .cloned()
+            .collect();
+        let now = server.clock.now();
+        let (api, servers, parent) =
+            tokio::join!(self.ask_api(&ours), self.ask_servers(now), self.ask_parent());
+        let our_ttl = self.our_ttl(server);
+        let round = Round {
+            zone,
+            provider: &self.settings.name,
+            capabilities: self.driver.capabilities(),
+            api,
+            servers,
+            parent,
+            pinned: &self.settings.pinned,
+            trust_api: doing.trust_api,
+            our_ttl,
+        };
+        let mut verdict = judge(&round, &register);
+        verdict.findings.truncate(MOST_FINDINGS);
+        let (api, servers, parent) = (round.api, round.servers, round.parent);
+        let mut seen = Seen {
+            now,
+            wanted: register.own_in_set().map(|(key, _)| key.clone()).collect(),
+            register,
+            api,
+            servers,
+            parent,
+            our_ttl,
+            verdict,
+        };
+        let observations = std::mem::take(&mut seen.verdict.observations);
+        if doing.take && !observations.is_empty() {
+            let (taking, of) = (Arc::clone(server), zone.clone());
+            let taken = tokio::task::spawn_blocking(move || taking.observe(&of, &observations)).await;
+            taken.map_err(|error| Refusal {
+                error: format!("what was seen could not be taken: {error}"),
+                advice: None,
+            })??;
+            seen.register = read_register(server, zone).await?;
+        }
+        Ok(seen)
+    }
+
+    fn our_ttl(&self, server: &Server) -> Ttl {
+        let held = server.held.load();
+        let content = held
+            .get(&self.zone.origin)
+            .and_then(|held| held.served.content().ok());
+        content
+            .and_then(|content| content.keys().apex_rrsets().first().map(|set| set.ttl))
+            .unwrap_or(DNSKEY_TTL)
+    }
+
+    async fn ask_api(&self, ours: &[Dnskey]) -> Option<Result<ObservedKeys, String>> {
+        if !self.driver.capabilities().observes_keys {
+            return None;
+        }
+        let said = self.driver.observe_keys(&self.zone.origin, ours).await;
+        Some(said.map_err(|error| in_words(&error)))
+    }
+
+    async fn ask_servers(&self, now: UnixTime) -> Vec<KeyView> {
+        let zone = &self.zone.origin;
+        let unseen = |name: Option<Name>, why: String| KeyView {
+            at: At {
+                name,
+                address: NOWHERE,
+            },
+            seen: Err(Unseen::Unreachable(why)),
+        };
+        let mut views = Vec::new();
+        let mut servers: Vec<At> = Vec::new();
+        for found in self.find_servers().await {
+            match found {
+                Ok(at) if !servers.contains(&at) => servers.push(at),
+                Ok(_) => {}
+                Err((name, why)) => views.push(unseen(name, why)),
+            }
+        }
+        views.extend(observe::keys_at(&self.asker, zone, &servers, now).await);
+        views
+    }
+
+    /// Where the provider's servers are: those that a person named, else those that its API names.
+    async fn find_servers(&self) -> Vec<Result<At, (Option<Name>, String)>> {
+        if !self.settings.servers.is_empty() {
+            return self.find(&self.settings.servers).await;
+        }
+        let said = match self.driver.servers(&self.zone.origin).await {
+            Ok(said) => said,
+            Err(error) => return vec![Err((None, in_words(&error)))],
+        };
+        let mut found = Vec::new();
+        for server in said {
+            match server.name {
+                Some(name) if server.addresses.is_empty() => {
+                    found.extend(self.find(&[ServerAt::Name(name)]).await);
+                }
+                name => {
+                    let at = |address| At {
+                        name: name.clone(),
+                        address: (address, DNS_PORT).into(),
+                    };
+                    found.extend(server.addresses.into_iter().map(|address| Ok(at(address))));
+                }
+            }
+        }
+        found
+    }
+
+    async fn find(&self, servers: &[ServerAt]) -> Vec<Result<At, (Option<Name>, String)>> {
+        let mut found = Vec::new();
+        for server in servers {
+            match server {
+                ServerAt::Address(address) => found.push(Ok(At {
+                    name: None,
+                    address: *address,
+                })),
+                ServerAt::Name(name) => match self.addresses_of(name).await {
+                    Ok(addresses) => found.extend(addresses.into_iter().map(|address| {
+                        Ok(At {
+                            name: Some(name.clone()),
+                            address,
+                        })
+                    })),
+                    Err(why) => found.push(Err((Some(name.clone()), why))),
+                },
+            }
+        }
+        found
+    }
+
+    async fn addresses_of(&self, name: &Name) -> Result<Vec<SocketAddr>, String> {
+        let resolver = self.resolver.as_ref().map_err(String::clone)?;
+        let addresses = resolver.addresses_of(name).await.map_err(|error| chain(&error))?;
+        Ok(addresses
+            .into_iter()
+            .map(|address| resolver.ports().at(address))
+            .collect())
+    }
+
+    async fn ask_parent(&self) -> Vec<DsView> {
+        let unseen = |name: Option<Name>, why: String| DsView {
+            at: At {
+                name,
+                address: NOWHERE,
+            },
+            seen: Err(Unseen::Unreachable(why)),
+        };
+        let mut views = Vec::new();
+        let mut servers = Vec::new();
+        if self.zone.parent.is_empty() {
+            match self.find_parent().await {
+                Ok(found) => servers = found,
+                Err(why) => views.push(unseen(None, why)),
+            }
+        } else {
+            for found in self.find(&self.zone.parent).await {
+                match found {
+                    Ok(at) => servers.push(at),
+                    Err((name, why)) => views.push(unseen(name, why)),
+                }
+            }
+        }
+        views.extend(observe::ds_at(&self.asker, &self.zone.origin, &servers).await);
+        views
+    }
+
+    async fn find_parent(&self) -> Result<Vec<At>, String> {
+        let resolver = self.resolver.as_ref().map_err(String::clone)?;
+        let parent = resolver.parent_of(&self.zone.origin).await;
+        let parent = parent.map_err(|error: ResolveError| chain(&error))?;
+        let mut servers = Vec::new();
+        for server in parent.servers {
+            let name = server.name;
+            let addresses = server.addresses.map_err(|error| chain(&error))?;
+            servers.extend(addresses.into_iter().map(|address| At {
+                name: Some(name.clone()),
+                address: resolver.ports().at(address),
+            }));
+        }
+        Ok(servers)
+    }
+
+    /// Keeps and logs what was seen, and says when to come back.
+    fn tell(&self, server: &Server, seen: Seen, by_hand: Vec<String>, gift: Option<String>) -> PeerReport {
+        let mut all = lock(&server.peers.known);
+        let known = all.entry(self.pair.clone()).or_default();
+        let lagging = !seen.verdict.waiting_for.is_empty() || seen.verdict.push;
+        known.lagging_since = match (lagging, known.lagging_since) {
+            (false, _) => None,
+            (true, since) => since.or(Some(seen.now)),
+        };
+        known.pause = if lagging && gift.is_none() {
+            (known.pause * 2).clamp(FIRST_PAUSE, self.settings.poll)
+        } else if lagging {
+            FIRST_PAUSE
+        } else {
+            self.settings.poll
+        };
+        known.due = server.clock.steady() + known.pause;
+        let report = self.report(&seen, known.lagging_since, by_hand, gift);
+        self.log(known.report.as_ref(), &report);
+        known.report = Some(report.clone());
+        report
+    }
+
+    fn report(
+        &self,
+        seen: &Seen,
+        lagging_since: Option<UnixTime>,
+        by_hand: Vec<String>,
+        gift: Option<String>,
+    ) -> PeerReport {
+        let late = lagging_since.is_some_and(|since| seen.now.since(since) > self.settings.propagation);
+        let findings = seen.verdict.findings.iter().map(|found| {
+            let lags = matches!(found, Finding::OursMissing { .. } | Finding::NotGiven { .. });
+            PeerFinding {
+                severity: if late && lags {
+                    Severity::Alarm
+                } else {
+                    found.severity()
+                },
+                what: match (lags, lagging_since) {
+                    (true, Some(since)) if late => format!("{found} (since {since})"),
+                    _ => found.to_string(),
+                },
+            }
+        });
+        let findings: Vec<PeerFinding> = findings.collect();
+        let all_seen = seen.servers.iter().all(|view| view.seen.is_ok());
+        PeerReport {
+            zone: self.zone.origin.to_string(),
+            provider: self.settings.name.clone(),
+            looked: Some(seen.now),
+            trusted: seen
+                .register
+                .trusted
+                .get(&self.settings.name)
+                .map(ToString::to_string),
+            in_step: all_seen
+                && !seen.servers.is_empty()
+                && findings.iter().all(|found| found.severity == Severity::Note),
+            lagging_since,
+            api: seen
+                .api
+                .as_ref()
+                .and_then(|said| said.as_ref().ok())
+                .map(api_report),
+            servers: seen
+                .servers
+                .iter()
+                .map(|view| server_report(view, seen))
+                .collect(),
+            parent: seen.parent.iter().map(parent_report).collect(),
+            findings,
+            gift,
+            by_hand,
+        }
+    }
+
+    /// Says what is new since the last report, and what is over.
+    fn log(&self, before: Option<&PeerReport>, now: &PeerReport) {
+        let (zone, provider) = (&now.zone, &now.provider);
+        let said = |found: &PeerFinding| before.is_some_and(|before| before.findings.contains(found));
+        for found in now.findings.iter().filter(|found| !said(found)) {
+            match found.severity {
+                Severity::Note => tracing::info!(zone, provider, "{}", found.what),
+                Severity::Warning => tracing::warn!(zone, provider, "{}", found.what),
+                Severity::Alarm => tracing::error!(zone, provider, "{}", found.what),
+            }
+        }
+        for record in now
+            .by_hand
+            .iter()
+            .filter(|_| before.is_none_or(|before| before.by_hand != now.by_hand))
+        {
+            tracing::warn!(zone, provider, "to be added there by hand: {record}");
+        }
+        if now.in_step && !before.is_some_and(|before| before.in_step) {
+            tracing::info!(zone, provider, "in step: every server shows every key of both");
+        }
+    }
+}
+
+/// Stands for a server whose address is not known.
+const NOWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
+/// Where name servers answer.
+const DNS_PORT: u16 = 53;
+
+async fn read_register(server: &Arc<Server>, zone: &Name) -> Result<Register, Refusal> {
+    let (store, of) = (Arc::clone(&server.store), zone.clone());
+    let read = tokio::task::spawn_blocking(move || store.events(of.as_ref())).await;
+    let failed = |error: String| Refusal {
+        error: format!("the key register cannot be read: {error}"),
+        advice: None,
+    };
+    let events = read
+        .map_err(|error| failed(error.to_string()))?
+        .map_err(|error| failed(chain(&error)))?;
+    Ok(Register::of(&events))
+}
+
+fn tags_of<'k>(keys: impl IntoIterator<Item = &'k Dnskey>) -> Vec<u16> {
+    keys.into_iter().map(Dnskey::key_tag).collect()
+}
+
+fn api_report(said: &ObservedKeys) -> PeerApi {
+    PeerApi {
+        signs: said.signs,
+        own: tags_of(&said.own),
+        ours: tags_of(&said.ours),
+        others: tags_of(said.others.iter().map(|(_, key)| key)),
+    }
+}
+
+fn server_report(view: &KeyView, seen: &Seen) -> PeerServer {
+    let at = match (view.at.address == NOWHERE, &view.at.name) {
+        (true, Some(name)) => name.to_string(),
+        (true, None) => "its servers".to_owned(),
+        _ => view.at.to_string(),
+    };
+    match &view.seen {
+        Ok(answer) => PeerServer {
+            at,
+            failed: None,
+            ttl: Some(answer.ttl.seconds()),
+            theirs: tags_of(answer.keys.iter().filter(|key| !seen.register.is_own(key))),
+            ours: tags_of(answer.keys.iter().filter(|key| seen.register.is_own(key))),
+            lacking: tags_of(seen.wanted.iter().filter(|key| !answer.keys.contains(key))),
+            signers: tags_of(&answer.signers),
+        },
+        Err(why) => PeerServer {
+            at,
+            failed: Some(why.to_string()),
+            ..PeerServer::default()
+        },
+    }
+}
+
+fn parent_report(view: &DsView) -> PeerServer {
+    let at = match (view.at.address == NOWHERE, &view.at.name) {
+        (true, Some(name)) => name.to_string(),
+        (true, None) => "the parent".to_owned(),
+        _ => view.at.to_string(),
+    };
+    match &view.seen {
+        Ok(ds) => PeerServer {
+            at,
+            theirs: ds.iter().map(crate::dnssec::validate::Ds::tag).collect(),
+            ..PeerServer::default()
+        },
+        Err(why) => PeerServer {
+            at,
+            failed: Some(why.to_string()),
+            ..PeerServer::default()
+        },
+    }
+}

@@ -1,0 +1,587 @@
+//! One look at a provider, judged: what of it is believed, what is to be given to it, and what a person should know.
+//! Values in, values out.
+//!
+//! | what is seen | what follows |
+//! |---|---|
+//! | a key of the provider at one believed source | published here at once |
+//! | the same key gone | kept and told; a person or a plan withdraws it |
+//! | a key of ours, present or past, at the provider | it publishes it; never an import |
+//! | a key of ours missing in the API's reply | given again |
+//! | a key of ours missing at a server | waited for, then an alarm |
+//! | API and servers differ, servers differ | told |
+//! | a server that cannot be reached from here | neither seen nor gone; told |
+
+use std::{collections::BTreeSet, fmt};
+
+use super::{
+    observe::{DsView, KeyAnswer, KeyView, Unseen},
+    trust::{Anchors, Pin, weakness},
+};
+use crate::{
+    dnssec::{
+        custody::Observation,
+        key::Dnskey,
+        register::{Evidence, Register, Source, Trust},
+        validate::Ds,
+    },
+    provider::{Capabilities, ObservedKeys},
+    wire::{Name, Ttl},
+};
+
+/// Everything that one look brought.
+#[derive(Debug)]
+pub struct Round<'a> {
+    /// The zone.
+    pub zone: &'a Name,
+    /// The provider.
+    pub provider: &'a str,
+    /// What its driver can do.
+    pub capabilities: Capabilities,
+    /// What it says; the error in words when it could not be asked.
+    pub api: Option<Result<ObservedKeys, String>>,
+    /// What its servers show.
+    pub servers: Vec<KeyView>,
+    /// What the parent's servers show.
+    pub parent: Vec<DsView>,
+    /// The keys that a person pinned.
+    pub pinned: &'a [Pin],
+    /// A person says that the API is to be believed.
+    pub trust_api: bool,
+    /// The TTL of our DNSKEY RRset.
+    pub our_ttl: Ttl,
+}
+
+/// How much a finding matters.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// Worth knowing.
+    Note,
+    /// Not as it should be; nothing breaks now.
+    Warning,
+    /// Resolvers find answers bogus, or will when time passes.
+    Alarm,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Alarm => "alarm",
+        })
+    }
+}
+
+/// Something that a person should know.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Finding {
+    /// The API could not be asked.
+    ApiFails(String),
+    /// The API says something besides, such as a member that could not be read.
+    ApiRemark(String),
+    /// The provider does not sign the zone.
+    NotSigning,
+    /// The API is not believed yet.
+    ApiUntrusted {
+        /// The tags of the KSKs that it shows.
+        tags: Vec<u16>,
+    },
+    /// A server's set is signed by no key that is believed.
+    Unbelieved {
+        /// The server.
+        at: String,
+        /// The tags of the keys that sign it.
+        signers: Vec<u16>,
+    },
+    /// A server cannot be reached from here.
+    Unreachable {
+        /// The server.
+        at: String,
+        /// Why.
+        why: String,
+    },
+    /// A server answers without what was asked for.
+    Odd {
+        /// The server.
+        at: String,
+        /// What it does.
+        why: String,
+    },
+    /// A server does not show keys of ours.
+    OursMissing {
+        /// The server.
+        at: String,
+        /// Their tags.
+        tags: Vec<u16>,
+    },
+    /// A server shows keys of ours that are no longer in our set.
+    OursPast {
+        /// The server.
+        at: String,
+        /// Their tags.
+        tags: Vec<u16>,
+    },
+    /// The API has none or not all of our keys.
+    NotGiven {
+        /// The tags of those that it lacks.
+        tags: Vec<u16>,
+    },
+    /// What the API holds as ours is not what is to be there.
+    Stale {
+        /// The tags of those that should go.
+        tags: Vec<u16>,
+    },
+    /// The API names keys that a server does not show.
+    ApiAhead {
+        /// The server.
+        at: String,
+        /// Their tags.
+        tags: Vec<u16>,
+    },
+    /// A server shows keys that the API does not name.
+    ServerAhead {
+        /// The server.
+        at: String,
+        /// Their tags.
+        tags: Vec<u16>,
+    },
+    /// A key that the provider did not have before.
+    NewKey {
+        /// Its tag.
+        tag: u16,
+        /// `KSK` or `ZSK`, by its flags.
+        role: &'static str,
+    },
+    /// Its TTL of the DNSKEY RRset is not ours.
+    TtlDiffers {
+        /// The server.
+        at: String,
+        /// Its TTL.
+        theirs: Ttl,
+        /// Ours.
+        ours: Ttl,
+    },
+    /// Servers of the parent differ in the DS RRset, so no DS counts that not all of them have.
+    ParentDiffers,
+    /// The parent could not be asked.
+    NoParent(String),
+}
+
+impl Finding {
+    /// How much it matters.
+    pub fn severity(&self) -> Severity {
+        match self {
+            Self::ApiRemark(_) | Self::OursPast { .. } => Severity::Note,
+            Self::ApiFails(_)
+            | Self::ApiUntrusted { .. }
+            | Self::Unreachable { .. }
+            | Self::NotGiven { .. }
+            | Self::Stale { .. }
+            | Self::OursMissing { .. }
+            | Self::ApiAhead { .. }
+            | Self::ServerAhead { .. }
+            | Self::TtlDiffers { .. }
+            | Self::ParentDiffers
+            | Self::NoParent(_) => Severity::Warning,
+            Self::NotSigning | Self::Unbelieved { .. } | Self::Odd { .. } | Self::NewKey { .. } => {
+                Severity::Alarm
+            }
+        }
+    }
+}
+
+fn tags(list: &[u16]) -> String {
+    let word = if list.len() == 1 { "key" } else { "keys" };
+    let list: Vec<String> = list.iter().map(ToString::to_string).collect();
+    format!("{word} {}", list.join(", "))
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ApiFails(why) | Self::ApiRemark(why) => f.write_str(why),
+            Self::NotSigning => f.write_str(
+                "it does not sign the zone, so its answers are bogus to who sees a DS at the parent; \
+                 switch DNSSEC on there, then `countersign peer sync`",
+            ),
+            Self::ApiUntrusted { tags: list } if list.is_empty() => {
+                f.write_str("its API shows no KSK, so nothing vouches for it")
+            }
+            Self::ApiUntrusted { tags: list } => write!(
+                f,
+                "its API is not believed yet: the parent has no DS for {}, and none is pinned. Compare them with what \
+                 its portal shows, then `countersign peer pull --trust-api`, once",
+                tags(list)
+            ),
+            Self::Unbelieved { at, signers } if signers.is_empty() => {
+                write!(
+                    f,
+                    "{at}: its DNSKEY RRset has no good signature; none of its keys is taken from there"
+                )
+            }
+            Self::Unbelieved { at, signers } => write!(
+                f,
+                "{at}: its DNSKEY RRset is signed by {} alone, for which there is no DS at the parent and no pin; none \
+                 of its keys is taken from there",
+                tags(signers)
+            ),
+            Self::Unreachable { at, why } => {
+                write!(
+                    f,
+                    "{at}: not reachable from here, which says nothing of its keys: {why}"
+                )
+            }
+            Self::Odd { at, why } => write!(f, "{at}: {why}"),
+            Self::OursMissing { at, tags: list } => write!(
+                f,
+                "{at}: does not show our {}; a resolver that takes the key set from there finds what they sign bogus",
+                tags(list)
+            ),
+            Self::OursPast { at, tags: list } => {
+                write!(
+                    f,
+                    "{at}: still shows our {}, which we no longer publish",
+                    tags(list)
+                )
+            }
+            Self::NotGiven { tags: list } => {
+                write!(
+                    f,
+                    "our {} are not among its external keys; `countersign peer push`",
+                    tags(list)
+                )
+            }
+            Self::Stale { tags: list } => write!(
+                f,
+                "its external keys still have our {}, which we no longer publish; `countersign peer push`",
+                tags(list)
+            ),
+            Self::ApiAhead { at, tags: list } => {
+                write!(f, "{at}: does not show {}, which its API names", tags(list))
+            }
+            Self::ServerAhead { at, tags: list } => {
+                write!(f, "{at}: shows {}, which its API does not name", tags(list))
+            }
+            Self::NewKey { tag, role } => write!(
+                f,
+                "a new {role} {tag}, which is published here from now on. Was a roll announced? {}",
+                if *role == "KSK" {
+                    "The parent needs a DS for it before the old one goes: `countersign ds`"
+                } else {
+                    "Nothing is to be done unless there are other signers"
+                }
+            ),
+            Self::TtlDiffers { at, theirs, ours } => write!(
+                f,
+                "{at}: serves the DNSKEY RRset with TTL {theirs}, ours has {ours}; waits count with the larger one"
+            ),
+            Self::ParentDiffers => f.write_str(
+                "the parent's servers show different DS RRsets; only what all of them show is believed",
+            ),
+            Self::NoParent(why) => write!(f, "the parent's DS is not known: {why}"),
+        }
+    }
+}
+
+/// What follows from one look.
+#[derive(Debug, Default)]
+pub struct Verdict {
+    /// What is believed: for the register.
+    pub observations: Vec<Observation>,
+    /// Whether the provider is to be given our keys (again).
+    pub push: bool,
+    /// The servers that answered and do not show all our keys yet.
+    pub waiting_for: Vec<String>,
+    /// What a person should know.
+    pub findings: Vec<Finding>,
+}
+
+/// Judges one look against what the register holds.
+pub fn judge(round: &Round<'_>, register: &Register) -> Verdict {
+    let mut judge = Judge {
+        round,
+        register,
+        wanted: register.own_in_set().map(|(key, _)| key.clone()).collect(),
+        trust: None,
+        verdict: Verdict::default(),
+    };
+    let ds = judge.parents_ds();
+    let mut known: Vec<Dnskey> = believed_keys(register, round.provider);
+    let api = judge.api(&ds, &mut known);
+    for view in &round.servers {
+        judge.server(view, &ds, &mut known, api);
+    }
+    judge.new_keys();
+    judge.keep_trust();
+    judge.verdict
+}
+
+/// The provider's SEP keys that are in the set by a believed source of it.
+fn believed_keys(register: &Register, provider: &str) -> Vec<Dnskey> {
+    register
+        .foreign_in_set()
+        .filter(|(key, foreign, _)| {
+            key.is_sep()
+                && foreign
+                    .ever_shown_by
+                    .iter()
+                    .any(|source| source.provider() == Some(provider))
+        })
+        .map(|(key, ..)| key.clone())
+        .collect()
+}
+
+struct Judge<'a> {
+    round: &'a Round<'a>,
+    register: &'a Register,
+    /// Our keys in our set.
+    wanted: BTreeSet<Dnskey>,
+    /// The strongest reason to believe the provider that this look found.
+    trust: Option<Trust>,
+    verdict: Verdict,
+}
+
+impl<'a> Judge<'a> {
+    fn find(&mut self, finding: Finding) {
+        self.verdict.findings.push(finding);
+    }
+
+    /// What every server of the parent that answered shows. A DS that only some show is not believed.
+    fn parents_ds(&mut self) -> Vec<Ds> {
+        let answers: Vec<&Vec<Ds>> = self
+            .round
+            .parent
+            .iter()
+            .filter_map(|view| view.seen.as_ref().ok())
+            .collect();
+        let Some((first, others)) = answers.split_first() else {
+            let why = self.round.parent.iter().find_map(|view| view.seen.as_ref().err());
+            if let Some(why) = why {
+                self.find(Finding::NoParent(why.to_string()));
+            }
+            return Vec::new();
+        };
+        let in_all: Vec<Ds> = first
+            .iter()
+            .filter(|ds| others.iter().all(|other| other.contains(ds)))
+            .cloned()
+            .collect();
+        if others.iter().any(|other| other.len() != in_all.len()) || first.len() != in_all.len() {
+            self.find(Finding::ParentDiffers);
+        }
+        in_all
+    }
+
+    fn anchors<'k>(&'k self, ds: &'k [Ds], known: &'k [Dnskey]) -> Anchors<'k> {
+        Anchors {
+            apex: self.round.zone.as_ref(),
+            ds,
+            pinned: self.round.pinned,
+            known,
+        }
+    }
+
+    /// Judges what the API says; gives it back where it counts.
+    fn api(&mut self, ds: &[Ds], known: &mut Vec<Dnskey>) -> Option<&'a ObservedKeys> {
+        let said = match self.round.api.as_ref()? {
+            Ok(said) => said,
+            Err(why) => {
+                self.find(Finding::ApiFails(why.clone()));
+                return None;
+            }
+        };
+        for remark in &said.remarks {
+            self.find(Finding::ApiRemark(remark.clone()));
+        }
+        if !said.signs {
+            self.find(Finding::NotSigning);
+            return None;
+        }
+        self.what_it_holds_as_ours(said);
+        let anchors = self.anchors(ds, known);
+        let vouched = said
+            .own
+            .iter()
+            .filter_map(|key| anchors.vouch_for(key))
+            .min_by_key(weakness);
+        let reason = vouched.or_else(|| self.round.trust_api.then_some(Trust::Person));
+        if reason.is_none() && !self.register.trusted.contains_key(self.round.provider) {
+            let ksks = said.own.iter().filter(|key| key.is_sep());
+            let tags = ksks.map(Dnskey::key_tag).collect();
+            self.find(Finding::ApiUntrusted { tags });
+            return None;
+        }
+        self.trust = self.trust.take().into_iter().chain(reason).min_by_key(weakness);
+        known.extend(said.own.iter().filter(|key| key.is_sep()).cloned());
+        self.verdict.observations.push(Observation {
+            source: Source::Api(self.round.provider.to_owned()),
+            evidence: Evidence::Api,
+            keys: said.own.clone(),
+            ttl: None,
+            trust: None,
+        });
+        Some(said)
+    }
+
+    /// Our keys at the provider: what it lacks is given to it, what should go is taken away.
+    fn what_it_holds_as_ours(&mut self, said: &ObservedKeys) {
+        if !self.round.capabilities.publishes_keys {
+            return;
+        }
+        let held: BTreeSet<&Dnskey> = said.ours.iter().collect();
+        let lacking: Vec<u16> = self
+            .wanted
+            .iter()
+            .filter(|key| !held.contains(key))
+            .map(Dnskey::key_tag)
+            .collect();
+        let stale: Vec<u16> = held
+            .iter()
+            .filter(|key| !self.wanted.contains(**key))
+            .map(|key| key.key_tag())
+            .collect();
+        self.verdict.push = !lacking.is_empty() || !stale.is_empty();
+        if !lacking.is_empty() {
+            self.find(Finding::NotGiven { tags: lacking });
+        }
+        if !stale.is_empty() {
+            self.find(Finding::Stale { tags: stale });
+        }
+    }
+
+    fn server(&mut self, view: &KeyView, ds: &[Ds], known: &mut Vec<Dnskey>, api: Option<&ObservedKeys>) {
+        let at = view.at.to_string();
+        let answer = match &view.seen {
+            Ok(answer) => answer,
+            Err(Unseen::Unreachable(why)) => {
+                let why = why.clone();
+                return self.find(Finding::Unreachable { at, why });
+            }
+            Err(Unseen::Odd(why)) => {
+                let why = why.clone();
+                return self.find(Finding::Odd { at, why });
+            }
+        };
+        self.ours_at(&at, answer);
+        let Some(trust) = self.anchors(ds, known).vouch_for_answer(answer) else {
+            let signers = answer.signers.iter().map(Dnskey::key_tag).collect();
+            return self.find(Finding::Unbelieved { at, signers });
+        };
+        if let Some(said) = api {
+            self.compare(&at, answer, said);
+        }
+        if answer.ttl != self.round.our_ttl {
+            let (theirs, ours) = (answer.ttl, self.round.our_ttl);
+            self.find(Finding::TtlDiffers { at, theirs, ours });
+        }
+        let anchor = match trust {
+            Trust::Chain { tag } | Trust::Pinned { tag } | Trust::Known { tag } => tag,
+            Trust::Person => 0,
+        };
+        // A key in a set that is believed is believed: the next one of a roll may be signed by it alone.
+        let new = answer
+            .keys
+            .iter()
+            .filter(|key| key.is_sep() && !self.register.is_own(key));
+        let new: Vec<Dnskey> = new.filter(|key| !known.contains(key)).cloned().collect();
+        known.extend(new);
+        self.trust = self.trust.take().into_iter().chain([trust]).min_by_key(weakness);
+        self.verdict.observations.push(Observation {
+            source: Source::Server {
+                provider: self.round.provider.to_owned(),
+                address: view.at.address,
+            },
+            evidence: Evidence::Answer { anchor },
+            keys: answer.keys.clone(),
+            ttl: Some(answer.ttl),
+            trust: None,
+        });
+    }
+
+    fn ours_at(&mut self, at: &str, answer: &KeyAnswer) {
+        let missing: Vec<u16> = self
+            .wanted
+            .iter()
+            .filter(|key| !answer.keys.contains(key))
+            .map(Dnskey::key_tag)
+            .collect();
+        let past: Vec<u16> = answer
+            .keys
+            .iter()
+            .filter(|key| self.register.is_own(key) && !self.wanted.contains(*key))
+            .map(Dnskey::key_tag)
+            .collect();
+        if !missing.is_empty() {
+            self.verdict.waiting_for.push(at.to_owned());
+            let at = at.to_owned();
+            self.find(Finding::OursMissing { at, tags: missing });
+        }
+        if !past.is_empty() {
+            let at = at.to_owned();
+            self.find(Finding::OursPast { at, tags: past });
+        }
+    }
+
+    fn compare(&mut self, at: &str, answer: &KeyAnswer, said: &ObservedKeys) {
+        let others: BTreeSet<&Dnskey> = said.others.iter().map(|(_, key)| key).collect();
+        let lacking: Vec<u16> = said
+            .own
+            .iter()
+            .filter(|key| !answer.keys.contains(key))
+            .map(Dnskey::key_tag)
+            .collect();
+        let unnamed: Vec<u16> = answer
+            .keys
+            .iter()
+            .filter(|key| !said.own.contains(key) && !others.contains(key) && !self.register.is_own(key))
+            .map(Dnskey::key_tag)
+            .collect();
+        if !lacking.is_empty() {
+            let at = at.to_owned();
+            self.find(Finding::ApiAhead { at, tags: lacking });
+        }
+        if !unnamed.is_empty() {
+            let at = at.to_owned();
+            self.find(Finding::ServerAhead { at, tags: unnamed });
+        }
+    }
+
+    /// A reason is kept where there was none, or a weaker one: so what differs from look to look is no news.
+    fn keep_trust(&mut self) {
+        let before = self.register.trusted.get(self.round.provider);
+        let Some(found) = self.trust.take() else { return };
+        let better = before.is_none_or(|before| weakness(&found) < weakness(before));
+        if let (true, Some(first)) = (better, self.verdict.observations.first_mut()) {
+            first.trust = Some(found);
+        }
+    }
+
+    /// Keys that were not there at the provider's earlier looks. At the first look all are new, which is no news.
+    fn new_keys(&mut self) {
+        let of_provider = |source: &Source| source.provider() == Some(self.round.provider);
+        let had_some = self
+            .register
+            .foreign
+            .values()
+            .any(|foreign| foreign.ever_shown_by.iter().any(of_provider));
+        if !had_some {
+            return;
+        }
+        let shown = self.verdict.observations.iter().flat_map(|seen| &seen.keys);
+        let new: BTreeSet<&Dnskey> = shown
+            .filter(|key| !self.register.foreign.contains_key(key) && !self.register.is_own(key))
+            .collect();
+        let new: Vec<Finding> = new
+            .into_iter()
+            .map(|key| Finding::NewKey {
+                tag: key.key_tag(),
+                role: if key.is_sep() { "KSK" } else { "ZSK" },
+            })
+            .collect();
+        self.verdict.findings.extend(new);
+    }
+}
+
+#[cfg(test)]
+mod tests;
