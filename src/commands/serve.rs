@@ -1,22 +1,20 @@
-//! `countersign serve`: the process around engine, transports, store and control socket.
+//! `countersign serve`: the process around the server.
 //!
 //! ```text
-//! settings ─► addresses ─► another user ─► store, clock ─► zones and keys ─► control socket ─► answers ─► ready
+//! settings ─► addresses ─► another user ─► the server (`control::instance`) ─► ready ─► signals
 //! ```
 
 use std::{
     fs, io,
     os::unix::fs::{DirBuilderExt, chown},
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    sync::Arc,
 };
 
 use tokio::{
     runtime::Runtime,
     signal::unix::{Signal, SignalKind, signal},
     sync::Notify,
-    time::{Instant, MissedTickBehavior, interval, sleep},
 };
 
 use super::{
@@ -25,28 +23,18 @@ use super::{
     outcome::{Failure, Report},
 };
 use crate::{
-    answer::{Engine, EngineSettings, warm::Warmer},
-    clock::{Clock, SystemClock, guard::GuardedClock},
     config::{self, Arguments, Config},
-    control::{Server, http, peers, protocol::Outcome, server::CountTransports, socket},
+    control::{
+        Server,
+        instance::{Instance, StartError, transports},
+    },
     serve::{
-        Listeners, Running, Settings, TcpLimits, limits,
+        Listeners,
         notify::{self, State},
         system::{self, User},
     },
-    store::{Absent, Store, StoreError},
+    store::StoreError,
 };
-
-/// How often the clock is looked at, and what was replaced is freed.
-const TICK: Duration = Duration::from_secs(1);
-/// Signatures that are made ahead in one go: about a millisecond of one core.
-const WARM_AT_ONCE: usize = 64;
-/// The pause between two of those: a tenth of a core at most, and a million names in a quarter of an hour.
-const WARM_PAUSE: Duration = Duration::from_millis(10);
-/// The pause after everything was looked at. Signatures are renewed days before they expire.
-const WARM_REST: Duration = Duration::from_secs(5);
-/// How long to wait for a client command that has the store open for a moment.
-const STORE_PATIENCE: Duration = Duration::from_secs(1);
 
 pub(super) fn run(arguments: ServeArguments) -> Result<Report, Failure> {
     let config = configure(arguments)?;
@@ -97,20 +85,6 @@ fn configure(arguments: ServeArguments) -> Result<Config, Failure> {
     Ok(config)
 }
 
-fn transports(config: &Config) -> Settings {
-    let mut settings = Settings::default();
-    if config.udp.threads.0 > 0 {
-        settings.udp_threads = config.udp.threads.0 as usize;
-    }
-    settings.tcp = TcpLimits {
-        connections: config.tcp.connections.0 as usize,
-        connections_a_prefix: config.tcp.connections_per_prefix.0 as usize,
-        idle: config.tcp.idle_timeout,
-        ..settings.tcp
-    };
-    settings
-}
-
 /// What is asked of the system before anything secret is in memory.
 fn prepare_process(descriptors: u64) {
     if let Err(error) = system::raise_descriptor_limit(descriptors) {
@@ -148,100 +122,33 @@ fn become_user(name: &str, config: &Config) -> Result<(), Failure> {
 async fn serve(config: Config, listeners: Listeners) -> Result<(), Failure> {
     // Before anything that takes time: a signal that comes early must not be lost, nor end the process.
     let mut signals = Signals::new()?;
-    let store = Arc::new(open_store(&config.state).await?);
-    let clock = Arc::new(GuardedClock::new(
-        Arc::new(SystemClock::default()),
-        store.last_good_time()?,
-    ));
-    let settings = EngineSettings {
-        udp_payload: config.udp.payload.0 as u16,
-        nsid: Some(config.nsid.clone()).filter(|nsid| !nsid.is_empty()),
-        ..EngineSettings::default()
-    };
-    let engine = Engine::new(settings, clock.clone());
     let state = config.state.clone();
-    let addresses = listeners.addresses().to_vec();
-    let server = Server::new(config, Arc::clone(&engine), Arc::clone(&clock), store, addresses);
-
-    server.tick();
-    tokio::select! {
-        loaded = load(&server) => loaded?,
+    let instance = tokio::select! {
+        started = Instance::start(config, listeners) => started.map_err(|error| not_started(error, &state))?,
         () = signals.ended() => return Ok(()),
-    }
-    // Commands must find the server as soon as an answer shows that it is up.
-    let control = socket::bind(&state).map_err(|error| {
-        Failure::from(error).context(format!("cannot make the control socket in {}", state.display()))
-    })?;
-    let router = http::router(Arc::clone(&server));
-    tokio::spawn(async move { axum::serve(control, router).await });
-    let running = listeners
-        .run(&engine)
-        .map_err(|error| Failure::from(error).context("cannot start answering"))?;
-    if let Some(interval) = notify::watchdog_interval() {
-        let reporting = running.probe().report(interval);
-        reporting.map_err(|error| Failure::from(error).context("cannot start a thread"))?;
-    }
-    let running = Arc::new(Mutex::new(Some(running)));
-    let counted = Arc::clone(&running);
-    server.watch_transports(CountTransports(Box::new(move || {
-        let running = counted.lock().unwrap_or_else(PoisonError::into_inner);
-        running.as_ref().map(Running::counters)
-    })));
-    tokio::spawn(tick(Arc::clone(&server)));
-    tokio::spawn(warm(Arc::clone(&engine), clock));
-    tokio::spawn(peers::exchange(Arc::clone(&server)));
-
-    let ready = ready_line(&server);
+    };
+    let ready = ready_line(instance.server());
     tracing::info!("{ready}");
     tell(State::Ready, &ready);
-    signals.obey(&server).await;
+    signals.obey(instance.server()).await;
 
     tell(State::Stopping, "");
-    let running = running.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(running) = running {
-        running.stop(limits::STOP).await;
-    }
-    server.finish();
-    let _ = fs::remove_file(state.join(socket::FILE_NAME));
+    instance.stop().await;
     tracing::info!("stopped");
     Ok(())
 }
 
-async fn open_store(state: &Path) -> Result<Store, Failure> {
-    let began = Instant::now();
-    loop {
-        match Store::open(state, Absent::Create) {
-            Err(StoreError::Held { .. }) if began.elapsed() < STORE_PATIENCE => {
-                sleep(Duration::from_millis(50)).await;
-            }
-            Err(error @ StoreError::Held { .. }) => {
-                return Err(Failure::from(error).advice(format!(
-                    "countersign status --state {} tells of it",
-                    state.display()
-                )));
-            }
-            opened => return Ok(opened?),
-        }
+fn not_started(error: StartError, state: &Path) -> Failure {
+    let held = matches!(error, StartError::Store(StoreError::Held { .. }));
+    let failure = Failure::from(error);
+    if held {
+        failure.advice(format!(
+            "countersign status --state {} tells of it",
+            state.display()
+        ))
+    } else {
+        failure
     }
-}
-
-/// Loads all zones; fails when not one can be served.
-async fn load(server: &Arc<Server>) -> Result<(), Failure> {
-    let loading = Arc::clone(server);
-    let reloaded = tokio::task::spawn_blocking(move || loading.start())
-        .await
-        .map_err(|error| Failure::from(error).context("loading the zones"))?;
-    let failed = reloaded
-        .zones
-        .iter()
-        .filter(|zone| zone.outcome == Outcome::Failed)
-        .count();
-    if failed < reloaded.zones.len() {
-        return Ok(());
-    }
-    let problems = reloaded.zones.iter().flat_map(|zone| &zone.problems);
-    let lines: Vec<String> = problems.take(20).map(|problem| format!("\n{problem}")).collect();
-    Err(Failure::new(format!("no zone can be served:{}", lines.concat())))
 }
 
 fn ready_line(server: &Server) -> String {
@@ -261,37 +168,6 @@ fn ready_line(server: &Server) -> String {
 fn tell(state: State, status: &str) {
     if let Err(error) = notify::tell(state, status) {
         tracing::warn!("the service manager cannot be told: {error}");
-    }
-}
-
-async fn tick(server: Arc<Server>) {
-    let mut ticks = interval(TICK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        let server = Arc::clone(&server);
-        let _ = tokio::task::spawn_blocking(move || server.tick()).await;
-    }
-}
-
-/// Signs ahead, a little at a time.
-async fn warm(engine: Arc<Engine>, clock: Arc<dyn Clock>) {
-    let mut warmer = Warmer::default();
-    loop {
-        let (engine, clock) = (Arc::clone(&engine), Arc::clone(&clock));
-        let step = tokio::task::spawn_blocking(move || {
-            let step = warmer.step(&engine.zones(), WARM_AT_ONCE, clock.now());
-            (warmer, step)
-        });
-        let Ok((returned, step)) = step.await else {
-            tracing::error!("signing ahead failed; answers sign for themselves");
-            return;
-        };
-        warmer = returned;
-        if step.failed > 0 {
-            tracing::error!("{} signatures could not be made", step.failed);
-        }
-        sleep(if step.finished { WARM_REST } else { WARM_PAUSE }).await;
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod http;
+pub mod instance;
 pub mod keys;
 pub mod peers;
 pub mod protocol;
