@@ -23,3 +23,4 @@ mod rfc_tables;
 mod tidy;
 mod transport;
 mod validation;
+mod validator;

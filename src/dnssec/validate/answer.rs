@@ -155,7 +155,10 @@ impl<'a> Walk<'a> {
         loop {
             let name = &path[path.len() - 1];
             if self.take_data(name.as_ref())? {
-                return Ok(self.shown(Shown::Data));
+                return match self.answer.rcode {
+                    Rcode::NOERROR => Ok(self.shown(Shown::Data)),
+                    code => Err(Bogus::Code(code).into()),
+                };
             }
             match self.take_alias(name.as_ref())? {
                 None => break,
@@ -193,10 +196,13 @@ impl<'a> Walk<'a> {
         Ok(!found.is_empty())
     }
 
-    /// The target of the alias at `name`, if one is there.
+    /// The target of the alias at `name`, if one is there. A CNAME that a DNAME makes may be left out
+    /// (RFC 6672 §3.4.1).
     fn take_alias(&mut self, name: NameRef<'_>) -> Result<Option<Name>, Stop> {
         let Some((set, good)) = self.find(name, RrType::CNAME) else {
-            return Ok(None);
+            let sets = || self.answers.iter().map(|(set, _)| set);
+            let made = dname_above(name, sets()).and_then(|dname| substituted(name, dname));
+            return Ok(made.and_then(|octets| Name::from_wire(&octets).ok()));
         };
         let target = set.rdatas.first().and_then(|rdata| Name::from_wire(rdata).ok());
         if let Some(good) = *good {
@@ -256,14 +262,9 @@ impl<'a> Walk<'a> {
 
     /// A DNAME whose substitution is too long (RFC 6672 §2.2).
     fn overflow(self, name: NameRef<'_>) -> Result<Proof, Stop> {
-        let overflows = self.answers.iter().any(|(set, _)| {
-            set.rtype == RrType::DNAME
-                && name.is_below(set.owner.as_ref())
-                && set
-                    .rdatas
-                    .first()
-                    .is_some_and(|target| name.len() - set.owner.as_ref().len() + target.len() > MAX_NAME)
-        });
+        let sets = self.answers.iter().map(|(set, _)| set);
+        let made = dname_above(name, sets).and_then(|dname| substituted(name, dname));
+        let overflows = made.is_some_and(|octets| octets.len() > MAX_NAME);
         if overflows {
             Ok(self.shown(Shown::Data))
         } else {
@@ -289,6 +290,9 @@ impl<'a> Walk<'a> {
     }
 
     fn referral(self, cut: Name) -> Result<Proof, Stop> {
+        if self.answer.rcode != Rcode::NOERROR {
+            return Err(Bogus::Code(self.answer.rcode).into());
+        }
         let has_ds = self
             .authorities
             .iter()
@@ -352,19 +356,31 @@ fn is_made_by_dname(set: &Rrset<'_>, sets: &[Rrset<'_>]) -> Result<bool, Bogus> 
         return Ok(false);
     }
     let owner = set.owner.as_ref();
-    let dname = sets
-        .iter()
-        .find(|other| other.rtype == RrType::DNAME && owner.is_below(other.owner.as_ref()));
-    let Some(dname) = dname else { return Ok(false) };
-    let target = dname.rdatas.first().copied().unwrap_or_default();
-    let front = &owner.as_wire()[..owner.len() - dname.owner.as_ref().len()];
-    let expected = [front, target].concat();
-    let found = set.rdatas.first().copied().unwrap_or_default();
-    if set.rdatas.len() == 1 && found.eq_ignore_ascii_case(&expected) {
+    let Some(dname) = dname_above(owner, sets.iter()) else {
+        return Ok(false);
+    };
+    let expected = substituted(owner, dname).unwrap_or_default();
+    if set.rdatas.len() == 1 && set.rdatas[0].eq_ignore_ascii_case(&expected) {
         Ok(true)
     } else {
         Err(Bogus::Substitution {
             owner: set.owner.clone(),
         })
     }
+}
+
+fn dname_above<'s, 'm>(
+    name: NameRef<'_>,
+    mut sets: impl Iterator<Item = &'s Rrset<'m>>,
+) -> Option<&'s Rrset<'m>>
+where
+    'm: 's,
+{
+    sets.find(|set| set.rtype == RrType::DNAME && name.is_below(set.owner.as_ref()))
+}
+
+/// What a DNAME makes of a name below it (RFC 6672 §2.2), which may be too long for a name.
+fn substituted(name: NameRef<'_>, dname: &Rrset<'_>) -> Option<Vec<u8>> {
+    let front = &name.as_wire()[..name.len() - dname.owner.as_ref().len()];
+    Some([front, dname.rdatas.first()?].concat())
 }

@@ -60,7 +60,7 @@ pub struct Judge {
 }
 
 impl Judge {
-    fn new(ds: &str, keys: SocketAddr, rest: SocketAddr) -> Self {
+    pub fn new(ds: &str, keys: SocketAddr, rest: SocketAddr) -> Self {
         let anchors = TrustAnchors::from_u8(ds.as_bytes()).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -75,7 +75,8 @@ impl Judge {
         }
     }
 
-    fn state(&self, answer: &Message) -> String {
+    /// `secure`, or what else it is.
+    pub fn state(&self, answer: &Message) -> String {
         let mut message = DomainMessage::from_octets(answer.bytes.clone()).unwrap();
         let judged = self
             .runtime
@@ -111,7 +112,8 @@ pub enum Beyond {
     Synthesised,
 }
 
-fn beyond(origin: &Name, query: &Query, answer: &Message, denial: &str) -> Option<Beyond> {
+/// Whether it is beyond this judge.
+pub fn beyond(origin: &Name, query: &Query, answer: &Message, denial: &str) -> Option<Beyond> {
     let mut path = vec![query.name.lower()];
     loop {
         let last = path.last().expect("the question's name is there");

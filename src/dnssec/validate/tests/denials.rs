@@ -274,6 +274,9 @@ fn a_dname_makes_cnames_that_need_no_signature() {
             owner: name("x.d.example.")
         })
     );
+    // The CNAME may be left out (RFC 6672 §3.4.1).
+    let bare = zone.answer("x.d.example. A", Rcode::NOERROR, &[dname, data[0]], &[]);
+    assert_eq!(shows(&judge(&zone.keys(), &bare, NOW)).0, Shown::Data);
     // The owner itself is not redirected (RFC 6672 §2.3).
     let own = ask("d.example. A", "d.example. CNAME t.example.", &[]);
     assert!(matches!(own, Verdict::Bogus(Bogus::Unsigned { .. })), "{own:?}");

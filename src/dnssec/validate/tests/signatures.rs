@@ -160,7 +160,13 @@ fn what_is_no_answer() {
             Verdict::Bogus(Bogus::Code(code))
         );
     }
-    assert_eq!(with(&|answer| answer.rcode = Rcode::YXDOMAIN), with(&|_| ()));
+    // Data, and a code that says that there is none.
+    for code in [Rcode::NXDOMAIN, Rcode::YXDOMAIN] {
+        assert_eq!(
+            with(&|answer| answer.rcode = code),
+            Verdict::Bogus(Bogus::Code(code))
+        );
+    }
     // Of another class, it is not there.
     let nothing = with(&|answer| {
         answer
