@@ -4,7 +4,10 @@
 pub mod exchange;
 mod query;
 pub mod resolver;
+pub mod transfer;
 pub mod tsig;
 
 pub use exchange::{AskError, Asker, Question};
 pub use resolver::{NameServer, Parent, Ports, ResolveError, Resolver};
+pub use transfer::{Delta, Transfer, TransferError, TransferSettings, Transferred};
+pub use tsig::{Signing, TsigAlgorithm, TsigKey};
