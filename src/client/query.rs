@@ -7,13 +7,15 @@ use crate::wire::{
     received::{Malformed, Received},
 };
 
-use super::exchange::Question;
+use super::{exchange::Question, notify::Notice};
 
 /// The largest datagram that we take: it passes every path unbroken (RFC 9715 §3.2).
 pub const UDP_PAYLOAD: u16 = 1_232;
 
 /// A pointer to the question's name.
 const QUESTION_POINTER: [u8; 2] = [0xc0, HEADER as u8];
+/// The bit of the header's third octet that says the sender is responsible for the zone.
+const AA: u8 = 0x04;
 /// The bit of the header's third octet that asks for recursion.
 const RD: u8 = 0x01;
 /// The bit of the header's third octet that says the message was cut.
@@ -77,6 +79,22 @@ impl Asking {
         asking.octets.extend_from_slice(&[0, 0, 0, 0, 0, 22, 0, 0]);
         asking.octets.extend_from_slice(&serial.0.to_be_bytes());
         asking.octets.extend_from_slice(&[0; 16]);
+        asking
+    }
+
+    /// Notice that records of a zone have changed (RFC 1996 §3.7): AA, and the SOA as a hint.
+    pub fn notice(id: u16, notice: &Notice) -> Self {
+        let mut asking = Self::start(id, Opcode::NOTIFY, AA, &notice.zone, notice.rtype);
+        if let Some(soa) = &notice.soa {
+            let octets = &mut asking.octets;
+            octets[7] = 1;
+            octets.extend_from_slice(&QUESTION_POINTER);
+            octets.extend_from_slice(&RrType::SOA.0.to_be_bytes());
+            octets.extend_from_slice(&Class::IN.0.to_be_bytes());
+            octets.extend_from_slice(&soa.ttl.seconds().to_be_bytes());
+            octets.extend_from_slice(&(soa.rdata.len() as u16).to_be_bytes());
+            octets.extend_from_slice(&soa.rdata);
+        }
         asking
     }
 
