@@ -1,4 +1,4 @@
 //! The lab: other parties of a zone on loopback, for trying things without an account: a simulated NS1, a parent
 //! zone, and the scenarios that put them together.
 
-pub mod parent;
+pub mod ns1;
