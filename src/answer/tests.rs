@@ -12,8 +12,6 @@ use hickory_proto::{
     rr::{DNSClass, RData, Record},
 };
 
-mod changes;
-
 use super::*;
 use crate::{
     clock::{SimulatedClock, UnixTime},

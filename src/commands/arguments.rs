@@ -8,7 +8,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::outcome::Failure;
+use super::{lab::LabArguments, outcome::Failure};
 use crate::{
     config::{self, Config, LogFormat, LogLevel},
     dnssec::denial::Denial,
@@ -49,6 +49,7 @@ pub(super) enum Command {
     Reload(ReloadArguments),
     #[command(subcommand)]
     Peer(PeerCommand),
+    Lab(LabArguments),
 }
 
 /// Serves zones, signing their answers.
@@ -431,7 +432,7 @@ pub(super) enum RoleArgument {
     Csk,
 }
 
-fn zone_and_file(text: &str) -> Result<(Name, PathBuf), String> {
+pub(super) fn zone_and_file(text: &str) -> Result<(Name, PathBuf), String> {
     let (origin, file) = text
         .split_once('=')
         .ok_or("write it as ORIGIN=FILE, such as example.=zones/example.zone")?;

@@ -7,6 +7,7 @@ mod arguments;
 mod check;
 mod client;
 mod keys;
+mod lab;
 mod logging;
 mod outcome;
 mod peer;
@@ -44,6 +45,7 @@ fn dispatch(command: Command) -> Result<Report, Failure> {
         Command::Status(arguments) => client::status(&arguments),
         Command::Reload(arguments) => client::reload(&arguments),
         Command::Peer(command) => peer::run(&command),
+        Command::Lab(arguments) => lab::run(arguments),
         Command::Serve(arguments) => serve::run(arguments),
     }
 }
