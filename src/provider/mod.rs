@@ -5,6 +5,8 @@
 //! where it comes from an API, and evidence only where it comes from an authoritative answer; those are observed
 //! elsewhere, for every kind alike. What every driver must hold to is in `contract`, which tests run over each.
 
+#[cfg(test)]
+pub(crate) mod contract;
 pub mod dns;
 pub mod ns1;
 
@@ -146,6 +148,8 @@ pub enum ProviderFault {
         /// When it said to come back.
         after: Option<Duration>,
     },
+    /// What answers there cannot show that it is the provider.
+    Untrusted,
     /// The secret is wrong, or lacks the right.
     Unauthorised,
     /// It has no such zone.

@@ -14,7 +14,7 @@ use ahash::RandomState;
 use hashbrown::HashTable;
 
 use super::{
-    Entry, Place,
+    Entry, Place, is_of_a_signer,
     slot::Slot,
     snapshot::{Node, NodeFlags, Shard, StoredRrset, Zone, shard_of},
 };
@@ -257,11 +257,7 @@ impl ZoneBuilder {
             });
             return true;
         }
-        let drop = match entry.rtype {
-            RrType::RRSIG | RrType::NSEC | RrType::NSEC3 | RrType::NSEC3PARAM => true,
-            RrType::DNSKEY | RrType::CDS | RrType::CDNSKEY | RrType::CSYNC | RrType::ZONEMD => at_apex,
-            _ => false,
-        };
+        let drop = is_of_a_signer(entry.rtype, at_apex);
         if drop {
             self.dropped += 1;
             if entry.rtype == RrType::DNSKEY && self.dropped_dnskeys.len() < MAX_FINDINGS {

@@ -35,3 +35,13 @@ pub struct Place {
     /// Column in octets, from 1.
     pub column: u16,
 }
+
+/// Whether a record is the work of whoever signs a zone, and so nothing that another signer takes over: signatures and
+/// denials anywhere, key sets and digests at the apex.
+pub fn is_of_a_signer(rtype: RrType, at_apex: bool) -> bool {
+    match rtype {
+        RrType::RRSIG | RrType::NSEC | RrType::NSEC3 | RrType::NSEC3PARAM => true,
+        RrType::DNSKEY | RrType::CDS | RrType::CDNSKEY | RrType::CSYNC | RrType::ZONEMD => at_apex,
+        _ => false,
+    }
+}
