@@ -54,7 +54,7 @@ fuzz: ## fuzz TARGET (engine or master) for FUZZ_SECONDS (needs cargo-fuzz; stab
 	cd tests/fuzz && $(CARGO) fuzz run -s none --fuzz-dir . $(TARGET) -- -max_total_time=$(FUZZ_SECONDS)
 
 bench: ## measure the parts with criterion, and print the table (see benches/README.md)
-	$(CARGO) bench --bench answering --bench signing --bench lookup --bench loading
+	$(CARGO) bench --bench answering --bench signing --bench lookup --bench loading --bench changing
 	@benches/table.py
 
 peers: ## measure the whole beside NSD, Knot and PowerDNS in one run

@@ -806,7 +806,9 @@ impl Task<'_> {
         let ttl = self.content.zone.negative_ttl();
         let kept = node.denial().load();
         match &*kept {
-            Some(denial) if self.is_good(&denial.signed, ttl) => Ok(use_it(denial)),
+            Some(denial) if denial.signed.is_good(self.content.denial_issuer, ttl, self.now) => {
+                Ok(use_it(denial))
+            }
             _ => Ok(use_it(&*self.make(|| self.content.sign_denial(node, self.now))?)),
         }
     }

@@ -92,6 +92,8 @@ pub struct ServedZone {
 pub struct Content {
     pub(super) zone: Zone,
     pub(super) signer: Signer,
+    /// Stands in what is kept of denials. It changes with the negative TTL too, which they are signed with.
+    pub(super) denial_issuer: u32,
     pub(super) denial: Denial,
     pub(super) nsec3: nsec3::Parameters,
     /// The SOA of negative answers to questions without DO, rendered.
@@ -104,6 +106,10 @@ pub struct Content {
 
 /// Issuers are numbered once a process, so that none is ever taken for another.
 static NEXT_ISSUER: AtomicU32 = AtomicU32::new(1);
+
+fn new_issuer() -> u32 {
+    NEXT_ISSUER.fetch_add(1, Ordering::Relaxed)
+}
 
 impl ServedZone {
     /// A zone that is answered with SERVFAIL, and why.
@@ -154,6 +160,11 @@ impl ServedZone {
                 set.rdatas.iter().map(|rdata| &**rdata).collect::<Vec<_>>(),
             )
         });
+        if policy.denial == Denial::Nsec {
+            // Sorted here, not by the first question that needs it; and in the zone as it was given, so that a
+            // change of it finds the chain and brings it up to date.
+            zone.chain();
+        }
         let zone = zone.with_apex_rrsets(key_sets.chain(nsec3param));
         let validity = match policy.validity {
             Some(lifetime) => Validity::new(lifetime, zone.largest_ttl()),
@@ -162,10 +173,10 @@ impl ServedZone {
         let basis = (keys.id(), policy.denial, validity);
         let before = previous.and_then(|previous| previous.content.as_ref().ok());
         let same_issuer = before.filter(|before| before.basis == basis && before.nsec3 == nsec3);
-        let issuer = same_issuer.map_or_else(
-            || NEXT_ISSUER.fetch_add(1, Ordering::Relaxed),
-            |before| before.signer.issuer,
-        );
+        let issuer = same_issuer.map_or_else(new_issuer, |before| before.signer.issuer);
+        let denial_issuer = same_issuer
+            .filter(|before| before.zone.negative_ttl() == zone.negative_ttl())
+            .map_or_else(new_issuer, |before| before.denial_issuer);
         let signer = Signer {
             apex: apex.clone(),
             keys,
@@ -176,6 +187,7 @@ impl ServedZone {
             soa_plain: SoaBlock::new(&zone, None),
             zone,
             signer,
+            denial_issuer,
             denial: policy.denial,
             nsec3,
             soa_block: ArcSwapOption::empty(),
@@ -184,10 +196,6 @@ impl ServedZone {
         match same_issuer {
             Some(before) => content.adopt_signatures(before),
             None => content.check_signers(now)?,
-        }
-        if content.denial == Denial::Nsec {
-            // Sorted here, not by the first question that needs it.
-            content.zone.chain();
         }
         Ok(Self {
             apex,
@@ -212,8 +220,9 @@ impl ServedZone {
                 apex: apex.clone(),
                 keys,
                 validity,
-                issuer: NEXT_ISSUER.fetch_add(1, Ordering::Relaxed),
+                issuer: new_issuer(),
             },
+            denial_issuer: new_issuer(),
         };
         Self {
             apex,
@@ -291,10 +300,9 @@ impl Content {
     }
 
     /// Takes over the signatures of RRsets that are the same, TTL included. The issuer is the same, so the keys
-    /// and the way of denial are.
+    /// and the way of denial are. Shards that both zones share have them already.
     fn adopt_signatures(&self, before: &Content) {
-        let same_negative_ttl = before.zone.negative_ttl() == self.zone.negative_ttl();
-        for node in self.zone.nodes() {
+        for node in self.zone.nodes_not_shared_with(&before.zone) {
             let Some(old) = before.zone.node(node.name()) else {
                 continue;
             };
@@ -308,8 +316,9 @@ impl Content {
                     set.slot().copy_from(old.slot());
                 }
             }
-            // In an exact chain, what a name's NSEC says depends on its neighbour too.
-            if same_types && same_negative_ttl && self.denial != Denial::Nsec {
+            // In an exact chain, what a name's NSEC says depends on its neighbour too; a change of a zone sees to
+            // that (`zone::change`).
+            if same_types && self.denial != Denial::Nsec {
                 node.denial().copy_from(old.denial());
             }
         }
@@ -354,7 +363,7 @@ impl Content {
             ttl: self.zone.negative_ttl(),
             rdatas,
         };
-        let signed = self.signer.sign(&to_sign, now)?;
+        let signed = self.signer.sign(&to_sign, now)?.issued_by(self.denial_issuer);
         let denial = Arc::new(SignedDenial {
             rdata: rdata.into(),
             signed,

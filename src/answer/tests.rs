@@ -12,6 +12,8 @@ use hickory_proto::{
     rr::{DNSClass, RData, Record},
 };
 
+mod changes;
+
 use super::*;
 use crate::{
     clock::{SimulatedClock, UnixTime},

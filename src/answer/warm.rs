@@ -30,6 +30,10 @@ pub struct SignatureState {
     pub next_to_expire: Option<UnixTime>,
 }
 
+fn is_due(signed: &Signed, issuer: u32, ttl: Ttl, now: UnixTime) -> bool {
+    !signed.is_good(issuer, ttl, now) || now >= signed.refresh_at()
+}
+
 impl Content {
     /// What is signed ahead at a name: its RRsets, at a cut the DS; and the record that denies, where a chain or
     /// a referral needs it.
@@ -46,16 +50,12 @@ impl Content {
         (sets, signed && denies)
     }
 
-    fn is_due(&self, signed: &Signed, ttl: Ttl, now: UnixTime) -> bool {
-        !signed.is_good(self.signer.issuer, ttl, now) || now >= signed.refresh_at()
-    }
-
     /// How much of the zone is signed ahead. Looks at every name: for `status`, not for a loop.
     pub fn signature_state(&self, now: UnixTime) -> SignatureState {
         let mut state = SignatureState::default();
-        let mut look = |signed: Option<&Signed>, ttl| {
+        let mut look = |signed: Option<&Signed>, issuer, ttl| {
             state.wanted += 1;
-            if let Some(signed) = signed.filter(|signed| signed.is_good(self.signer.issuer, ttl, now)) {
+            if let Some(signed) = signed.filter(|signed| signed.is_good(issuer, ttl, now)) {
                 state.warm += 1;
                 let until = signed.good_until(ttl);
                 state.next_to_expire = Some(state.next_to_expire.map_or(until, |next| next.min(until)));
@@ -64,11 +64,12 @@ impl Content {
         for node in self.zone.nodes() {
             let (sets, denies) = self.wanted_at(node);
             for set in sets {
-                look(set.slot().load().as_deref(), set.ttl());
+                look(set.slot().load().as_deref(), self.signer.issuer, set.ttl());
             }
             if denies {
                 look(
                     node.denial().load().as_deref().map(|denial| &denial.signed),
+                    self.denial_issuer,
                     self.zone.negative_ttl(),
                 );
             }
@@ -161,7 +162,7 @@ impl Content {
             let kept = set
                 .slot()
                 .load_full()
-                .filter(|signed| !self.is_due(signed, set.ttl(), now));
+                .filter(|signed| !is_due(signed, self.signer.issuer, set.ttl(), now));
             let made = kept.map_or_else(|| step.count(self.sign_rrset(node, set, now)), Some);
             // What could not be signed is tried again in the next round.
             note(made.map_or(now, |signed| signed.refresh_at()));
@@ -171,7 +172,7 @@ impl Content {
             let kept = node
                 .denial()
                 .load_full()
-                .filter(|denial| !self.is_due(&denial.signed, ttl, now));
+                .filter(|denial| !is_due(&denial.signed, self.denial_issuer, ttl, now));
             let made = kept.map_or_else(|| step.count(self.sign_denial(node, now)), Some);
             note(made.map_or(now, |denial| denial.signed.refresh_at()));
         }

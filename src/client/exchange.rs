@@ -13,9 +13,13 @@ use tokio::{
     time::timeout,
 };
 
-use super::query::{Asking, Verdict};
+use super::{
+    query::{Asking, Verdict},
+    tsig::{Answers, Signing, TsigError},
+};
 use crate::{
     answer::Transport,
+    clock::Clock,
     wire::{
         Name, RrType,
         message::MAX_MESSAGE,
@@ -65,6 +69,15 @@ pub enum AskError {
         #[source]
         source: Malformed,
     },
+    /// What came is not signed as it must be.
+    #[error("{server} sent what is not to be believed")]
+    Tsig {
+        /// Who was asked.
+        server: SocketAddr,
+        /// Why.
+        #[source]
+        source: TsigError,
+    },
 }
 
 /// How long and how often is asked.
@@ -105,28 +118,51 @@ impl Asker {
         server: SocketAddr,
         question: &Question,
     ) -> Result<Received, AskError> {
-        let asking = random_id().map(|id| Asking::query(id, question));
-        let asking = asking.map_err(|source| AskError::Unreachable { server, source })?;
+        self.ask_signed(transport, server, question, None).await
+    }
+
+    /// Asks with a signature, and takes an answer only with one.
+    ///
+    /// # Errors
+    /// As [`Asker::ask`]; and when what comes is not signed as it must be.
+    pub async fn ask_signed(
+        &self,
+        transport: Transport,
+        server: SocketAddr,
+        question: &Question,
+        signing: Option<Signing<'_>>,
+    ) -> Result<Received, AskError> {
+        let id = random_id().map_err(|source| AskError::Unreachable { server, source })?;
+        let sent = Sent::new(Asking::query(id, question), signing);
         if transport == Transport::Udp
-            && let Some(received) = self.by_datagram(server, &asking).await?
+            && let Some(received) = self.by_datagram(server, &sent).await?
         {
             return Ok(received);
         }
-        self.by_stream(server, &asking).await
+        self.by_stream(server, &sent).await
     }
 
     /// `None`: it was cut.
-    async fn by_datagram(&self, server: SocketAddr, asking: &Asking) -> Result<Option<Received>, AskError> {
+    pub(super) async fn by_datagram(
+        &self,
+        server: SocketAddr,
+        sent: &Sent<'_>,
+    ) -> Result<Option<Received>, AskError> {
         let unreachable = |source| AskError::Unreachable { server, source };
         let socket = datagram_socket(server).await.map_err(unreachable)?;
         let mut buffer = vec![0; MAX_MESSAGE];
         // One socket and one id for all tries, so that a late answer to the first is an answer.
         for _ in 0..self.tries.max(1) {
-            socket.send(&asking.octets).await.map_err(unreachable)?;
-            let Ok(verdict) = timeout(self.timeout, next_verdict(&socket, asking, &mut buffer)).await else {
-                continue;
+            socket.send(&sent.asking.octets).await.map_err(unreachable)?;
+            let mut disbelieved = None;
+            let next = next_verdict(&socket, sent, &mut buffer, &mut disbelieved);
+            let verdict = match (timeout(self.timeout, next).await, disbelieved) {
+                (Ok(verdict), _) => verdict.map_err(unreachable)?,
+                // It would say the same again.
+                (Err(_), Some(source)) => return Err(AskError::Tsig { server, source }),
+                (Err(_), None) => continue,
             };
-            return match verdict.map_err(unreachable)? {
+            return match verdict {
                 Verdict::Answer(received) => Ok(Some(received)),
                 Verdict::Malformed(source) => Err(AskError::Malformed { server, source }),
                 Verdict::Cut | Verdict::Stray => Ok(None),
@@ -136,10 +172,10 @@ impl Asker {
         Err(AskError::Silent { server, waited })
     }
 
-    async fn by_stream(&self, server: SocketAddr, asking: &Asking) -> Result<Received, AskError> {
+    async fn by_stream(&self, server: SocketAddr, sent: &Sent<'_>) -> Result<Received, AskError> {
         let exchange = async {
             let mut stream = TcpStream::connect(server).await?;
-            write_framed(&mut stream, &asking.octets).await?;
+            write_framed(&mut stream, &sent.asking.octets).await?;
             read_framed(&mut stream).await
         };
         let waited = self.timeout;
@@ -147,8 +183,13 @@ impl Asker {
             .await
             .map_err(|_| AskError::Silent { server, waited })?
             .map_err(|source| AskError::Unreachable { server, source })?;
-        let source = match asking.judge(&message) {
-            Verdict::Answer(received) => return Ok(received),
+        let source = match sent.asking.judge(&message) {
+            Verdict::Answer(received) => {
+                return match sent.verify(&message, &received) {
+                    Ok(()) => Ok(received),
+                    Err(source) => Err(AskError::Tsig { server, source }),
+                };
+            }
             Verdict::Malformed(source) => source,
             Verdict::Cut => Malformed::Odd("TC=1 over TCP"),
             Verdict::Stray => Malformed::Odd("an answer to another question"),
@@ -157,13 +198,48 @@ impl Asker {
     }
 }
 
+/// A question as it is sent, and what verifies the answer.
+pub(super) struct Sent<'a> {
+    asking: Asking,
+    signed: Option<(Answers, &'a dyn Clock)>,
+}
+
+impl<'a> Sent<'a> {
+    /// Signs the question, where there is a key.
+    pub fn new(mut asking: Asking, signing: Option<Signing<'a>>) -> Self {
+        let signed = signing.map(|Signing { key, clock }| {
+            let answers = key.sign_request(&mut asking.octets, clock.now());
+            (answers, clock)
+        });
+        Self { asking, signed }
+    }
+
+    fn verify(&self, octets: &[u8], received: &Received) -> Result<(), TsigError> {
+        match &self.signed {
+            Some((answers, clock)) => answers.clone().take(octets, received, clock.now()),
+            None => Ok(()),
+        }
+    }
+}
+
 /// The first verdict that is about the question. A connected socket hears its server only, and whoever forges its
-/// address; what does not fit is passed over until the time is up.
-async fn next_verdict(socket: &UdpSocket, asking: &Asking, buffer: &mut [u8]) -> io::Result<Verdict> {
+/// address; what does not fit is passed over until the time is up, and so is what is not signed as it must be
+/// (RFC 8945 §5.3), of which the last is kept in `disbelieved`.
+async fn next_verdict(
+    socket: &UdpSocket,
+    sent: &Sent<'_>,
+    buffer: &mut [u8],
+    disbelieved: &mut Option<TsigError>,
+) -> io::Result<Verdict> {
     loop {
         let length = socket.recv(buffer).await?;
-        match asking.judge(&buffer[..length]) {
+        let octets = &buffer[..length];
+        match sent.asking.judge(octets) {
             Verdict::Stray => {}
+            Verdict::Answer(received) => match sent.verify(octets, &received) {
+                Ok(()) => return Ok(Verdict::Answer(received)),
+                Err(why) => *disbelieved = Some(why),
+            },
             verdict => return Ok(verdict),
         }
     }
@@ -181,7 +257,7 @@ async fn datagram_socket(server: SocketAddr) -> io::Result<UdpSocket> {
 }
 
 /// An id that nobody can guess (RFC 5452 §4.3).
-fn random_id() -> io::Result<u16> {
+pub(super) fn random_id() -> io::Result<u16> {
     let mut id = [0; 2];
     SystemRandom::new()
         .fill(&mut id)
@@ -190,7 +266,7 @@ fn random_id() -> io::Result<u16> {
 }
 
 /// Writes a message with its length in front, both at once (RFC 7766 §8).
-async fn write_framed(stream: &mut TcpStream, message: &[u8]) -> io::Result<()> {
+pub(super) async fn write_framed(stream: &mut TcpStream, message: &[u8]) -> io::Result<()> {
     let mut framed = Vec::with_capacity(2 + message.len());
     framed.extend_from_slice(&(message.len() as u16).to_be_bytes());
     framed.extend_from_slice(message);
@@ -206,189 +282,4 @@ async fn read_framed(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::wire::message::Rcode;
-    use tokio::net::TcpListener;
-
-    const SHORT: Duration = Duration::from_millis(200);
-
-    fn question() -> Question {
-        Question {
-            name: "example.".parse().unwrap(),
-            rtype: RrType::SOA,
-            dnssec: false,
-            recursion: false,
-        }
-    }
-
-    fn quick() -> Asker {
-        Asker {
-            timeout: SHORT,
-            tries: 2,
-        }
-    }
-
-    /// A whole answer to a query, with the given bits in its third octet beside QR.
-    fn answer(query: &[u8], bits: u8) -> Vec<u8> {
-        let mut octets = query.to_vec();
-        octets[2] |= 0x80 | bits;
-        octets
-    }
-
-    /// A server on one port for both transports; each function makes the messages that are sent for one query.
-    async fn server(
-        datagrams: impl Fn(usize, &[u8]) -> Vec<Vec<u8>> + Send + 'static,
-        stream: impl Fn(&[u8]) -> Option<Vec<u8>> + Send + 'static,
-    ) -> SocketAddr {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let socket = UdpSocket::bind(address).await.unwrap();
-        tokio::spawn(async move {
-            let mut buffer = [0; 512];
-            for number in 0.. {
-                let (length, from) = socket.recv_from(&mut buffer).await.unwrap();
-                for octets in datagrams(number, &buffer[..length]) {
-                    socket.send_to(&octets, from).await.unwrap();
-                }
-            }
-        });
-        tokio::spawn(async move {
-            loop {
-                let (mut connection, _) = listener.accept().await.unwrap();
-                let query = read_framed(&mut connection).await.unwrap();
-                if let Some(octets) = stream(&query) {
-                    write_framed(&mut connection, &octets).await.unwrap();
-                }
-            }
-        });
-        address
-    }
-
-    #[tokio::test]
-    async fn strays_are_passed_over() {
-        let address = server(
-            |_, query| {
-                let mut other_id = answer(query, 0);
-                other_id[0] ^= 0xff;
-                let mut other_name = answer(query, 0);
-                other_name[13] ^= 1;
-                vec![other_id, other_name, query.to_vec(), vec![0; 3], answer(query, 4)]
-            },
-            |_| None,
-        )
-        .await;
-        let received = quick().ask(address, &question()).await.unwrap();
-        assert!(received.authoritative);
-    }
-
-    #[tokio::test]
-    async fn a_lost_datagram_is_asked_for_again() {
-        let address = server(
-            |number, query| {
-                if number == 0 {
-                    vec![]
-                } else {
-                    vec![answer(query, 0)]
-                }
-            },
-            |_| None,
-        )
-        .await;
-        let received = quick().ask(address, &question()).await.unwrap();
-        assert_eq!(received.rcode, Rcode::NOERROR);
-    }
-
-    #[tokio::test]
-    async fn a_cut_answer_comes_whole_over_tcp() {
-        let address = server(|_, query| vec![answer(query, 2)], |query| Some(answer(query, 4))).await;
-        let received = quick().ask(address, &question()).await.unwrap();
-        assert!(received.authoritative && !received.truncated);
-    }
-
-    #[tokio::test]
-    async fn over_tcp_the_question_must_be_the_same_too() {
-        let address = server(
-            |_, _| vec![],
-            |query| {
-                let mut other = answer(query, 0);
-                other[13] ^= 1;
-                Some(other)
-            },
-        )
-        .await;
-        let error = quick().ask_over(Transport::Tcp, address, &question()).await;
-        assert!(
-            matches!(
-                error,
-                Err(AskError::Malformed {
-                    source: Malformed::Odd(_),
-                    ..
-                })
-            ),
-            "{error:?}"
-        );
-    }
-
-    #[tokio::test]
-    async fn what_cannot_be_read_is_said() {
-        let address = server(
-            |_, query| {
-                let mut longer = answer(query, 0);
-                longer.push(0);
-                vec![longer]
-            },
-            |_| None,
-        )
-        .await;
-        let error = quick().ask(address, &question()).await.unwrap_err();
-        assert!(matches!(error, AskError::Malformed { .. }), "{error:?}");
-    }
-
-    #[tokio::test]
-    async fn silence_ends() {
-        let address = server(|_, _| vec![], |_| None).await;
-        let error = quick().ask(address, &question()).await.unwrap_err();
-        assert!(
-            matches!(error, AskError::Silent { waited, .. } if waited == 2 * SHORT),
-            "{error:?}"
-        );
-        assert_eq!(
-            error.to_string(),
-            format!("{address} did not answer within 0.4 s")
-        );
-        // A connection that is closed without an answer is no silence.
-        let error = quick()
-            .ask_over(Transport::Tcp, address, &question())
-            .await
-            .unwrap_err();
-        assert!(matches!(error, AskError::Unreachable { .. }), "{error:?}");
-    }
-
-    #[tokio::test]
-    async fn a_flood_of_strays_is_silence_too() {
-        let address = server(|_, query| vec![query.to_vec(); 2_000], |_| None).await;
-        let asked = quick();
-        let error = timeout(8 * SHORT, asked.ask(address, &question())).await.unwrap();
-        assert!(matches!(error, Err(AskError::Silent { .. })), "{error:?}");
-    }
-
-    #[tokio::test]
-    async fn a_closed_port_is_unreachable_at_once() {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let address = socket.local_addr().unwrap();
-        drop(socket);
-        let asker = Asker {
-            timeout: Duration::from_secs(60),
-            tries: 1,
-        };
-        for transport in [Transport::Udp, Transport::Tcp] {
-            let error = asker.ask_over(transport, address, &question()).await.unwrap_err();
-            assert!(
-                matches!(&error, AskError::Unreachable { source, .. }
-                    if source.kind() == io::ErrorKind::ConnectionRefused),
-                "{error:?}"
-            );
-        }
-    }
-}
+mod tests;

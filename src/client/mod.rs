@@ -2,9 +2,14 @@
 //! belongs to the question; why it is asked is not its business.
 
 pub mod exchange;
+pub mod notify;
 mod query;
 pub mod resolver;
+pub mod transfer;
 pub mod tsig;
 
 pub use exchange::{AskError, Asker, Question};
+pub use notify::{Notice, NotifyError};
 pub use resolver::{NameServer, Parent, Ports, ResolveError, Resolver};
+pub use transfer::{Delta, Transfer, TransferError, TransferSettings, Transferred};
+pub use tsig::{Signing, TsigAlgorithm, TsigKey};

@@ -1,17 +1,21 @@
 //! The octets of a question, and whether a message answers it.
 
 use crate::wire::{
-    Class, Name, RrType,
+    Class, Name, RrType, Serial,
     edns::OptReply,
     message::{HEADER, Opcode, Rcode, expand_name},
     received::{Malformed, Received},
 };
 
-use super::exchange::Question;
+use super::{exchange::Question, notify::Notice};
 
 /// The largest datagram that we take: it passes every path unbroken (RFC 9715 §3.2).
 pub const UDP_PAYLOAD: u16 = 1_232;
 
+/// A pointer to the question's name.
+const QUESTION_POINTER: [u8; 2] = [0xc0, HEADER as u8];
+/// The bit of the header's third octet that says the sender is responsible for the zone.
+const AA: u8 = 0x04;
 /// The bit of the header's third octet that asks for recursion.
 const RD: u8 = 0x01;
 /// The bit of the header's third octet that says the message was cut.
@@ -60,6 +64,40 @@ impl Asking {
         asking
     }
 
+    /// The question for a zone's transfer: for what changed since `have`, or for the whole of it. Without EDNS, which
+    /// it has no use for.
+    pub fn transfer(id: u16, zone: &Name, have: Option<Serial>) -> Self {
+        let Some(serial) = have else {
+            return Self::start(id, Opcode::QUERY, 0, zone, RrType::AXFR);
+        };
+        let mut asking = Self::start(id, Opcode::QUERY, 0, zone, RrType::IXFR);
+        // Our SOA in the authority section (RFC 1995 §3); only its serial is looked at.
+        asking.octets[9] = 1;
+        asking.octets.extend_from_slice(&QUESTION_POINTER);
+        asking.octets.extend_from_slice(&RrType::SOA.0.to_be_bytes());
+        asking.octets.extend_from_slice(&Class::IN.0.to_be_bytes());
+        asking.octets.extend_from_slice(&[0, 0, 0, 0, 0, 22, 0, 0]);
+        asking.octets.extend_from_slice(&serial.0.to_be_bytes());
+        asking.octets.extend_from_slice(&[0; 16]);
+        asking
+    }
+
+    /// Notice that records of a zone have changed (RFC 1996 §3.7): AA, and the SOA as a hint.
+    pub fn notice(id: u16, notice: &Notice) -> Self {
+        let mut asking = Self::start(id, Opcode::NOTIFY, AA, &notice.zone, notice.rtype);
+        if let Some(soa) = &notice.soa {
+            let octets = &mut asking.octets;
+            octets[7] = 1;
+            octets.extend_from_slice(&QUESTION_POINTER);
+            octets.extend_from_slice(&RrType::SOA.0.to_be_bytes());
+            octets.extend_from_slice(&Class::IN.0.to_be_bytes());
+            octets.extend_from_slice(&soa.ttl.seconds().to_be_bytes());
+            octets.extend_from_slice(&(soa.rdata.len() as u16).to_be_bytes());
+            octets.extend_from_slice(&soa.rdata);
+        }
+        asking
+    }
+
     /// Header and question; no other section.
     fn start(id: u16, opcode: Opcode, flags: u8, name: &Name, rtype: RrType) -> Self {
         let mut octets = Vec::with_capacity(HEADER + name.as_wire().len() + 4 + 64);
@@ -99,6 +137,29 @@ impl Asking {
         match Received::read(message) {
             Ok(received) => Verdict::Answer(received),
             Err(malformed) => Verdict::Malformed(malformed),
+        }
+    }
+
+    /// Whether `message` is one of the answers to a transfer. The first repeats the question, later ones may
+    /// (RFC 5936 §2.2.1).
+    pub fn check(&self, message: &Received, first: bool) -> Result<(), &'static str> {
+        if message.id != self.id {
+            return Err("it has another id");
+        }
+        if !message.is_response || message.opcode != self.opcode {
+            return Err("it is no response to a query");
+        }
+        if message.truncated {
+            return Err("it was cut, over TCP");
+        }
+        match &message.question {
+            Some((name, rtype, class)) => {
+                let same = *name == self.name && *rtype == self.rtype && *class == Class::IN;
+                same.then_some(()).ok_or("it has another question")
+            }
+            // Who could not read the question may leave it out.
+            None if first && message.rcode == Rcode::NOERROR => Err("it lacks the question"),
+            None => Ok(()),
         }
     }
 

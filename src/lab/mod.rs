@@ -2,3 +2,4 @@
 //! zone, and the scenarios that put them together.
 
 pub mod ns1;
+pub mod parent;

@@ -184,6 +184,10 @@ pub fn read_keys(received: &Received, zone: &Name, now: UnixTime) -> Result<KeyA
 /// # Errors
 /// When the server does not answer for the parent.
 pub fn read_ds(received: &Received, zone: &Name) -> Result<Vec<Ds>, Unseen> {
+    // A zone that is not delegated has no DS.
+    if received.rcode == Rcode::NXDOMAIN && received.authoritative {
+        return Ok(Vec::new());
+    }
     authoritative(received)?;
     let records = received.answers.iter();
     let of_zone = records.filter(|record| record.rtype == RrType::DS && record.owner == *zone);

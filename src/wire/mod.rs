@@ -4,10 +4,12 @@ pub mod edns;
 pub mod message;
 pub mod name;
 pub mod received;
+pub mod soa;
 pub mod text;
 pub mod types;
 
 pub use name::{LowerName, Name, NameRef};
+pub use soa::{Serial, Soa};
 pub use types::{Class, RrType};
 
 /// A time to live in seconds, at most 2^31 − 1 (RFC 2181 §8: a larger one counts as zero).

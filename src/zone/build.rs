@@ -5,6 +5,7 @@
 //! signer are dropped and counted: this server signs itself.
 
 use std::{
+    collections::HashSet,
     fmt,
     ops::Range,
     sync::{Arc, OnceLock},
@@ -14,22 +15,15 @@ use ahash::RandomState;
 use hashbrown::HashTable;
 
 use super::{
-    Entry, Place, is_of_a_signer,
-    slot::Slot,
-    snapshot::{Node, NodeFlags, Shard, StoredRrset, Zone, shard_of},
+    Entry, Place,
+    rules::{self, Import, TypeAt},
+    shard::{NewNode, NodeFlags, ShardDraft, Totals, shard_count, shard_of},
+    snapshot::Zone,
 };
 use crate::wire::{Name, NameRef, RrType, Ttl, types};
 
 /// How many findings are kept; the rest are counted. A person mends the first ones first.
 pub const MAX_FINDINGS: usize = 100;
-/// About how many names a shard holds: a change rebuilds that many.
-const NAMES_A_SHARD: usize = 1_024;
-/// The most shards a zone has.
-const MAX_SHARDS: usize = 16_384;
-
-/// The most octets of an RRset: what a message of 65,535 holds besides its header, the question, OPT, and two
-/// signatures of the longest kind.
-const LARGEST_RRSET: usize = 65_535 - 12 - 259 - 64 - 2 * (12 + 18 + 255 + 512);
 
 /// How bad a finding is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -77,6 +71,7 @@ struct RawNode {
     hash: u64,
     name: u32,
     parent: u32,
+    children: u32,
     name_length: u8,
     flags: NodeFlags,
 }
@@ -107,6 +102,7 @@ pub struct ZoneBuilder {
     dropped_dnskeys: Vec<Box<[u8]>>,
     ttl_limit: Ttl,
     lowered_ttls: usize,
+    uneven: HashSet<(Box<[u8]>, u16)>,
 }
 
 impl fmt::Debug for ZoneBuilder {
@@ -192,6 +188,7 @@ impl ZoneBuilder {
             dropped_dnskeys: Vec::new(),
             ttl_limit,
             lowered_ttls: 0,
+            uneven: HashSet::new(),
         };
         let apex = builder.apex.clone();
         builder.node_of(apex.as_wire());
@@ -244,27 +241,27 @@ impl ZoneBuilder {
         });
     }
 
-    /// Records of another signer: signatures and denials anywhere, key sets and digests at the apex. A DS at the
-    /// apex is the parent's (RFC 4035 §2.4). The owner is known to be in the zone.
+    /// Whether a record, whose owner is known to be in the zone, is none of its content.
     fn is_dropped(&mut self, entry: &Entry<'_>) -> bool {
         let at_apex = entry.owner.len() == self.apex.as_wire().len();
-        if at_apex && entry.rtype == RrType::DS {
-            let apex = &self.apex;
-            self.findings.warn(Some(entry.at), || {
-                format!(
-                    "{apex} has a DS at its own apex; it belongs to the parent zone, and is left out here"
-                )
-            });
-            return true;
-        }
-        let drop = is_of_a_signer(entry.rtype, at_apex);
-        if drop {
-            self.dropped += 1;
-            if entry.rtype == RrType::DNSKEY && self.dropped_dnskeys.len() < MAX_FINDINGS {
-                self.dropped_dnskeys.push(entry.rdata.into());
+        match rules::import(entry.rtype, at_apex) {
+            Import::Content => return false,
+            Import::Parents => {
+                let apex = &self.apex;
+                self.findings.warn(Some(entry.at), || {
+                    format!(
+                        "{apex} has a DS at its own apex; it belongs to the parent zone, and is left out here"
+                    )
+                });
+            }
+            Import::OtherSigner => {
+                self.dropped += 1;
+                if entry.rtype == RrType::DNSKEY && self.dropped_dnskeys.len() < MAX_FINDINGS {
+                    self.dropped_dnskeys.push(entry.rdata.into());
+                }
             }
         }
-        drop
+        true
     }
 
     fn is_named(&self, node: u32, name: NameRef<'_>) -> bool {
@@ -298,6 +295,7 @@ impl ZoneBuilder {
                     hash,
                     name: names.len() as u32,
                     parent: 0,
+                    children: 0,
                     name_length: name.len() as u8,
                     flags: NodeFlags::default(),
                 });
@@ -348,6 +346,7 @@ impl ZoneBuilder {
             let is_wildcard = self.name(node as u32).starts_with(&[1, b'*']);
             let parent = self.node_of(&parent);
             self.nodes[node].parent = parent;
+            self.nodes[parent as usize].children += 1;
             if is_wildcard {
                 self.nodes[parent as usize].flags.0 |= NodeFlags::WILDCARD_CHILD;
             }
@@ -356,6 +355,7 @@ impl ZoneBuilder {
     }
 
     fn flag_nodes(&mut self) {
+        let mut types = Vec::new();
         let mut at = 0;
         while at < self.records.len() {
             let node = self.records[at].node;
@@ -364,108 +364,40 @@ impl ZoneBuilder {
                     .iter()
                     .take_while(|record| record.node == node)
                     .count();
-            self.flag_node(node, at, end);
+            self.types_of(at..end, &mut types);
+            self.flag_node(node, at..end, &types);
             at = end;
         }
     }
 
-    fn flag_node(&mut self, node: u32, start: usize, end: usize) {
-        let records = &self.records[start..end];
-        let owner = || NameRef::from_trusted(self.name(node)).to_string();
-        let of = |rtype: RrType| records.iter().filter(move |record| record.rtype == rtype.0);
-        let is_wildcard = self.name(node).starts_with(&[1, b'*']);
-        let mut flags = 0;
-        let mut findings = Vec::new();
-        if let Some(cname) = of(RrType::CNAME).next() {
-            flags |= NodeFlags::CNAME;
-            if records.iter().any(|record| record.rtype != RrType::CNAME.0) {
-                findings.push((
-                    Severity::Error,
-                    cname.at,
-                    format!(
-                        "{} has a CNAME and other data; a CNAME must be alone at its name (RFC 2181 §10.1)",
-                        owner()
-                    ),
-                ));
-            } else if self.differ(of(RrType::CNAME)) {
-                findings.push((
-                    Severity::Error,
-                    cname.at,
-                    format!("{} has more than one CNAME; keep one (RFC 2181 §10.1)", owner()),
-                ));
-            }
-        }
-        if let Some(dname) = of(RrType::DNAME).next() {
-            if is_wildcard {
-                findings.push((
-                    Severity::Warning,
-                    dname.at,
-                    format!(
-                        "{} is a wildcard with a DNAME, which redirects nothing (RFC 4592 §4.4)",
-                        owner()
-                    ),
-                ));
-            } else {
-                flags |= NodeFlags::DNAME;
-            }
-            if self.differ(of(RrType::DNAME)) {
-                findings.push((
-                    Severity::Error,
-                    dname.at,
-                    format!("{} has more than one DNAME; keep one (RFC 6672 §2.4)", owner()),
-                ));
-            }
-        }
-        if node != 0
-            && let Some(ns) = of(RrType::NS).next()
-        {
-            flags |= NodeFlags::CUT;
-            if is_wildcard {
-                findings.push((Severity::Error, ns.at, format!(
-                    "{} is a wildcard with NS, which means nothing (RFC 4592 §4.2); delegate names one by one", owner())));
-            }
-        }
-        if node != 0
-            && let Some(soa) = of(RrType::SOA).next()
-        {
-            findings.push((
-                Severity::Error,
-                soa.at,
-                format!(
-                    "{} has a SOA and is not the zone's name {}; is the origin right?",
-                    owner(),
-                    self.apex
-                ),
-            ));
-        }
-        if flags & NodeFlags::CUT != 0 {
-            let beside = records.iter().find(|record| {
-                !matches!(
-                    RrType(record.rtype),
-                    RrType::NS | RrType::DS | RrType::A | RrType::AAAA
-                )
-            });
-            if let Some(beside) = beside {
-                findings.push((
-                    Severity::Warning,
-                    beside.at,
-                    format!(
-                        "{} {} is at a zone cut and belongs to the child; it is not served",
-                        owner(),
-                        RrType(beside.rtype)
-                    ),
-                ));
-            }
-        }
-        self.nodes[node as usize].flags.0 |= flags;
-        for (severity, at, what) in findings {
-            self.findings.add(severity, Some(at), || what);
+    fn flag_node(&mut self, node: u32, records: Range<usize>, types: &[TypeAt]) {
+        let (flags, faults) = rules::judge(NameRef::from_trusted(self.name(node)), self.apex.as_ref(), types);
+        self.nodes[node as usize].flags.0 |= flags.0;
+        for fault in faults {
+            let of_type = self.records[records.clone()]
+                .iter()
+                .find(|record| record.rtype == fault.rtype.0);
+            let at = of_type.map(|record| record.at);
+            self.findings.add(fault.severity, at, || fault.what);
         }
     }
 
-    fn differ<'r>(&'r self, mut records: impl Iterator<Item = &'r RawRecord>) -> bool {
-        let first = records.next();
-        records.any(|record| first.is_some_and(|first| self.rdata_of(first) != self.rdata_of(record)))
+    /// The types of a name's records, which are sorted by type, and whether those of one type differ.
+    fn types_of(&self, records: Range<usize>, types: &mut Vec<TypeAt>) {
+        types.clear();
+        let mut first = None;
+        for record in &self.records[records] {
+            let rtype = RrType(record.rtype);
+            match (types.last_mut(), first) {
+                (Some((last, differ)), Some(first)) if *last == rtype => {
+                    *differ = *differ || self.rdata_of(record) != first;
+                }
+                _ => {
+                    types.push((rtype, false));
+                    first = Some(self.rdata_of(record));
+                }
+            }
+        }
     }
 
     fn rdata_of(&self, record: &RawRecord) -> &[u8] {
@@ -474,7 +406,7 @@ impl ZoneBuilder {
 
     /// A name is hidden when an ancestor is a cut or has a DNAME.
     fn flag_occluded(&mut self) {
-        const HIDES: u8 = NodeFlags::CUT | NodeFlags::DNAME | NodeFlags::OCCLUDED;
+        const HIDES: u8 = NodeFlags::HIDES | NodeFlags::OCCLUDED;
         let mut known = vec![false; self.nodes.len()];
         known[0] = true;
         let mut path = Vec::new();
@@ -495,32 +427,15 @@ impl ZoneBuilder {
     }
 
     fn check_apex(&mut self) {
-        let apex: Vec<RawRecord> = self
-            .records
-            .iter()
-            .take_while(|record| record.node == 0)
-            .copied()
-            .collect();
-        let soas: Vec<_> = apex
-            .iter()
-            .filter(|record| record.rtype == RrType::SOA.0)
-            .collect();
-        let name = self.apex.clone();
-        match soas[..] {
-            [] => self
-                .findings
-                .error(None, || format!("{name} has no SOA; a zone begins with one")),
-            [_] => {}
-            [_, second, ..] if self.differ(soas.iter().copied()) => {
-                self.findings.error(Some(second.at), || {
-                    format!("{name} has more than one SOA; keep one")
-                });
-            }
-            _ => {}
-        }
-        if !apex.iter().any(|record| record.rtype == RrType::NS.0) {
-            self.findings
-                .error(None, || format!("{name} has no NS records; name its servers"));
+        let end = self.records.partition_point(|record| record.node == 0);
+        let mut types = Vec::new();
+        self.types_of(0..end, &mut types);
+        for fault in rules::judge_apex(self.apex.as_ref(), &types) {
+            let mut of_type = self.records[..end]
+                .iter()
+                .filter(|record| record.rtype == fault.rtype.0);
+            let at = of_type.nth(1).map(|second| second.at);
+            self.findings.add(fault.severity, at, || fault.what);
         }
     }
 
@@ -575,9 +490,7 @@ impl ZoneBuilder {
     }
 
     fn assemble(&mut self) -> Zone {
-        let count = (self.nodes.len() / NAMES_A_SHARD)
-            .next_power_of_two()
-            .min(MAX_SHARDS);
+        let count = shard_count(self.nodes.len());
         let mut starts = Vec::with_capacity(self.nodes.len() + 1);
         let mut at = 0;
         for node in 0..self.nodes.len() as u32 {
@@ -588,40 +501,36 @@ impl ZoneBuilder {
                 .count();
         }
         starts.push(at);
-        let mut totals = Totals::default();
         let mut apex_shard = self
             .reserve(&starts, |node| node == 0, 1)
             .pop()
             .expect("one was asked for");
-        self.place(0, starts[0]..starts[1], &mut apex_shard, &mut totals);
+        self.place(0, starts[0]..starts[1], &mut apex_shard);
         let mut drafts = self.reserve(&starts, |node| node != 0, count);
         // In the order of the file, so that what is read lies in a row; the ends of the shards are few enough to
         // stay in the cache.
         for node in 1..self.nodes.len() {
             let draft = &mut drafts[shard_of(self.nodes[node].hash, count)];
-            self.place(node as u32, starts[node]..starts[node + 1], draft, &mut totals);
+            self.place(node as u32, starts[node]..starts[node + 1], draft);
         }
-        let shards: Box<[Arc<Shard>]> = drafts.into_iter().map(|draft| Arc::new(draft.finish())).collect();
-        let max_labels = (0..self.nodes.len() as u32)
-            .map(|node| NameRef::from_trusted(self.name(node)).label_count())
-            .max()
-            .unwrap_or_default();
+        let apex_shard = Arc::new(apex_shard.finish());
+        let shards: Box<[_]> = drafts.into_iter().map(|draft| Arc::new(draft.finish())).collect();
         Zone {
             apex: self.apex.clone(),
             apex_labels: self.apex_labels,
             hasher: self.hasher.clone(),
-            apex_shard: Arc::new(apex_shard.finish()),
+            totals: shards.iter().fold(apex_shard.totals, |totals: Totals, shard| {
+                totals.and(shard.totals)
+            }),
+            apex_shard,
             shards,
-            max_labels,
-            largest_ttl: Ttl::new(totals.largest_ttl),
-            node_count: self.nodes.len(),
-            record_count: totals.records,
+            uneven: Arc::new(std::mem::take(&mut self.uneven)),
             chain: OnceLock::new(),
         }
     }
 
     /// Empty shards with room for what will be placed in them.
-    fn reserve(&self, starts: &[usize], take: impl Fn(usize) -> bool, count: usize) -> Vec<Draft> {
+    fn reserve(&self, starts: &[usize], take: impl Fn(usize) -> bool, count: usize) -> Vec<ShardDraft> {
         let mut room = vec![(0, 0, 0); count];
         for (node, raw) in self.nodes.iter().enumerate().filter(|(node, _)| take(*node)) {
             let (nodes, rrsets, octets) = &mut room[shard_of(raw.hash, count)];
@@ -635,13 +544,18 @@ impl ZoneBuilder {
             }
         }
         room.into_iter()
-            .map(|(nodes, rrsets, octets)| Draft::new(nodes, rrsets, octets))
+            .map(|(nodes, rrsets, octets)| ShardDraft::new(nodes, rrsets, octets))
             .collect()
     }
 
-    fn place(&mut self, node: u32, records: Range<usize>, draft: &mut Draft, totals: &mut Totals) {
-        let (name, rrsets) = (draft.shard.octets.len() as u32, draft.shard.rrsets.len() as u32);
-        draft.shard.octets.extend_from_slice(self.name(node));
+    fn place(&mut self, node: u32, records: Range<usize>, draft: &mut ShardDraft) {
+        let raw = &self.nodes[node as usize];
+        draft.begin(NewNode {
+            name: self.name(node),
+            hash: raw.hash,
+            flags: raw.flags,
+            children: raw.children,
+        });
         let mut at = records.start;
         while at < records.end {
             let rtype = self.records[at].rtype;
@@ -650,30 +564,20 @@ impl ZoneBuilder {
                     .iter()
                     .take_while(|r| r.rtype == rtype)
                     .count();
-            self.rrset(&mut draft.shard, at, end, totals);
+            self.rrset(draft, at, end);
             at = end;
         }
-        let raw = &self.nodes[node as usize];
-        draft.hashes.push(raw.hash);
-        draft.shard.nodes.push(Node {
-            name,
-            rrsets,
-            rrset_count: (draft.shard.rrsets.len() as u32 - rrsets) as u16,
-            name_length: raw.name_length,
-            flags: raw.flags,
-            denial: Slot::default(),
-        });
     }
 
     /// Stores one RRset: canonical order, no duplicates, the lowest TTL.
-    fn rrset(&mut self, shard: &mut Shard, start: usize, end: usize, totals: &mut Totals) {
+    fn rrset(&mut self, draft: &mut ShardDraft, start: usize, end: usize) {
         let first = self.records[start];
         let rtype = RrType(first.rtype);
-        let mut ttl = first.ttl;
-        let stored_start = shard.octets.len() as u32;
+        let before = draft.octets();
         let mut count = 1;
         if end - start == 1 {
-            store_rdata(shard, self.rdata_of(&first));
+            draft.begin_rrset(first.rtype, first.ttl);
+            draft.rdata(self.rdata_of(&first));
         } else {
             let mut records: Vec<(Vec<u8>, RawRecord)> = self.records[start..end]
                 .iter()
@@ -686,83 +590,34 @@ impl ZoneBuilder {
             records.sort_by(|a, b| a.0.cmp(&b.0));
             records.dedup_by(|a, b| a.0 == b.0);
             count = records.len();
-            if let Some((_, other)) = records.iter().find(|(_, record)| record.ttl != ttl) {
-                ttl = self.records[start..end]
-                    .iter()
-                    .map(|record| record.ttl)
-                    .min()
-                    .unwrap_or(ttl);
-                let owner = NameRef::from_trusted(self.name(first.node)).to_string();
-                self.findings.warn(Some(other.at), || {
-                    format!("{owner} {rtype} has records with different TTLs; all are served with the lowest, {ttl} (RFC 2181 §5.2)")
-                });
-            }
+            draft.begin_rrset(first.rtype, self.lowest_ttl(start..end));
             for (_, record) in &records {
-                store_rdata(shard, self.rdata_of(record));
+                draft.rdata(self.rdata_of(record));
             }
         }
-        totals.records += count;
-        totals.largest_ttl = totals.largest_ttl.max(ttl);
-        // Owner pointer, type, class and TTL take ten octets a record; the rdata's own lengths are counted.
-        if shard.octets.len() - stored_start as usize + 10 * count > LARGEST_RRSET {
-            let owner = NameRef::from_trusted(self.name(first.node)).to_string();
-            self.findings.error(Some(first.at), || {
-                format!("{owner} {rtype} is too large for any message with its signatures; make it smaller (at most {LARGEST_RRSET} octets)")
-            });
+        let owner = NameRef::from_trusted(self.name(first.node));
+        if let Some(what) = rules::too_large(owner, rtype, draft.octets() - before, count) {
+            self.findings.error(Some(first.at), || what);
         }
-        shard.rrsets.push(StoredRrset {
-            rtype: first.rtype,
-            count: count as u16,
-            ttl,
-            start: stored_start,
-            end: shard.octets.len() as u32,
-            slot: Slot::default(),
-        });
     }
-}
 
-/// A shard that is being filled; its index is made last, while all of it is in the cache.
-struct Draft {
-    shard: Shard,
-    hashes: Vec<u64>,
-}
-
-impl Draft {
-    fn new(nodes: usize, rrsets: usize, octets: usize) -> Self {
-        let shard = Shard {
-            index: HashTable::with_capacity(nodes),
-            nodes: Vec::with_capacity(nodes),
-            rrsets: Vec::with_capacity(rrsets),
-            octets: Vec::with_capacity(octets),
+    /// The TTL of an RRset: the lowest of its records, with a warning where they differ.
+    fn lowest_ttl(&mut self, records: Range<usize>) -> u32 {
+        let first = self.records[records.start];
+        let records = &self.records[records];
+        let Some(other) = records.iter().find(|record| record.ttl != first.ttl) else {
+            return first.ttl;
         };
-        Self {
-            shard,
-            hashes: Vec::with_capacity(nodes),
-        }
+        let ttl = records.iter().map(|record| record.ttl).min().unwrap_or(first.ttl);
+        let (owner, rtype) = (NameRef::from_trusted(self.name(first.node)), RrType(first.rtype));
+        let (at, key) = (other.at, (owner.as_wire().into(), first.rtype));
+        let what = format!(
+            "{owner} {rtype} has records with different TTLs; all are served with the lowest, {ttl} (RFC 2181 §5.2)"
+        );
+        self.uneven.insert(key);
+        self.findings.warn(Some(at), || what);
+        ttl
     }
-
-    fn finish(self) -> Shard {
-        let Self { mut shard, hashes } = self;
-        for (node, &hash) in hashes.iter().enumerate() {
-            shard
-                .index
-                .insert_unique(hash, node as u32, |&other| hashes[other as usize]);
-        }
-        shard
-    }
-}
-
-#[derive(Default)]
-struct Totals {
-    records: usize,
-    largest_ttl: u32,
-}
-
-fn store_rdata(shard: &mut Shard, rdata: &[u8]) {
-    shard
-        .octets
-        .extend_from_slice(&(rdata.len() as u16).to_be_bytes());
-    shard.octets.extend_from_slice(rdata);
 }
 
 #[cfg(test)]

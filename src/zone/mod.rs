@@ -1,11 +1,15 @@
 //! Master files, the immutable zone, lookup.
 
 pub mod build;
+pub mod change;
 pub mod master;
+mod rules;
+mod shard;
 pub mod slot;
 pub mod snapshot;
 
 pub use build::{Finding, LoadError, Severity, ZoneBuilder};
+pub use change::{Change, ChangeError, Changed};
 pub use snapshot::{Cursor, Lookup, NodeId, NodeView, RrsetView, SearchName, Zone};
 
 use crate::wire::{NameRef, RrType, Ttl};

@@ -53,6 +53,12 @@ impl Signed {
         }
     }
 
+    /// The same under another issuer's number.
+    #[must_use]
+    pub fn issued_by(self, issuer: u32) -> Self {
+        Self { issuer, ..self }
+    }
+
     /// Not valid before.
     pub fn inception(&self) -> UnixTime {
         UnixTime(self.inception.into())
@@ -131,6 +137,11 @@ impl<T> Slot<T> {
     /// Puts a newer one there. Two that sign at once both succeed; one of them stays.
     pub fn store(&self, newer: Arc<T>) {
         self.0.store(Some(newer));
+    }
+
+    /// Lets go of what is there.
+    pub(super) fn clear(&self) {
+        self.0.store(None);
     }
 
     /// Takes over what another slot holds: the same RRset in the zone that was served before.

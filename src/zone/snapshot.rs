@@ -11,15 +11,17 @@
 //! letter case it was given, and its records stand in canonical order (RFC 4034 §6.3) without duplicates.
 
 use std::{
+    collections::HashSet,
     fmt,
-    ops::Range,
     sync::{Arc, OnceLock},
 };
 
 use ahash::RandomState;
-use hashbrown::HashTable;
 
-use super::slot::{Signed, SignedDenial, Slot};
+use super::{
+    shard::{NewNode, Node, NodeFlags, Shard, ShardDraft, StoredRrset, Totals, shard_of},
+    slot::{Signed, SignedDenial, Slot},
+};
 use crate::wire::{LowerName, Name, NameRef, RrType, Ttl, types};
 
 /// The zone's names, by number: which shard, and which node in it.
@@ -40,75 +42,6 @@ pub struct Cursor {
 /// The shard number that stands for the apex's own shard.
 pub(super) const APEX_SHARD: u32 = u32::MAX;
 
-/// What a lookup must know of a node without reading its RRsets.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct NodeFlags(pub(super) u8);
-
-impl NodeFlags {
-    /// NS below the apex: a zone cut.
-    pub(super) const CUT: u8 = 1;
-    /// A DNAME: names below are redirected.
-    pub(super) const DNAME: u8 = 2;
-    /// Below a cut or a DNAME: glue, or hidden.
-    pub(super) const OCCLUDED: u8 = 4;
-    /// The node has a child `*`.
-    pub(super) const WILDCARD_CHILD: u8 = 8;
-    /// A CNAME.
-    pub(super) const CNAME: u8 = 16;
-
-    fn has(self, bit: u8) -> bool {
-        self.0 & bit != 0
-    }
-}
-
-#[derive(Debug)]
-pub(super) struct Node {
-    pub(super) name: u32,
-    pub(super) rrsets: u32,
-    pub(super) rrset_count: u16,
-    pub(super) name_length: u8,
-    pub(super) flags: NodeFlags,
-    /// The signed NSEC or NSEC3 that matches this name.
-    pub(super) denial: Slot<SignedDenial>,
-}
-
-#[derive(Debug)]
-pub(super) struct StoredRrset {
-    pub(super) rtype: u16,
-    pub(super) count: u16,
-    pub(super) ttl: u32,
-    pub(super) start: u32,
-    pub(super) end: u32,
-    pub(super) slot: Slot<Signed>,
-}
-
-#[derive(Default)]
-pub(super) struct Shard {
-    pub(super) index: HashTable<u32>,
-    pub(super) nodes: Vec<Node>,
-    pub(super) rrsets: Vec<StoredRrset>,
-    pub(super) octets: Vec<u8>,
-}
-
-impl fmt::Debug for Shard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shard")
-            .field("nodes", &self.nodes.len())
-            .finish_non_exhaustive()
-    }
-}
-
-impl Shard {
-    fn find(&self, hash: u64, name: &[u8]) -> Option<u32> {
-        self.index.find(hash, |&node| self.name(node) == name).copied()
-    }
-
-    pub(super) fn name(&self, node: u32) -> &[u8] {
-        let node = &self.nodes[node as usize];
-        &self.octets[node.name as usize..node.name as usize + usize::from(node.name_length)]
-    }
-}
-
 /// An immutable zone.
 #[derive(Debug)]
 pub struct Zone {
@@ -117,10 +50,9 @@ pub struct Zone {
     pub(super) hasher: RandomState,
     pub(super) apex_shard: Arc<Shard>,
     pub(super) shards: Box<[Arc<Shard>]>,
-    pub(super) max_labels: usize,
-    pub(super) largest_ttl: Ttl,
-    pub(super) node_count: usize,
-    pub(super) record_count: usize,
+    pub(super) totals: Totals,
+    /// RRsets whose records came with different TTLs, by lower-cased owner and type. Nearly always none.
+    pub(super) uneven: Arc<HashSet<(Box<[u8]>, u16)>>,
     /// Every node that owns an NSEC in an exact chain, in canonical order; made when first asked for.
     pub(super) chain: OnceLock<Arc<[NodeId]>>,
 }
@@ -201,17 +133,17 @@ impl Zone {
 
     /// How many names, empty non-terminals included.
     pub fn node_count(&self) -> usize {
-        self.node_count
+        self.totals.nodes
     }
 
     /// How many records.
     pub fn record_count(&self) -> usize {
-        self.record_count
+        self.totals.records
     }
 
     /// The largest TTL of any RRset.
     pub fn largest_ttl(&self) -> Ttl {
-        self.largest_ttl
+        Ttl::new(self.totals.largest_ttl)
     }
 
     /// The apex.
@@ -257,6 +189,23 @@ impl Zone {
         shard.find(hash, name).map(|node| NodeView { shard, node })
     }
 
+    /// The number of the node of this very name, which is at or below the apex, lower-cased.
+    pub(super) fn id_of(&self, name: &[u8]) -> Option<NodeId> {
+        if name.len() == self.apex.as_wire().len() {
+            return Some(NodeId {
+                shard: APEX_SHARD,
+                node: 0,
+            });
+        }
+        let hash = self.hasher.hash_one(name);
+        let shard = shard_of(hash, self.shards.len());
+        let node = self.shards[shard].find(hash, name)?;
+        Some(NodeId {
+            shard: shard as u32,
+            node,
+        })
+    }
+
     /// The node of this very name, occluded ones included. The name must be at or below the apex, lower-cased.
     pub fn node(&self, name: NameRef<'_>) -> Option<NodeView<'_>> {
         self.find(name.as_wire())
@@ -264,7 +213,7 @@ impl Zone {
 
     /// What the zone has at `name`, which must be at or below the apex.
     pub fn lookup(&self, name: &SearchName) -> Lookup<'_> {
-        let exact = if name.labels <= self.max_labels {
+        let exact = if name.labels <= self.totals.max_labels {
             self.find(name.name().as_wire())
         } else {
             None
@@ -276,7 +225,7 @@ impl Zone {
             }
             return self.occluded(name, name.labels, node);
         }
-        let mut labels = (name.labels - 1).min(self.max_labels);
+        let mut labels = (name.labels - 1).min(self.totals.max_labels);
         let closest_encloser = loop {
             if let Some(node) = self.find(name.suffix(labels).as_wire()) {
                 break node;
@@ -333,6 +282,18 @@ impl Zone {
             .shards
             .iter()
             .flat_map(|shard| (0..shard.nodes.len() as u32).map(move |node| NodeView { shard, node }));
+        std::iter::once(self.apex_node()).chain(rest)
+    }
+
+    /// The apex, and every node that lies elsewhere than in `other`: what a change did not touch is left out.
+    pub fn nodes_not_shared_with<'z>(&'z self, other: &Zone) -> impl Iterator<Item = NodeView<'z>> {
+        let same_count = self.shards.len() == other.shards.len();
+        let rest = self
+            .shards
+            .iter()
+            .enumerate()
+            .filter(move |(number, shard)| !same_count || !Arc::ptr_eq(shard, &other.shards[*number]))
+            .flat_map(|(_, shard)| (0..shard.nodes.len() as u32).map(move |node| NodeView { shard, node }));
         std::iter::once(self.apex_node()).chain(rest)
     }
 
@@ -444,62 +405,37 @@ impl Zone {
             .collect();
         sets.extend(added);
         sets.sort_by_key(|(rtype, ..)| *rtype);
-        let mut shard = Shard {
-            octets: self.apex.as_wire().to_vec(),
-            ..Shard::default()
-        };
-        for (rtype, ttl, rdatas) in &sets {
-            let start = shard.octets.len() as u32;
-            for rdata in rdatas {
-                shard
-                    .octets
-                    .extend_from_slice(&(rdata.len() as u16).to_be_bytes());
-                shard.octets.extend_from_slice(rdata);
-            }
-            shard.rrsets.push(StoredRrset {
-                rtype: rtype.0,
-                count: rdatas.len() as u16,
-                ttl: ttl.seconds(),
-                start,
-                end: shard.octets.len() as u32,
-                slot: Slot::default(),
-            });
-        }
-        shard.nodes.push(Node {
-            name: 0,
-            rrsets: 0,
-            rrset_count: sets.len() as u16,
-            name_length: self.apex.as_wire().len() as u8,
-            flags: self.apex_node().flags(),
-            denial: Slot::default(),
+        let mut draft = ShardDraft::as_large_as(&self.apex_shard);
+        let before = &self.apex_shard.nodes[0];
+        draft.begin(NewNode {
+            name: self.apex.as_wire(),
+            hash: 0,
+            flags: before.flags,
+            children: before.children,
         });
-        let largest_ttl = sets
-            .iter()
-            .map(|(_, ttl, _)| *ttl)
-            .max()
-            .unwrap_or_default()
-            .max(self.largest_ttl);
-        let before = self.apex_node().rrsets().map(|set| set.len()).sum::<usize>();
-        let after = sets.iter().map(|(.., rdatas)| rdatas.len()).sum::<usize>();
+        for (rtype, ttl, rdatas) in &sets {
+            draft.begin_rrset(rtype.0, ttl.seconds());
+            for rdata in rdatas {
+                draft.rdata(rdata);
+            }
+        }
+        let apex_shard = Arc::new(draft.finish());
         Self {
             apex: self.apex.clone(),
             apex_labels: self.apex_labels,
             hasher: self.hasher.clone(),
-            apex_shard: Arc::new(shard),
+            totals: Totals {
+                nodes: self.totals.nodes,
+                records: self.totals.records - self.apex_shard.totals.records + apex_shard.totals.records,
+                ..self.totals.and(apex_shard.totals)
+            },
+            apex_shard,
             shards: self.shards.clone(),
-            max_labels: self.max_labels,
-            largest_ttl,
-            node_count: self.node_count,
-            record_count: self.record_count - before + after,
+            uneven: Arc::clone(&self.uneven),
             // The apex stays the apex, so the chain's order stays.
             chain: self.chain.clone(),
         }
     }
-}
-
-/// Which of `count` shards (a power of two) holds a hash. The index uses the low and the top bits.
-pub(super) fn shard_of(hash: u64, count: usize) -> usize {
-    (hash >> 32) as usize & (count - 1)
 }
 
 /// One name of a zone.
@@ -520,8 +456,13 @@ impl<'z> NodeView<'z> {
         &self.shard.nodes[self.node as usize]
     }
 
-    fn flags(self) -> NodeFlags {
+    pub(super) fn flags(self) -> NodeFlags {
         self.stored().flags
+    }
+
+    /// How many names are one label below.
+    pub(super) fn children(self) -> u32 {
+        self.stored().children
     }
 
     /// The owner, lower-cased.
@@ -565,9 +506,8 @@ impl<'z> NodeView<'z> {
 
     /// The RRsets, by ascending type.
     pub fn rrsets(self) -> impl ExactSizeIterator<Item = RrsetView<'z>> {
-        let node = self.stored();
-        let range = node.rrsets as usize..node.rrsets as usize + usize::from(node.rrset_count);
-        self.shard.rrsets[range].iter().map(move |stored| RrsetView {
+        let sets = self.shard.rrsets_of(self.node).iter();
+        sets.map(move |stored| RrsetView {
             shard: self.shard,
             stored,
         })
@@ -616,18 +556,12 @@ impl<'z> RrsetView<'z> {
 
     /// The rdata of its records, in canonical order.
     pub fn rdatas(self) -> Rdatas<'z> {
-        Rdatas {
-            rest: &self.shard.octets[self.range()],
-        }
+        Rdatas { rest: self.octets() }
     }
 
     /// The octets of all its rdata with their lengths: equal exactly when the records are, letter case included.
     pub fn octets(self) -> &'z [u8] {
-        &self.shard.octets[self.range()]
-    }
-
-    fn range(self) -> Range<usize> {
-        self.stored.start as usize..self.stored.end as usize
+        self.shard.rdata_octets(self.stored)
     }
 
     /// The slot of its signatures.

@@ -81,7 +81,7 @@ impl Answers {
     ///
     /// # Errors
     /// When the last was not signed: then nothing vouches for what came since the last that was.
-    pub fn finish(self) -> Result<(), TsigError> {
+    pub fn finish(&self) -> Result<(), TsigError> {
         if self.first || self.unsigned > 0 {
             return Err(self.not_signed());
         }

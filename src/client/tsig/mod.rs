@@ -16,7 +16,7 @@ mod record;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use data_encoding::BASE64;
 use ring::hmac;
@@ -25,7 +25,10 @@ use zeroize::Zeroizing;
 pub use answering::{Answering, Refusal};
 pub use asking::Answers;
 
-use crate::{clock::UnixTime, wire::Name};
+use crate::{
+    clock::{Clock, UnixTime},
+    wire::Name,
+};
 
 /// By how many seconds two clocks may differ (RFC 8945 §10).
 pub const FUDGE: u16 = 300;
@@ -146,6 +149,15 @@ impl fmt::Debug for TsigKey {
     }
 }
 
+/// What signs questions and verifies the answers.
+#[derive(Clone, Copy, Debug)]
+pub struct Signing<'a> {
+    /// The key of both sides.
+    pub key: &'a Arc<TsigKey>,
+    /// What time signatures are made at, and compared with.
+    pub clock: &'a dyn Clock,
+}
+
 /// What a TSIG record says is wrong (RFC 8945 §3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TsigFault(pub u16);
@@ -249,4 +261,11 @@ pub enum TsigError {
     /// The record cannot be read.
     #[error("a TSIG record that cannot be read: {0}")]
     Malformed(&'static str),
+}
+
+impl TsigError {
+    /// Whether the other side said that it does not accept what we signed.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused { .. })
+    }
 }
