@@ -37,6 +37,17 @@ impl Peer {
     pub fn address(&self) -> SocketAddr {
         self.server.address
     }
+
+    /// Has Knot do something, and waits until it is done: `knotc(&["zone-reload", "example."])`.
+    pub fn knotc(&self, arguments: &[&str]) -> String {
+        let mut command = daemon("knotc");
+        command
+            .arg("--blocking")
+            .arg("--socket")
+            .arg(self.folder.path().join("knot.sock"))
+            .args(arguments);
+        run(&mut command)
+    }
 }
 
 /// Knot serves the zones; `settings` stand in each zone's section (`dnssec-signing: on`).
@@ -68,6 +79,11 @@ pub fn knot(zones: &[(&str, PathBuf)], settings: &str) -> Peer {
 
 /// NSD serves the zones.
 pub fn nsd(zones: &[(&str, PathBuf)]) -> Peer {
+    nsd_with(zones, "", "")
+}
+
+/// NSD serves the zones; `clauses` stand beside its own, `settings` in each zone's.
+pub fn nsd_with(zones: &[(&str, PathBuf)], clauses: &str, settings: &str) -> Peer {
     let folder = tempfile::tempdir().unwrap();
     let address = free_address();
     let here = folder.path().display();
@@ -79,9 +95,14 @@ pub fn nsd(zones: &[(&str, PathBuf)]) -> Peer {
         address.port()
     );
     for (origin, file) in zones {
-        writeln!(conf, "zone:\n  name: {origin}\n  zonefile: {}", file.display()).unwrap();
+        writeln!(
+            conf,
+            "zone:\n  name: {origin}\n  zonefile: {}\n{settings}",
+            file.display()
+        )
+        .unwrap();
     }
-    let conf = write(folder.path(), "nsd.conf", conf);
+    let conf = write(folder.path(), "nsd.conf", conf + clauses);
     let mut command = daemon("nsd");
     command.arg("-d").arg("-c").arg(conf);
     let server = Server::start("nsd", command, address, &Query::plain(zones[0].0, "SOA"));
