@@ -176,7 +176,14 @@ fn read(body: &Map<String, Value>, shapes: Shapes) -> Result<ExternalSet, Reply>
     let set = wrapped.unwrap_or(body);
     let ttl = match set.get("ttl") {
         None | Some(Value::Null) => DNSKEY_TTL.seconds(),
-        Some(ttl) => number(ttl, "dnskey.ttl", u32::MAX, shapes)?,
+        // `/dnssec` shows its TTL as a number beside keys of strings, so a set may be told so in either shape.
+        Some(ttl) => {
+            let lenient = Shapes {
+                strict: false,
+                ..shapes
+            };
+            number(ttl, "dnskey.ttl", u32::MAX, lenient)?
+        }
     };
     let data = set.get("data").ok_or_else(|| missing("data"))?;
     let data = data

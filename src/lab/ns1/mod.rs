@@ -12,6 +12,8 @@
 pub mod account;
 mod api;
 mod certificate;
+#[cfg(test)]
+mod contract;
 mod core;
 mod dns;
 mod dnssec;
