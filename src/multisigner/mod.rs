@@ -11,6 +11,7 @@
 pub mod exchange;
 pub mod observe;
 pub mod trust;
+pub mod verify;
 
 pub use exchange::{Finding, Round, Severity, Verdict, judge};
 pub use observe::{DsView, KeyAnswer, KeyView, Unseen};

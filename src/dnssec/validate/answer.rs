@@ -329,17 +329,18 @@ impl Proof {
     fn rely_on(&mut self, set: &Rrset<'_>, keys: &ZoneKeys, now: UnixTime) -> Result<Good, Bogus> {
         let good = set.verify(keys, now)?;
         self.signers.insert((good.tag, good.algorithm));
+        let ending = Ending {
+            owner: set.owner.clone(),
+            rtype: set.rtype,
+            ttl: set.ttl,
+            expiration: good.expiration,
+        };
         let ends_first = self
             .first_to_end
             .as_ref()
-            .is_none_or(|first| good.expiration < first.expiration);
+            .is_none_or(|first| ending.last_moment() < first.last_moment());
         if ends_first {
-            self.first_to_end = Some(Ending {
-                owner: set.owner.clone(),
-                rtype: set.rtype,
-                ttl: set.ttl,
-                expiration: good.expiration,
-            });
+            self.first_to_end = Some(ending);
         }
         Ok(good)
     }

@@ -23,7 +23,7 @@ mod rrset;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 pub use answer::validate;
 pub use chain::{Chained, Ds, DsError, Insist, keys_by_ds};
@@ -61,7 +61,7 @@ pub struct Proof {
     pub denial: Option<SeenDenial>,
     /// Tag and algorithm of the keys whose signatures were relied on.
     pub signers: BTreeSet<(u16, Algorithm)>,
-    /// The RRset whose signature ends first.
+    /// The RRset whose signature ends first, counted from the end of its TTL.
     pub first_to_end: Option<Ending>,
 }
 
@@ -100,6 +100,14 @@ pub struct Ending {
     pub ttl: Ttl,
     /// When its signature ends.
     pub expiration: UnixTime,
+}
+
+impl Ending {
+    /// The last moment at which a cache may take it and still hold it no longer than the signature lasts.
+    pub fn last_moment(&self) -> UnixTime {
+        self.expiration
+            .minus(Duration::from_secs(self.ttl.seconds().into()))
+    }
 }
 
 /// The keys that a resolver holds for a zone.
