@@ -28,7 +28,7 @@ use crate::{
     },
     clock::{Clock, UnixTime},
     dnssec::keyset::{Cds, KeySet, Publishing},
-    wire::{Name, RrType, message::Query},
+    wire::{Name, RrType, Serial, message::Query},
     zone::Zone,
 };
 
@@ -137,7 +137,7 @@ impl DnsServer {
     }
 
     /// The zone of a transfer that this peer asked for and may have.
-    fn transfer(&self, packet: &[u8], from: SocketAddr) -> Option<(RrType, Option<u32>, Arc<Zone>)> {
+    fn transfer(&self, packet: &[u8], from: SocketAddr) -> Option<(RrType, Option<Serial>, Arc<Zone>)> {
         let (rtype, serial) = asked(packet)?;
         let question = Query::read(packet)?.question?;
         let transfers = self.transfers.load();

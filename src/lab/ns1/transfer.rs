@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     wire::{
-        Class, RrType,
+        Class, RrType, Serial, Soa,
         message::{Full, MAX_MESSAGE, Owner, Query, Rcode, Response, Section},
         received::Received,
     },
@@ -55,7 +55,7 @@ fn holds(prefix: &str, address: IpAddr) -> bool {
 }
 
 /// Whether a packet asks for a transfer; the serial that the asker has, when it is an IXFR.
-pub fn asked(packet: &[u8]) -> Option<(RrType, Option<u32>)> {
+pub fn asked(packet: &[u8]) -> Option<(RrType, Option<Serial>)> {
     let query = Query::read(packet).filter(|query| query.fault.is_none())?;
     let question = query.question.filter(|question| question.class == Class::IN)?;
     match question.rtype {
@@ -66,9 +66,7 @@ pub fn asked(packet: &[u8]) -> Option<(RrType, Option<u32>)> {
                 .authorities
                 .iter()
                 .find(|record| record.rtype == RrType::SOA)?;
-            let serial = soa.rdata.len().checked_sub(20)?;
-            let octets = soa.rdata.get(serial..serial + 4)?;
-            Some((RrType::IXFR, Some(u32::from_be_bytes(octets.try_into().ok()?))))
+            Some((RrType::IXFR, Some(Soa::from_rdata(&soa.rdata)?.serial)))
         }
         _ => None,
     }
@@ -96,9 +94,9 @@ enum Stage {
 
 impl Messages {
     /// A transfer of `zone` in answer to `packet`, for one who has the zone with `serial`.
-    pub fn new(packet: &[u8], zone: Arc<Zone>, serial: Option<u32>) -> Self {
-        // RFC 1982: not older than ours.
-        let unchanged = serial.is_some_and(|serial| (serial.wrapping_sub(zone.serial()) as i32) >= 0);
+    pub fn new(packet: &[u8], zone: Arc<Zone>, serial: Option<Serial>) -> Self {
+        // RFC 1995 §2: whoever has this version, or a newer one, gets the SOA alone.
+        let unchanged = serial.is_some_and(|serial| !Serial(zone.serial()).is_newer_than(serial));
         Self {
             packet: packet.to_vec(),
             zone,
@@ -110,7 +108,7 @@ impl Messages {
 
     /// The SOA alone: over UDP the rest has no room.
     pub fn soa_alone(packet: &[u8], zone: Arc<Zone>) -> Option<Vec<u8>> {
-        let serial = Some(zone.serial());
+        let serial = Some(Serial(zone.serial()));
         Self::new(packet, zone, serial).next()
     }
 

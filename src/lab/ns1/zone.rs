@@ -1,6 +1,6 @@
 //! A zone of the account: NS1's zone object, its records, and the content that its servers answer from.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value, json};
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     clock::UnixTime,
-    wire::{Name, RrType, Ttl},
+    wire::{Name, NameRef, RrType, Soa, Ttl},
     zone::{Entry, Place, Zone, ZoneBuilder, master::print_record},
 };
 
@@ -339,30 +339,23 @@ impl HostedZone {
 
     /// Takes the times, the hostmaster and the primary of a SOA; serials are NS1's own.
     pub fn take_soa(&mut self, ttl: Ttl, rdata: &[u8]) {
-        let Ok((mname, rest)) = crate::wire::NameRef::split_from(rdata) else {
+        let names = NameRef::split_from(rdata)
+            .and_then(|(mname, rest)| Ok((mname, NameRef::split_from(rest)?.0)))
+            .ok();
+        let (Some((mname, rname)), Some(soa)) = (names, Soa::from_rdata(rdata)) else {
             return;
         };
-        let Ok((rname, numbers)) = crate::wire::NameRef::split_from(rest) else {
-            return;
+        let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
+        self.times = Times {
+            ttl: ttl.seconds(),
+            refresh: seconds(soa.refresh),
+            retry: seconds(soa.retry),
+            expiry: seconds(soa.expire),
+            nx_ttl: seconds(soa.minimum),
         };
-        let numbers: Vec<u32> = numbers
-            .as_chunks()
-            .0
-            .iter()
-            .map(|octets| u32::from_be_bytes(*octets))
-            .collect();
-        if let [_, refresh, retry, expiry, nx_ttl] = numbers[..] {
-            self.times = Times {
-                ttl: ttl.seconds(),
-                refresh,
-                retry,
-                expiry,
-                nx_ttl,
-            };
-            self.hostmaster = mailbox(&rname.to_owned());
-            let primary = domain_text(&mname.to_owned());
-            self.others.insert("primary_master".into(), primary.into());
-        }
+        self.hostmaster = mailbox(&rname.to_owned());
+        let primary = domain_text(&mname.to_owned());
+        self.others.insert("primary_master".into(), primary.into());
     }
 
     /// The zone as a master file (RFC 1035 §5.1); the types that only NS1 has are left out.
