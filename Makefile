@@ -40,8 +40,9 @@ lint:
 unit:
 	$(CARGO) test -- --skip interop_
 
-tools: ## install what the tests compare with (Debian packages; starts none of their daemons)
+tools: ## install what the tests compare with (Debian packages; starts none of their daemons) and NS1's Python clients
 	@tests/tools/ensure
+	@tests/tools/ensure-python >/dev/null
 
 test: tools fmt lint ## everything: formatting, lints, every test, real resolvers and servers included
 	$(CARGO) test

@@ -13,6 +13,7 @@ mod bitmaps;
 mod harness;
 mod interop_bind_chain;
 mod interop_master_files;
+mod interop_ns1_clients;
 mod interop_random_zones;
 mod interop_same_answers;
 mod interop_transfers;
