@@ -2,11 +2,13 @@
 
 pub mod build;
 pub mod change;
+pub mod compare;
 pub mod master;
 mod rules;
 mod shard;
 pub mod slot;
 pub mod snapshot;
+pub mod zonemd;
 
 pub use build::{Finding, LoadError, Severity, ZoneBuilder};
 pub use change::{Change, ChangeError, Changed};

@@ -235,9 +235,10 @@ fn fingerprint_end(rdata: &[u8], at: usize) -> Result<usize, RdataError> {
 }
 
 fn zone_digest_end(rdata: &[u8], at: usize) -> Result<usize, RdataError> {
-    match octet_before(rdata, at) {
-        Some(1) => exactly(rdata, at, 48, "the 48 octets of a SHA-384 digest"),
-        Some(2) => exactly(rdata, at, 64, "the 64 octets of a SHA-512 digest"),
+    // What a hash algorithm's number means with another scheme is that scheme's business (RFC 8976 appendix A.3).
+    match rdata.get(at.saturating_sub(2)..at) {
+        Some([1, 1]) => exactly(rdata, at, 48, "the 48 octets of a SHA-384 digest"),
+        Some([1, 2]) => exactly(rdata, at, 64, "the 64 octets of a SHA-512 digest"),
         _ => at_least(rdata, at, 12, "a digest of at least 12 octets"),
     }
 }
