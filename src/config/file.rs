@@ -5,6 +5,10 @@ use super::read::{At, Bounded, Value, defaults, settings, words};
 use crate::{
     answer::EngineSettings,
     dnssec::{denial::Denial, keyset::Cds},
+    provider::ns1::{
+        Nesting, Values,
+        settings::{ENDPOINT, KEY_SET},
+    },
     serve::limits,
     wire::Name,
 };
@@ -82,7 +86,7 @@ settings! {
         /// What it is: "ns1" for IBM NS1 Connect, by its API; "dns" for any other, by queries alone.
         kind: ProviderKind,
         /// Where NS1's API is.
-        endpoint: At<String> = At { value: crate::config::NS1_ENDPOINT.to_owned(), at: crate::config::Position::START },
+        endpoint: At<String> = At { value: ENDPOINT.to_owned(), at: crate::config::Position::START },
         /// The file that holds the API key; nobody else may read it.
         api_key_file: Option<At<PathBuf>> = None,
         /// The environment variable that holds the API key.
@@ -90,11 +94,11 @@ settings! {
         /// A file with further certificates (PEM) that the API's may rest on; for a lab or a proxy.
         ca_file: Option<PathBuf> = None,
         /// The set of external keys at NS1 that is ours.
-        key_set: String = "countersign".to_owned(),
+        key_set: String = KEY_SET.to_owned(),
         /// How a set of keys is put into a request: as a member "dnskey", or bare.
-        body: KeyBody = KeyBody::Wrapped,
+        body: Nesting = Nesting::Wrapped,
         /// How the numbers of a key are put: as numbers, or as strings.
-        numbers: KeyNumbers = KeyNumbers::Numbers,
+        numbers: Values = Values::Numbers,
         /// Its name servers, by name, address, or address and port.
         /// Without any: those that its API names; with kind "dns", at least one must be given.
         servers: Vec<At<ServerAt>> = Vec::new(),
@@ -146,30 +150,9 @@ pub enum ProviderKind {
 
 words!(ProviderKind, "\"ns1\" or \"dns\"", { "ns1" = ProviderKind::Ns1, "dns" = ProviderKind::Dns, });
 
-/// How a set of keys is put into a request.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum KeyBody {
-    /// As the member "dnskey" of an object.
-    Wrapped,
-    /// As the object itself.
-    Bare,
-}
+words!(Nesting, "\"wrapped\" or \"bare\"", { "wrapped" = Nesting::Wrapped, "bare" = Nesting::Bare, });
 
-words!(KeyBody, "\"wrapped\" or \"bare\"", { "wrapped" = KeyBody::Wrapped, "bare" = KeyBody::Bare, });
-
-/// How the numbers of a key are put.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum KeyNumbers {
-    /// As JSON numbers.
-    Numbers,
-    /// As strings of digits.
-    Strings,
-}
-
-words!(KeyNumbers, "\"numbers\" or \"strings\"", {
-    "numbers" = KeyNumbers::Numbers,
-    "strings" = KeyNumbers::Strings,
-});
+words!(Values, "\"numbers\" or \"strings\"", { "numbers" = Values::Numbers, "strings" = Values::Strings, });
 
 /// A name server as people write it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]

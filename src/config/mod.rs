@@ -10,15 +10,10 @@ mod read;
 mod reference;
 mod resolve;
 
-pub use file::{
-    KeyBody, KeyNumbers, LogFormat, LogLevel, LogSettings, ProviderKind, ServerAt, TcpSettings, UdpSettings,
-};
+pub use file::{LogFormat, LogLevel, LogSettings, ProviderKind, ServerAt, TcpSettings, UdpSettings};
 pub use problem::{Position, Problem};
 pub use read::parse_duration as duration;
 pub use reference::reference;
 pub use resolve::{
     Arguments, Config, ProviderSettings, Spot, ZoneSettings, default_state, from_arguments, load, parse,
 };
-
-/// Where NS1's API is.
-pub const NS1_ENDPOINT: &str = "https://api.nsone.net/v1/";

@@ -1,15 +1,14 @@
 //! From the file, or from the command line, to what the layers are given.
 
 use super::{
-    file::{
-        File, KeyBody, KeyNumbers, LogSettings, ProviderKind, ServerAt, TcpSettings, UdpSettings, ZoneFile,
-    },
+    file::{File, LogSettings, ProviderKind, ServerAt, TcpSettings, UdpSettings, ZoneFile},
     problem::{Position, Problem},
     read::{At, Reader, defaults, read_table},
 };
 use crate::{
     dnssec::{denial::Denial, key::Dnskey, keyset::Cds, sign::LONGEST_VALIDITY},
     multisigner::Pin,
+    provider::ns1::{KeySource, WireForm},
     wire::Name,
 };
 use std::{
@@ -69,18 +68,14 @@ pub struct ProviderSettings {
     pub kind: ProviderKind,
     /// Where its API is.
     pub endpoint: String,
-    /// The file that holds the API key.
-    pub api_key_file: Option<PathBuf>,
-    /// The environment variable that holds the API key.
-    pub api_key_env: Option<String>,
+    /// Where its API key is; for a kind that has one.
+    pub api_key: Option<KeySource>,
     /// Further certificates that the API's may rest on.
     pub ca_file: Option<PathBuf>,
     /// The set of external keys that is ours.
     pub key_set: String,
-    /// How a set is put into a request.
-    pub body: KeyBody,
-    /// How the numbers of a key are put.
-    pub numbers: KeyNumbers,
+    /// In which form sets of keys are written.
+    pub form: WireForm,
     /// Its name servers; where there is none, its API names them.
     pub servers: Vec<ServerAt>,
     /// How often its keys are looked at.
@@ -341,15 +336,16 @@ fn resolve_providers(
             name: name.clone(),
             kind: provider.kind,
             endpoint: provider.endpoint.value.clone(),
-            api_key_file: provider
-                .api_key_file
-                .as_ref()
-                .map(|path| folder.join(&path.value)),
-            api_key_env: provider.api_key_env.clone(),
+            api_key: match (&provider.api_key_file, &provider.api_key_env) {
+                (Some(path), _) => Some(KeySource::File(folder.join(&path.value))),
+                (None, name) => name.clone().map(KeySource::Environment),
+            },
             ca_file: provider.ca_file.as_ref().map(|path| folder.join(path)),
             key_set: provider.key_set.clone(),
-            body: provider.body,
-            numbers: provider.numbers,
+            form: WireForm {
+                nesting: provider.body,
+                values: provider.numbers,
+            },
             servers: provider
                 .servers
                 .iter()

@@ -30,7 +30,11 @@ use crate::{
         DsView, Finding, KeyView, Round, Severity, Verdict, judge,
         observe::{self, At, Unseen},
     },
-    provider::{self, ObservedKeys, Provider, ProviderError, Published, dns::AnyServer},
+    provider::{
+        ObservedKeys, Provider, ProviderError, Published,
+        dns::AnyServer,
+        ns1::{self, Ns1},
+    },
     wire::{Name, Ttl},
 };
 
@@ -107,18 +111,14 @@ impl Peers {
     }
 
     /// The driver of a provider, made anew when its settings changed.
-    fn driver(
-        &self,
-        settings: &ProviderSettings,
-        clock: &Arc<dyn Clock>,
-    ) -> Result<Arc<dyn Provider>, ProviderError> {
+    fn driver(&self, settings: &ProviderSettings) -> Result<Arc<dyn Provider>, Refusal> {
         let mut drivers = lock(&self.drivers);
         if let Some((known, driver)) = drivers.get(&settings.name)
             && known == settings
         {
             return Ok(Arc::clone(driver));
         }
-        let driver = make_driver(settings, clock)?;
+        let driver = make_driver(settings)?;
         drivers.insert(settings.name.clone(), (settings.clone(), Arc::clone(&driver)));
         Ok(driver)
     }
@@ -136,22 +136,33 @@ impl Peers {
 }
 
 /// One line a kind of provider: what makes its driver.
-fn make_driver(
-    settings: &ProviderSettings,
-    _clock: &Arc<dyn Clock>,
-) -> Result<Arc<dyn Provider>, ProviderError> {
+fn make_driver(settings: &ProviderSettings) -> Result<Arc<dyn Provider>, Refusal> {
     match settings.kind {
-        ProviderKind::Ns1 => Err(ProviderError {
-            provider: settings.name.clone(),
-            what: "the driver is missing".to_owned(),
-            kind: provider::ProviderFault::Unsupported,
-            advice: None,
-        }),
+        ProviderKind::Ns1 => Ok(Arc::new(Ns1::new(ns1_settings(settings)?).map_err(|error| {
+            Refusal {
+                error: format!("{}: {}", settings.name, chain(&error)),
+                advice: None,
+            }
+        })?)),
         ProviderKind::Dns => Ok(Arc::new(AnyServer {
             name: settings.name.clone(),
             servers: Vec::new(),
         })),
     }
+}
+
+fn ns1_settings(settings: &ProviderSettings) -> Result<ns1::Settings, Refusal> {
+    let key = settings.api_key.clone().ok_or_else(|| Refusal {
+        error: format!("{}: there is no API key", settings.name),
+        advice: Some("give api_key_file or api_key_env".to_owned()),
+    })?;
+    Ok(ns1::Settings {
+        endpoint: settings.endpoint.clone(),
+        ca: settings.ca_file.clone(),
+        key_set: settings.key_set.clone(),
+        form: settings.form,
+        ..ns1::Settings::new(settings.name.clone(), key)
+    })
 }
 
 /// A zone and one of its providers, ready to be asked.
@@ -298,11 +309,7 @@ async fn visit(
 ) -> Result<PeerReport, Refusal> {
     let settings = config.providers.iter().find(|known| known.name == provider);
     let settings = settings.ok_or_else(|| no_provider(&zone.origin, Some(provider), zone))?;
-    let clock: Arc<dyn Clock> = server.clock.clone();
-    let driver = server.peers.driver(settings, &clock).map_err(|error| Refusal {
-        error: error.to_string(),
-        advice: error.advice,
-    })?;
+    let driver = server.peers.driver(settings)?;
     let peer = Peer {
         pair: (zone.origin.clone(), provider.to_owned()),
         zone: zone.clone(),

@@ -3,3 +3,4 @@
 
 pub mod ns1;
 pub mod parent;
+pub mod scenario;
