@@ -282,6 +282,37 @@ pub(super) enum PeerCommand {
     Pull(PeerPullArguments),
     Push(PeerPushArguments),
     Sync(PeerSyncArguments),
+    EnableDnssec(PeerPlainArguments),
+    Withdraw(PeerWithdrawArguments),
+}
+
+/// Makes a provider sign the zone, and nothing else.
+///
+/// Nothing does this by itself. A zone whose parent has a DS already, for keys that the provider does not have, would
+/// turn bogus by it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  countersign peer enable-dnssec example. --provider ns1")]
+pub(super) struct PeerPlainArguments {
+    #[command(flatten)]
+    pub common: PeerArguments,
+}
+
+/// Takes our keys out at a provider: the way back from two signers to one.
+///
+/// A resolver that takes the key set from there then finds our answers bogus, so first take our name servers and our
+/// DS out at the parent and at the provider, and wait out their TTLs.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  countersign peer withdraw example. --provider ns1 --force 'back to one signer; NS and DS are gone for two days'")]
+pub(super) struct PeerWithdrawArguments {
+    #[command(flatten)]
+    pub common: PeerArguments,
+    /// Do it, for this reason, which is logged.
+    #[arg(long, value_name = "REASON", required = true)]
+    pub force: String,
 }
 
 /// Shows what was last seen at the other providers.
@@ -529,6 +560,8 @@ mod tests {
             "countersign peer pull example. --provider ns1 --trust-api --json",
             "countersign peer push example. --wait 0s --state s",
             "countersign peer sync example. --watch",
+            "countersign peer enable-dnssec example. --provider ns1",
+            "countersign peer withdraw example. --force why",
         ] {
             assert_eq!(parse(line), Ok(()), "{line}");
         }
@@ -547,6 +580,7 @@ mod tests {
             "countersign keys generate example.",
             "countersign keys generate example. --keys k --role zsk2",
             "countersign peer push example. --wait 5",
+            "countersign peer withdraw example.",
         ] {
             assert_eq!(parse(line), Err(2), "{line}");
         }

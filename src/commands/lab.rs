@@ -1,8 +1,17 @@
 //! `countersign lab`: other parties of a zone on loopback, for trying things without an account.
 
-use std::{fs, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{
+    fs,
+    io::{self, IsTerminal, Write},
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+};
 
-use clap::{Args, Subcommand};
+use clap::{
+    Args, Subcommand,
+    builder::{PossibleValue, PossibleValuesParser},
+};
 use tokio::{
     runtime::Runtime,
     signal::unix::{SignalKind, signal},
@@ -16,17 +25,65 @@ use super::{
 use crate::{
     clock::SystemClock,
     config::{LogFormat, LogLevel, LogSettings},
-    lab::ns1::{KNOBS, Settings, Simulated, StartError, ZoneText},
+    lab::{
+        ns1::{KNOBS, Settings, Simulated, StartError, ZoneText},
+        scenario::{self, Lab, LabError, Outcome, Told},
+    },
     wire::Name,
 };
 
 /// Plays the other parties of a zone on this machine, so that no account is needed to try things.
+///
+/// Without a subcommand: a simulated NS1 that has the zone, a parent zone above it, and our server beside NS1. Keys are
+/// exchanged both ways, the parent is given the DS of both, everything is checked, and then all of it goes on serving
+/// until Ctrl-C.
 #[derive(Debug, Args)]
-#[command(arg_required_else_help = true)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
+Examples:
+  countersign lab
+  countersign lab --once                            as a check: ends with 0 when all is well, else with 1
+  countersign lab --once --fault ksk-roll           what Countersign makes of a roll without notice
+  countersign lab ns1 --help                        the simulated NS1 alone, and what can be set amiss"
+)]
 pub(super) struct LabArguments {
     #[command(subcommand)]
     command: Option<LabCommand>,
+    #[command(flatten)]
+    whole: WholeArguments,
 }
+
+#[derive(Debug, Args)]
+struct WholeArguments {
+    /// End when it is through: exit code 0 when everything is in step and nothing bogus, else 1.
+    #[arg(long)]
+    once: bool,
+    /// Set something amiss on the way.
+    #[arg(long, value_name = "NAME", value_parser = fault_names())]
+    fault: Option<String>,
+    /// The zone, and its master file.
+    #[arg(long, value_name = "ORIGIN=FILE", value_parser = zone_and_file)]
+    zone: Option<(Name, PathBuf)>,
+    /// A folder for the lab's configuration, keys and state [default: a new one, removed at the end].
+    #[arg(long, value_name = "DIR")]
+    folder: Option<PathBuf>,
+    /// Print the outcome as JSON.
+    #[arg(long, requires = "once")]
+    json: bool,
+}
+
+/// Every knob is a fault.
+fn fault_names() -> PossibleValuesParser {
+    PossibleValuesParser::new(
+        KNOBS
+            .iter()
+            .map(|knob| PossibleValue::new(knob.name).help(knob.what)),
+    )
+}
+
+/// The lab's zone where none is named.
+const ZONE: &str = include_str!("../../zones/example.zone");
 
 #[derive(Debug, Subcommand)]
 enum LabCommand {
@@ -103,8 +160,162 @@ fn knob(text: &str) -> Result<(String, String), String> {
 pub(super) fn run(arguments: LabArguments) -> Result<Report, Failure> {
     match arguments.command {
         Some(LabCommand::Ns1(arguments)) => ns1(arguments),
-        None => Err(Failure::usage("say what to play: countersign lab ns1 --help")),
+        None => whole(&arguments.whole),
     }
+}
+
+fn whole(arguments: &WholeArguments) -> Result<Report, Failure> {
+    // No log: the story tells what happens, once.
+    let (zone, text) = match &arguments.zone {
+        None => ("example.".parse()?, ZONE.to_owned()),
+        Some((zone, file)) => {
+            let text = fs::read_to_string(file);
+            let failed = |error: std::io::Error| {
+                Failure::from(error).context(format!("cannot read {}", file.display()))
+            };
+            (zone.clone(), text.map_err(failed)?)
+        }
+    };
+    // Kept until the end; what a person named stays.
+    let temporary = match &arguments.folder {
+        Some(folder) => {
+            fs::create_dir_all(folder)?;
+            None
+        }
+        None => Some(tempfile::Builder::new().prefix("countersign-lab-").tempdir()?),
+    };
+    let folder = match (&arguments.folder, &temporary) {
+        (Some(folder), _) => folder.clone(),
+        (None, temporary) => temporary
+            .as_ref()
+            .map(|made| made.path().to_owned())
+            .unwrap_or_default(),
+    };
+    let mut settings = scenario::Settings::new(folder, zone, text, arguments.once);
+    settings.fault = arguments.fault.clone();
+    let runtime = Runtime::new().map_err(|error| Failure::from(error).context("cannot start threads"))?;
+    let done = runtime.block_on(play_whole(settings, arguments));
+    runtime.shutdown_background();
+    done
+}
+
+async fn play_whole(settings: scenario::Settings, arguments: &WholeArguments) -> Result<Report, Failure> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let zone = settings.zone.clone();
+    let mut story = Story::new();
+    let playing = async {
+        let mut lab = Lab::start(settings, &mut |told| story.tell(&told)).await?;
+        let outcome = lab.run(&mut |told| story.tell(&told)).await?;
+        Ok::<_, LabError>((lab, outcome))
+    };
+    let (lab, outcome) = tokio::select! {
+        played = playing => played?,
+        _ = terminate.recv() => return Ok(Report::default().negative(true)),
+        _ = interrupt.recv() => return Ok(Report::default().negative(true)),
+    };
+    let report = if arguments.json {
+        Report::json(&outcome)
+    } else {
+        Report::of(print_outcome(&outcome))
+    };
+    if arguments.once {
+        lab.stop().await;
+        return Ok(report.negative(!outcome.sound));
+    }
+    lab.go_on().map_err(|refusal| Failure::new(refusal.error))?;
+    Report::of(report.stdout + &invitation(&lab, &zone)).finish();
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    lab.stop().await;
+    Ok(Report::default())
+}
+
+/// Tells the steps on stderr as they come: on a terminal the line of a step is written over when it is done.
+struct Story {
+    over: bool,
+    open: bool,
+}
+
+impl Story {
+    fn new() -> Self {
+        Self {
+            over: io::stderr().is_terminal(),
+            open: false,
+        }
+    }
+
+    fn tell(&mut self, told: &Told) {
+        let mut stderr = io::stderr().lock();
+        let _ = match told {
+            Told::Begun(what) => {
+                self.open = true;
+                let end = if self.over { "" } else { "\n" };
+                write!(stderr, "  …   {what}{end}")
+            }
+            Told::Done(what) => self.close(&mut stderr, "ok", what),
+            Told::NotDone(what) => self.close(&mut stderr, "NOT", what),
+            Told::Said(what) => {
+                let start = if self.over && self.open { "\n" } else { "" };
+                self.open = false;
+                writeln!(stderr, "{start}      {what}")
+            }
+        };
+        let _ = stderr.flush();
+    }
+
+    fn close(&mut self, stderr: &mut impl Write, mark: &str, what: &str) -> io::Result<()> {
+        let start = if self.over && self.open { "\r" } else { "" };
+        let end = if self.over && self.open { "\n" } else { "" };
+        self.open = false;
+        writeln!(stderr, "{start}  {mark:<3}{end}      {what}")
+    }
+}
+
+fn print_outcome(outcome: &Outcome) -> String {
+    let state = if outcome.sound {
+        "Everything is in step: whichever provider a resolver asks, and whichever key set it holds, answers validate."
+    } else {
+        "Not everything is well; what Countersign says of it stands below."
+    };
+    format!("\n{state}\n\n{}", super::peer::print_peer(&outcome.peer))
+}
+
+fn invitation(lab: &Lab, zone: &Name) -> String {
+    let at = |address: SocketAddr| format!("@{} -p {}", address.ip(), address.port());
+    let state = lab.folder().join("state");
+    let mut out = String::from("\nSee for yourself, from another shell:\n");
+    for (address, what) in [
+        (Some(lab.ours()), "ours"),
+        (lab.ns1().dns().first().copied(), "NS1's"),
+    ] {
+        if let Some(address) = address {
+            out.push_str(&format!(
+                "  dig {} +dnssec +multiline {zone} DNSKEY      # {what}\n",
+                at(address)
+            ));
+        }
+    }
+    out.push_str(&format!(
+        "  dig {} +dnssec {zone} DS                     # the parent\n",
+        at(lab.parent().addresses()[0])
+    ));
+    out.push_str(&format!(
+        "  dig {} +dnssec no-such-name.{zone} A\n",
+        at(lab.ours())
+    ));
+    out.push_str(&format!("  countersign status --state {}\n", state.display()));
+    out.push_str(&format!(
+        "  countersign peer status --state {}\n",
+        state.display()
+    ));
+    out.push_str(&format!(
+        "\nIts files, a configuration to begin with among them, are in {}. Ctrl-C ends it.\n",
+        lab.folder().display()
+    ));
+    out
 }
 
 fn ns1(arguments: Ns1Arguments) -> Result<Report, Failure> {

@@ -46,7 +46,17 @@ pub(super) fn run(command: &PeerCommand) -> Result<Report, Failure> {
             Ok(report(&peers, arguments.common.json.json).negative(lags))
         }
         PeerCommand::Sync(arguments) => sync(arguments),
+        PeerCommand::EnableDnssec(arguments) => once(&arguments.common, PeerAction::EnableDnssec),
+        PeerCommand::Withdraw(arguments) => {
+            let reason = arguments.force.clone();
+            once(&arguments.common, PeerAction::Withdraw { reason })
+        }
     }
+}
+
+fn once(arguments: &PeerArguments, action: PeerAction) -> Result<Report, Failure> {
+    let (peers, _) = act(arguments, action)?;
+    Ok(report(&peers, arguments.json.json))
 }
 
 fn status(arguments: &PeerStatusArguments) -> Result<Report, Failure> {
@@ -169,7 +179,7 @@ fn wait(
         waited += PAUSE;
         let request = PeerRequest {
             provider: arguments.provider.clone(),
-            action,
+            action: action.clone(),
         };
         peers = client.peers(&arguments.origin, &request)?;
     }
@@ -226,7 +236,7 @@ fn print(peers: &PeersReport) -> String {
     parts.join("\n")
 }
 
-fn print_peer(peer: &PeerReport) -> String {
+pub(super) fn print_peer(peer: &PeerReport) -> String {
     let mut out = format!("{} at {}", peer.zone, peer.provider);
     let Some(looked) = peer.looked else {
         return out + ": not looked at yet; `countersign peer sync` does\n";

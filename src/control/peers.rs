@@ -175,12 +175,26 @@ struct Peer {
     asker: Asker,
 }
 
-/// Whether what is seen is taken, and whether the provider is given what it lacks.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// What a visit is for, besides the look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 struct Doing {
+    /// What is believed goes to the register.
     take: bool,
-    give: bool,
+    /// What the provider is given.
+    gift: Option<Gift>,
+    /// A person says that the API is to be believed.
     trust_api: bool,
+}
+
+/// What a provider is given.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Gift {
+    /// Our keys, where it lacks some.
+    Keys,
+    /// The order to sign the zone.
+    Dnssec,
+    /// The order to forget our keys.
+    Withdrawal,
 }
 
 /// Does what a person asked for, at one provider of the zone or at all of them.
@@ -207,38 +221,58 @@ pub async fn act(
     let mut reports = Vec::new();
     for name in named {
         let pair = (zone.clone(), name.clone());
-        let report = match action {
-            PeerAction::Status => lock(&server.peers.known)
-                .get(&pair)
-                .and_then(|known| known.report.clone()),
-            PeerAction::Pull { trust_api } => {
-                let doing = Doing {
-                    take: true,
-                    give: false,
-                    trust_api,
-                };
-                Some(visit(server, &config, settings, name, doing).await?)
+        let doing = match &action {
+            PeerAction::Status => {
+                let known = lock(&server.peers.known);
+                let report = known.get(&pair).and_then(|known| known.report.clone());
+                reports.push(report.unwrap_or_else(|| PeerReport::unseen(zone, name)));
+                continue;
             }
-            PeerAction::Push => {
-                let doing = Doing {
-                    take: false,
-                    give: true,
-                    trust_api: false,
-                };
-                Some(visit(server, &config, settings, name, doing).await?)
-            }
-            PeerAction::Sync { trust_api } => {
-                let doing = Doing {
-                    take: true,
-                    give: true,
-                    trust_api,
-                };
-                Some(visit(server, &config, settings, name, doing).await?)
+            PeerAction::Pull { trust_api } => Doing {
+                take: true,
+                trust_api: *trust_api,
+                ..Doing::default()
+            },
+            PeerAction::Push => Doing {
+                gift: Some(Gift::Keys),
+                ..Doing::default()
+            },
+            PeerAction::Sync { trust_api } => Doing {
+                take: true,
+                gift: Some(Gift::Keys),
+                trust_api: *trust_api,
+            },
+            PeerAction::EnableDnssec => Doing {
+                gift: Some(Gift::Dnssec),
+                ..Doing::default()
+            },
+            PeerAction::Withdraw { reason } => {
+                may_withdraw(settings)?;
+                tracing::warn!(%zone, provider = name, "a person takes our keys out there: {reason}");
+                Doing {
+                    gift: Some(Gift::Withdrawal),
+                    ..Doing::default()
+                }
             }
         };
-        reports.push(report.unwrap_or_else(|| PeerReport::unseen(zone, name)));
+        reports.push(visit(server, &config, settings, name, doing).await?);
     }
     Ok(PeersReport { peers: reports })
+}
+
+/// What is exchanged by itself would be given again at once.
+fn may_withdraw(settings: &ZoneSettings) -> Result<(), Refusal> {
+    if !settings.exchange_keys {
+        return Ok(());
+    }
+    Err(Refusal {
+        error: format!("keys of {} are exchanged by themselves, so ours would be given again at once", settings.origin),
+        advice: Some(
+            "first let the parent and the provider forget our name servers and DS; then set exchange_keys = false, \
+             reload, and say this again"
+                .to_owned(),
+        ),
+    })
 }
 
 fn no_provider(zone: &Name, wanted: Option<&str>, settings: &ZoneSettings) -> Refusal {
@@ -283,7 +317,7 @@ pub async fn exchange(server: Arc<Server>) {
 async fn routine(server: &Arc<Server>, config: &Config, zone: ZoneSettings, name: String) {
     let doing = Doing {
         take: true,
-        give: true,
+        gift: Some(Gift::Keys),
         trust_api: false,
     };
     if let Err(refusal) = visit(server, config, &zone, &name, doing).await {
@@ -322,26 +356,30 @@ async fn visit(
     let _turn = turn.lock().await;
     let mut seen = peer.look(server, doing).await?;
     let mut by_hand = Vec::new();
-    let mut gift = None;
-    if doing.give && (seen.verdict.push || !peer.driver.capabilities().publishes_keys) {
-        match peer
-            .driver
-            .publish_keys(&zone.origin, &seen.wanted, seen.our_ttl)
-            .await
-        {
-            Ok(Published::ByHand { records, .. }) if !seen.verdict.waiting_for.is_empty() => {
-                by_hand = records
-            }
-            Ok(Published::ByHand { .. } | Published::Already) => {}
-            Ok(Published::Changed { what }) => {
-                tracing::info!(zone = %zone.origin, provider, "{what}");
-                gift = Some(what);
-                seen = peer.look(server, doing).await?;
-            }
-            Err(error) => seen.verdict.findings.push(Finding::ApiFails(in_words(&error))),
+    let mut done = None;
+    match peer.give(&seen, doing.gift).await {
+        None | Some(Ok(Published::Already)) => {}
+        // What every server shows is not asked of a person again.
+        Some(Ok(Published::ByHand { .. }))
+            if doing.gift == Some(Gift::Keys) && seen.verdict.waiting_for.is_empty() => {}
+        Some(Ok(Published::ByHand { what, records })) => {
+            by_hand = records;
+            done = Some(format!("to be done by a person: {what}"));
         }
+        Some(Ok(Published::Changed { what })) => {
+            tracing::info!(zone = %zone.origin, provider, "{what}");
+            done = Some(what);
+            seen = peer.look(server, doing).await?;
+        }
+        Some(Err(error)) if doing.gift != Some(Gift::Keys) => {
+            return Err(Refusal {
+                error: format!("{}: {}", error.provider, error.what),
+                advice: error.advice,
+            });
+        }
+        Some(Err(error)) => seen.verdict.findings.push(Finding::ApiFails(in_words(&error))),
     }
-    Ok(peer.tell(server, seen, by_hand, gift))
+    Ok(peer.tell(server, seen, by_hand, done))
 }
 
 fn resolver(config: &Config) -> Result<Resolver, String> {
@@ -377,6 +415,20 @@ struct Seen {
 }
 
 impl Peer {
+    /// Gives the provider what the visit is for; `None` when it is for nothing, or nothing lacks.
+    async fn give(&self, seen: &Seen, gift: Option<Gift>) -> Option<Result<Published, ProviderError>> {
+        let zone = &self.zone.origin;
+        match gift? {
+            Gift::Keys if !seen.verdict.push && self.driver.capabilities().publishes_keys => None,
+            Gift::Keys => Some(self.driver.publish_keys(zone, &seen.wanted, seen.our_ttl).await),
+            Gift::Dnssec => Some(self.driver.enable_dnssec(zone).await),
+            Gift::Withdrawal => {
+                let ours: Vec<Dnskey> = seen.register.own.keys().cloned().collect();
+                Some(self.driver.withdraw_keys(zone, &ours).await)
+            }
+        }
+    }
+
     /// Asks the API, every server and the parent; takes what is believed.
     async fn look(&self, server: &Arc<Server>, doing: Doing) -> Result<Seen, Refusal> {
         let zone = &self.zone.origin;

@@ -239,18 +239,25 @@ pub struct Refusal {
 }
 
 /// What is done at the other providers of a zone.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "kebab-case")]
 pub enum PeerAction {
     /// Nothing; the last report is given.
     Status,
-    /// Their keys are looked at, and taken.
+    /// Their keys are looked at, and taken: pull.
     Pull {
         /// A person says that the provider's API is to be believed.
         trust_api: bool,
     },
     /// They are given ours.
     Push,
+    /// The provider is made to sign the zone.
+    EnableDnssec,
+    /// Our keys are taken out there.
+    Withdraw {
+        /// The person's reason.
+        reason: String,
+    },
     /// Both.
     Sync {
         /// A person says that the provider's API is to be believed.

@@ -125,7 +125,7 @@ fn part<E: std::error::Error + Send + Sync + 'static>(what: &'static str) -> imp
 }
 
 /// How it ended.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct Outcome {
     /// What Countersign says of NS1 at the end.
     pub peer: PeerReport,
@@ -139,7 +139,6 @@ pub struct Outcome {
 #[derive(Debug)]
 pub struct Lab {
     settings: Settings,
-    clock: Arc<dyn Clock>,
     ns1: Simulated,
     parent: Parent,
     instance: Instance,
@@ -159,7 +158,7 @@ impl Lab {
     /// When some part of it cannot be had.
     pub async fn start(settings: Settings, tell: &mut dyn FnMut(Told)) -> Result<Self, LabError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-        tell(Told::Begun("a simulated NS1, with the zone, signed".into()));
+        tell(Told::Begun("a simulated NS1, with the zone".into()));
         let api_key = "the-lab's-key-which-opens-nothing-else";
         let ns1 = Ns1Settings {
             api: settings.api,
@@ -167,7 +166,7 @@ impl Lab {
             name_servers: Vec::new(),
             api_key: api_key.to_owned(),
             zones: vec![(settings.zone.clone(), ZoneText::Text(settings.text.clone()))],
-            signed: true,
+            signed: false,
             knobs: Vec::new(),
         };
         let ns1 = Simulated::start(ns1, Arc::clone(&clock))
@@ -179,7 +178,7 @@ impl Lab {
             list(ns1.dns())
         )));
 
-        tell(Told::Begun("a parent zone, which delegates to NS1 alone".into()));
+        tell(Told::Begun("a parent zone".into()));
         let above = settings
             .zone
             .as_ref()
@@ -209,17 +208,14 @@ impl Lab {
             "on {ours}, its files in {}",
             settings.folder.display()
         )));
-        let lab = Self {
+        Ok(Self {
             settings,
-            clock,
             ns1,
             parent,
             instance,
             ours,
             told: Vec::new(),
-        };
-        lab.delegate_to_ns1()?;
-        Ok(lab)
+        })
     }
 
     /// Goes through the exchange of keys, and the check of everything.
@@ -231,9 +227,13 @@ impl Lab {
         if let Some(knob) = fault.filter(|knob| !is_late(knob)) {
             self.turn(knob, tell)?;
         }
+        self.sign_at_ns1(tell).await?;
         self.pull(tell).await?;
         let mut peer = self.push(tell).await?;
         self.delegate_to_both(tell).await?;
+        if peer.in_step {
+            peer = self.act(PeerAction::Pull { trust_api: false }, tell).await?;
+        }
         if let Some(knob) = fault.filter(|knob| is_late(knob)) {
             self.turn(knob, tell)?;
             peer = self.watch(tell).await?;
@@ -244,6 +244,29 @@ impl Lab {
             told: self.told.clone(),
             sound,
         })
+    }
+
+    /// From here on our server exchanges keys by itself: the configuration is changed, and read again.
+    ///
+    /// # Errors
+    /// When it cannot be written, or not be taken.
+    pub fn go_on(&self) -> Result<(), Refusal> {
+        let path = self.settings.folder.join("countersign.toml");
+        let refused = |error: String| Refusal { error, advice: None };
+        let text = fs::read_to_string(&path).map_err(|error| refused(error.to_string()))?;
+        let text = text.replace("exchange_keys = false\n", "");
+        write(&path, &text, 0o644).map_err(|error| refused(error.to_string()))?;
+        let reloaded = self.instance.server().reload();
+        if reloaded.is_whole() {
+            Ok(())
+        } else {
+            Err(refused(reloaded.problems.join("; ")))
+        }
+    }
+
+    /// The folder of its files.
+    pub fn folder(&self) -> &Path {
+        &self.settings.folder
     }
 
     /// Ends it.
@@ -291,6 +314,34 @@ impl Lab {
             }
         }
         Ok(peer)
+    }
+
+    /// NS1 is told to sign, and the parent that it does: the state that most people begin with.
+    async fn sign_at_ns1(&mut self, tell: &mut dyn FnMut(Told)) -> Result<(), LabError> {
+        tell(Told::Begun(
+            "NS1 signs the zone alone, and the parent has its DS".into(),
+        ));
+        // What is amiss before the parent has the DS is no news.
+        let acted = self.act(PeerAction::EnableDnssec, &mut |_| ()).await;
+        self.told.clear();
+        match acted {
+            Err(LabError::Refused(refusal)) => {
+                self.told.push(refusal.error.clone());
+                tell(Told::NotDone(refusal.error));
+            }
+            other => {
+                other?;
+                self.delegate_to_ns1()?;
+                let tags: Vec<String> = self
+                    .ns1
+                    .own_keys(&self.settings.zone)
+                    .iter()
+                    .map(|key| key.key_tag().to_string())
+                    .collect();
+                tell(Told::Done(format!("keys {}", tags.join(", "))));
+            }
+        }
+        Ok(())
     }
 
     async fn pull(&mut self, tell: &mut dyn FnMut(Told)) -> Result<(), LabError> {
@@ -456,7 +507,7 @@ fn configure(
         "listen = [\"{ours}\"]\nstate = \"state\"\nkeys = \"keys\"\n\n\
          [[provider]]\nname = \"{PROVIDER}\"\nkind = \"ns1\"\nendpoint = \"{}\"\napi_key_file = \"ns1.key\"\n\
          ca_file = \"ns1-ca.pem\"\nservers = [{}]\npoll = \"5s\"\npropagation = \"20s\"\n\n\
-         [[zone]]\norigin = \"{}\"\nfile = \"zone\"\nauto_keys = true\nproviders = [\"{PROVIDER}\"]\nparent = [\"{}\"]\n",
+         [[zone]]\norigin = \"{}\"\nfile = \"zone\"\nauto_keys = true\nproviders = [\"{PROVIDER}\"]\nexchange_keys = false\nparent = [\"{}\"]\n",
         ns1.api_url(),
         servers.join(", "),
         settings.zone,
@@ -503,19 +554,5 @@ mod tests {
     async fn both_come_in_step() {
         let (outcome, told) = run(None).await;
         assert!(outcome.sound, "{told:#?}\n{:#?}", outcome.peer);
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    #[ignore]
-    async fn show() {
-        let names: Vec<&str> = match std::env::var("FAULT") {
-            Ok(name) => vec![knob(&name).unwrap().name],
-            Err(_) => KNOBS.iter().map(|knob| knob.name).collect(),
-        };
-        for name in names {
-            let (outcome, told) = run(Some(name)).await;
-            eprintln!("=== {name}: sound {}", outcome.sound);
-            for told in told { eprintln!("  {told:?}"); }
-        }
     }
 }

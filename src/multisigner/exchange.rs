@@ -21,6 +21,7 @@ use crate::{
     dnssec::{
         custody::Observation,
         key::Dnskey,
+        keyset::KeyState,
         register::{Evidence, Register, Source, Trust},
         validate::Ds,
     },
@@ -162,6 +163,20 @@ pub enum Finding {
         /// Ours.
         ours: Ttl,
     },
+    /// No DS leads to a key that signs a server's set.
+    NoChain {
+        /// The server.
+        at: String,
+        /// The tags of the keys that sign it.
+        signers: Vec<u16>,
+    },
+    /// The parent, which has DS records, has none for a KSK that is published.
+    NoDs {
+        /// Whether the key is ours.
+        ours: bool,
+        /// Its tag.
+        tag: u16,
+    },
     /// Servers of the parent differ in the DS RRset, so no DS counts that not all of them have.
     ParentDiffers,
     /// The parent could not be asked.
@@ -172,7 +187,7 @@ impl Finding {
     /// How much it matters.
     pub fn severity(&self) -> Severity {
         match self {
-            Self::ApiRemark(_) | Self::OursPast { .. } => Severity::Note,
+            Self::ApiRemark(_) | Self::OursPast { .. } | Self::NoDs { .. } => Severity::Note,
             Self::ApiFails(_)
             | Self::ApiUntrusted { .. }
             | Self::Unreachable { .. }
@@ -184,9 +199,11 @@ impl Finding {
             | Self::TtlDiffers { .. }
             | Self::ParentDiffers
             | Self::NoParent(_) => Severity::Warning,
-            Self::NotSigning | Self::Unbelieved { .. } | Self::Odd { .. } | Self::NewKey { .. } => {
-                Severity::Alarm
-            }
+            Self::NotSigning
+            | Self::Unbelieved { .. }
+            | Self::Odd { .. }
+            | Self::NewKey { .. }
+            | Self::NoChain { .. } => Severity::Alarm,
         }
     }
 }
@@ -276,6 +293,21 @@ impl fmt::Display for Finding {
                 f,
                 "{at}: serves the DNSKEY RRset with TTL {theirs}, ours has {ours}; waits count with the larger one"
             ),
+            Self::NoChain { at, signers } => write!(
+                f,
+                "{at}: its DNSKEY RRset is signed by {} alone, and the parent has no DS for it: a resolver that takes the \
+                 key set from there finds the whole zone bogus. Give the parent the records of `countersign ds`, now",
+                tags(signers)
+            ),
+            Self::NoDs { ours: true, tag } => write!(
+                f,
+                "the parent has no DS for our KSK {tag}: give it the records of `countersign ds`, and until it has them, \
+                 do not add our name servers there"
+            ),
+            Self::NoDs { ours: false, tag } => write!(
+                f,
+                "the parent has no DS for its KSK {tag}; before it signs alone, give the parent the records of `countersign ds`"
+            ),
             Self::ParentDiffers => f.write_str(
                 "the parent's servers show different DS RRsets; only what all of them show is believed",
             ),
@@ -313,6 +345,7 @@ pub fn judge(round: &Round<'_>, register: &Register) -> Verdict {
         judge.server(view, &ds, &mut known, api);
     }
     judge.new_keys();
+    judge.missing_ds(&ds);
     judge.keep_trust();
     judge.verdict
 }
@@ -471,6 +504,12 @@ impl<'a> Judge<'a> {
         if let Some(said) = api {
             self.compare(&at, answer, said);
         }
+        let leads = |key: &Dnskey| ds.iter().any(|ds| ds.points_to(key, self.round.zone.as_ref()));
+        if !ds.is_empty() && !answer.signers.iter().any(leads) {
+            let signers = answer.signers.iter().map(Dnskey::key_tag).collect();
+            let at = at.clone();
+            self.find(Finding::NoChain { at, signers });
+        }
         if answer.ttl != self.round.our_ttl {
             let (theirs, ours) = (answer.ttl, self.round.our_ttl);
             self.find(Finding::TtlDiffers { at, theirs, ours });
@@ -545,6 +584,33 @@ impl<'a> Judge<'a> {
             let at = at.to_owned();
             self.find(Finding::ServerAhead { at, tags: unnamed });
         }
+    }
+
+    /// KSKs without a DS, where the parent has any.
+    fn missing_ds(&mut self, ds: &[Ds]) {
+        if ds.is_empty() {
+            return;
+        }
+        let apex = self.round.zone.as_ref();
+        let lacks = |key: &Dnskey| key.is_sep() && !ds.iter().any(|ds| ds.points_to(key, apex));
+        let own = self
+            .register
+            .own_in_set()
+            .filter(|(_, state)| *state != KeyState::Retired);
+        let own = own.map(|(key, _)| (key, true));
+        let shown = self.verdict.observations.iter().flat_map(|seen| &seen.keys);
+        let theirs = shown
+            .filter(|key| !self.register.is_own(key))
+            .map(|key| (key, false));
+        let lacking: BTreeSet<(&Dnskey, bool)> = own.chain(theirs).filter(|(key, _)| lacks(key)).collect();
+        let lacking: Vec<Finding> = lacking
+            .into_iter()
+            .map(|(key, ours)| Finding::NoDs {
+                ours,
+                tag: key.key_tag(),
+            })
+            .collect();
+        self.verdict.findings.extend(lacking);
     }
 
     /// A reason is kept where there was none, or a weaker one: so what differs from look to look is no news.

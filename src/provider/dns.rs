@@ -74,6 +74,13 @@ impl Provider for AnyServer {
         }))
     }
 
+    fn enable_dnssec<'a>(&'a self, zone: &'a Name) -> Pending<'a, Published> {
+        ready(Ok(Published::ByHand {
+            what: format!("switch DNSSEC on for {zone} at {}", self.name),
+            records: Vec::new(),
+        }))
+    }
+
     fn serial<'a>(&'a self, _zone: &'a Name) -> Pending<'a, u32> {
         ready(Err(self.unsupported(
             "there is no API that says the serial",

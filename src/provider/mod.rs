@@ -42,6 +42,9 @@ pub trait Provider: Send + Sync + fmt::Debug {
     /// past. Keys of others stay. Doing it again changes nothing.
     fn withdraw_keys<'a>(&'a self, zone: &'a Name, ours: &'a [Dnskey]) -> Pending<'a, Published>;
 
+    /// Makes it sign the zone. Only a person's explicit word leads here.
+    fn enable_dnssec<'a>(&'a self, zone: &'a Name) -> Pending<'a, Published>;
+
     /// The serial of the content it has now, for a cheap look whether it changed.
     fn serial<'a>(&'a self, zone: &'a Name) -> Pending<'a, u32>;
 

@@ -177,6 +177,10 @@ impl Provider for Ns1 {
         Box::pin(self.withdraw(zone, ours))
     }
 
+    fn enable_dnssec<'a>(&'a self, zone: &'a Name) -> Pending<'a, Published> {
+        Box::pin(Ns1::enable_dnssec(self, zone))
+    }
+
     fn serial<'a>(&'a self, zone: &'a Name) -> Pending<'a, u32> {
         Box::pin(async move { Ok(self.zone_info(zone).await?.serial) })
     }
