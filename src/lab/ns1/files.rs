@@ -79,10 +79,12 @@ fn read(zone: &HostedZone, source: &Source<'_>) -> Result<Sets, Reply> {
         }
     });
     if let Some(problem) = read.errors.first() {
-        let line = problem.at.line;
-        return Err(Reply::invalid(&format!(
-            "invalid zone file: line {line}: {problem}"
-        )));
+        // Line 0: the file as a whole.
+        let line = match problem.at.line {
+            0 => String::new(),
+            line => format!("line {line}: "),
+        };
+        return Err(Reply::invalid(&format!("invalid zone file: {line}{problem}")));
     }
     if let Some(odd) = odd {
         return Err(Reply::invalid(&format!(

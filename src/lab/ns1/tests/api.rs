@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::{
+use super::super::{
     account::{Account, Now},
     reply::{Body, Reply, Request},
 };
@@ -536,7 +536,7 @@ fn requests_that_go_wrong() {
 #[test]
 fn a_file_goes_in_and_comes_out() {
     let mut api = Api::new();
-    let file = include_str!("../../../zones/example.zone");
+    let file = include_str!("../../../../zones/example.zone");
     let mut request = Request::new(Method::PUT, "/v1/import/zonefile/example");
     request.key = Some(KEY.into());
     request.body = file.into();
