@@ -125,14 +125,15 @@ struct Ns1Arguments {
 fn ns1_help() -> String {
     let mut help = "\
 Example:
-  countersign lab ns1 --api 127.0.0.1:18080 --dns 127.0.0.1:5401 --dns 127.0.0.1:5402 --api-key secret \\
-    --zone example.=zones/example.zone --ca ns1-ca.pem
-  curl --cacert ns1-ca.pem -H 'X-NSONE-Key: secret' https://127.0.0.1:18080/v1/zones
-  curl --cacert ns1-ca.pem -H 'X-NSONE-Key: secret' -d '{\"dnssec\": true}' https://127.0.0.1:18080/v1/zones/example
+  countersign lab ns1 --api 127.0.0.1:18080 --dns 127.0.0.1:5401 --dns 127.0.0.1:5402 \\
+    --api-key secret --zone example.=zones/example.zone --ca ns1.pem
+  alias ns1=\"curl --cacert ns1.pem -H 'X-NSONE-Key: secret'\"
+  ns1 https://127.0.0.1:18080/v1/zones
+  ns1 -d '{\"dnssec\": true}' https://127.0.0.1:18080/v1/zones/example
   dig @127.0.0.1 -p 5401 +dnssec example. DNSKEY
 
 While it runs, knobs are turned by a request that NS1 does not have:
-  curl --cacert ns1-ca.pem -H 'X-NSONE-Key: secret' -X PUT -d '{\"server-errors\": \"3\"}' https://127.0.0.1:18080/lab/knobs
+  ns1 -X PUT -d '{\"server-errors\": \"3\"}' https://127.0.0.1:18080/lab/knobs
 
 Knobs; servers are numbered from 1, times end in ms, s, m or h:
 "

@@ -19,6 +19,7 @@ mod interop_same_answers;
 mod interop_transfers;
 mod interop_two_providers;
 mod interop_unbound;
+mod lab_ns1;
 mod odd_packets;
 mod operations;
 mod rfc_tables;
