@@ -11,8 +11,9 @@ use super::{
     outcome::{Failure, Report, chain},
 };
 use crate::{
+    client::tsig::TsigKey,
     clock::{Clock, SystemClock, UnixTime},
-    config::{self, Config, Position, Problem, ZoneSettings},
+    config::{self, Config, ContentSource, Position, Problem, ZoneSettings},
     control::zonefile,
     dnssec::{
         custody::{self, CustodyError, Level, Policy, Request},
@@ -64,13 +65,24 @@ fn mark(warning: &str) -> String {
 }
 
 fn check_zone(config: &Config, zone: &ZoneSettings, found: &mut Found) {
-    let (file, spot) = &zone.file;
+    let file = match &zone.source {
+        ContentSource::File { path, .. } => path,
+        ContentSource::Axfr { tsig, .. } => {
+            if let Some(key) = tsig
+                && let Err(error) = TsigKey::from_file(key.name.clone(), key.algorithm, &key.secret_file)
+            {
+                found.problems.push(at(config, key.at, chain(&error)));
+            }
+            return;
+        }
+        ContentSource::Ns1 { .. } => return,
+    };
     if let Err(error) = fs::File::open(file) {
         let what = format!(
             "{} cannot be read ({error}); mend the path or the file",
             file.display()
         );
-        found.problems.push(at(config, *spot, what));
+        found.problems.push(at(config, zone.spot(), what));
         return;
     }
     let hasher = ahash::RandomState::new();
@@ -139,7 +151,7 @@ fn check_keys(config: &Config, found: &mut Found) {
         let notes = notes.into_iter().filter(|note| note.level() > Level::Info);
         found
             .warnings
-            .extend(notes.map(|note| at(config, zone.file.1, format!("{}: {note}", zone.origin))));
+            .extend(notes.map(|note| at(config, zone.spot(), format!("{}: {note}", zone.origin))));
     }
 }
 
@@ -198,6 +210,6 @@ fn key_problem(config: &Config, zone: &ZoneSettings, error: &CustodyError) -> St
             | KeyFileError::FileName { path }
             | KeyFileError::Exists { path } => in_file(path, 1),
         },
-        _ => at(config, zone.file.1, format!("{}: {what}", zone.origin)),
+        _ => at(config, zone.spot(), format!("{}: {what}", zone.origin)),
     }
 }

@@ -4,6 +4,7 @@
 use super::read::{At, Bounded, Value, defaults, settings, words};
 use crate::{
     answer::EngineSettings,
+    client::tsig::TsigAlgorithm,
     dnssec::{denial::Denial, keyset::Cds},
     provider::ns1::{
         Nesting, Values,
@@ -41,6 +42,8 @@ settings! {
         resolvers: Vec<At<SocketAddr>> = Vec::new(),
         /// Another signing provider of zones; one `[[provider]]` each.
         provider: Vec<ProviderFile> = Vec::new(),
+        /// A key that is shared with the servers that zones are transferred from; one `[[tsig]]` each.
+        tsig: Vec<TsigFile> = Vec::new(),
         /// A zone to serve; one `[[zone]]` each.
         zone: Vec<ZoneFile> = Vec::new(),
     }
@@ -112,12 +115,38 @@ settings! {
 }
 
 settings! {
+    /// A key that is shared with the servers that zones are transferred from (RFC 8945).
+    pub(super) struct TsigFile {
+        /// Its name, which the other side must have the same.
+        name: At<Name>,
+        /// Its algorithm.
+        algorithm: TsigAlgorithm = TsigAlgorithm::HmacSha256,
+        /// The file that holds the secret in base64; nobody else may read it.
+        secret_file: At<PathBuf>,
+    }
+}
+
+settings! {
     /// A zone.
     pub(super) struct ZoneFile {
         /// Its apex.
         origin: At<Name>,
-        /// Its master file.
-        file: At<PathBuf>,
+        /// Where its content comes from: a master file, another server by zone transfers, or NS1's API.
+        source: At<SourceKind> = At { value: SourceKind::File, at: crate::config::Position::START },
+        /// Its master file; must be given where that is the source.
+        file: Option<At<PathBuf>> = None,
+        /// The servers it is transferred from, the first that answers; notices of changes are taken from their
+        /// addresses (RFC 1996). Must be given where the source is "axfr".
+        primaries: Vec<At<SocketAddr>> = Vec::new(),
+        /// The `[[tsig]]` that transfers are signed with, by its name.
+        tsig: Option<At<Name>> = None,
+        /// How often NS1 is asked whether the content has changed, where that is the source.
+        poll: Duration = Duration::from_secs(60),
+        /// By how many percent of its records the content of a transfer or an export may shrink at once; more waits for
+        /// `countersign accept content`.
+        largest_shrink: Bounded<0, 100> = Bounded(super::resolve::LARGEST_SHRINK as u64),
+        /// The name servers of all providers, which the apex NS RRset then names instead of those in the content.
+        name_servers: Vec<At<Name>> = Vec::new(),
         /// Files with the other provider's DNSKEY records, as `dig +noall +answer DNSKEY` prints them.
         external_keys: Vec<At<PathBuf>> = Vec::new(),
         /// The other providers that sign the zone, by the names of their `[[provider]]`.
@@ -138,6 +167,29 @@ settings! {
         auto_keys: bool = false,
     }
 }
+
+/// Where a zone's content comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum SourceKind {
+    /// A master file.
+    File,
+    /// Another server, by zone transfers.
+    Axfr,
+    /// NS1's API.
+    Ns1,
+}
+
+words!(SourceKind, "\"file\", \"axfr\" or \"ns1\"", {
+    "file" = SourceKind::File,
+    "axfr" = SourceKind::Axfr,
+    "ns1" = SourceKind::Ns1,
+});
+
+words!(TsigAlgorithm, "\"hmac-sha256\", \"hmac-sha384\" or \"hmac-sha512\"", {
+    "hmac-sha256" = TsigAlgorithm::HmacSha256,
+    "hmac-sha384" = TsigAlgorithm::HmacSha384,
+    "hmac-sha512" = TsigAlgorithm::HmacSha512,
+});
 
 /// What a provider is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -9,6 +9,7 @@ mod problem;
 mod read;
 mod reference;
 mod resolve;
+mod source;
 
 pub use file::{LogFormat, LogLevel, LogSettings, ProviderKind, ServerAt, TcpSettings, UdpSettings};
 pub use problem::{Position, Problem};
@@ -17,3 +18,4 @@ pub use reference::reference;
 pub use resolve::{
     Arguments, Config, ProviderSettings, Spot, ZoneSettings, default_state, from_arguments, load, parse,
 };
+pub use source::{ContentSource, TsigSettings};

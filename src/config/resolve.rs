@@ -4,6 +4,7 @@ use super::{
     file::{File, LogSettings, ProviderKind, ServerAt, TcpSettings, UdpSettings, ZoneFile},
     problem::{Position, Problem},
     read::{At, Reader, defaults, read_table},
+    source::{self, ContentSource},
 };
 use crate::{
     dnssec::{denial::Denial, key::Dnskey, keyset::Cds, sign::LONGEST_VALIDITY},
@@ -29,6 +30,9 @@ const MAX_NSID: usize = 128;
 
 /// How long signatures may be valid: below a week, TTLs of a day or two would have to be lowered.
 const VALIDITY: std::ops::RangeInclusive<Duration> = Duration::from_secs(7 * 86_400)..=LONGEST_VALIDITY;
+
+/// By how many percent content may shrink at once where nothing is said.
+pub(super) const LARGEST_SHRINK: u8 = 20;
 
 /// Everything the server is told. Paths are as given on the command line, or relative to the file's folder.
 #[derive(Clone, Debug)]
@@ -94,8 +98,14 @@ pub type Spot = Option<Position>;
 pub struct ZoneSettings {
     /// Its apex.
     pub origin: Name,
-    /// Its master file, and where it is named.
-    pub file: (PathBuf, Spot),
+    /// Where it is named.
+    pub at: Spot,
+    /// Where its content comes from.
+    pub source: ContentSource,
+    /// By what share of its records content from elsewhere may shrink at once, in percent.
+    pub largest_shrink: u8,
+    /// The apex NS RRset; where there is none, the content's own.
+    pub name_servers: Vec<Name>,
     /// The files with other providers' DNSKEY records, and where they are named.
     pub external_keys: Vec<(PathBuf, Spot)>,
     /// The other providers that sign it, by name.
@@ -112,6 +122,16 @@ pub struct ZoneSettings {
     pub signature_validity: Option<Duration>,
     /// Whether keys are made for it when it is new.
     pub auto_keys: bool,
+}
+
+impl ZoneSettings {
+    /// The place to point at for what is wrong with the zone as a whole.
+    pub fn spot(&self) -> Spot {
+        match &self.source {
+            ContentSource::File { at, .. } => *at,
+            ContentSource::Axfr { .. } | ContentSource::Ns1 { .. } => self.at,
+        }
+    }
 }
 
 /// The `--zone` form of the command line.
@@ -267,7 +287,18 @@ fn resolve(file: File, path: &Path, reader: &mut Reader<'_>) -> Option<Config> {
         problem(validity.at, what.to_owned());
     }
     let providers = resolve_providers(&file, folder, &mut problem);
-    let zones = file.zone.iter().map(|zone| resolve_zone(zone, folder)).collect();
+    let keys = source::resolve_keys(&file, folder, &mut problem);
+    let known = source::Known {
+        providers: &providers,
+        keys: &keys,
+        folder,
+        forgive_absence: broken,
+    };
+    let zones = file.zone.iter().filter_map(|zone| {
+        let source = source::resolve(zone, known, &mut problem)?;
+        Some(resolve_zone(zone, source, folder))
+    });
+    let zones = zones.collect();
     Some(Config {
         source: Some(path.to_owned()),
         listen: file.listen.value.iter().map(|address| address.value).collect(),
@@ -385,11 +416,14 @@ fn read_pin(text: &str) -> Result<Pin, String> {
     })
 }
 
-fn resolve_zone(zone: &ZoneFile, folder: &Path) -> ZoneSettings {
+fn resolve_zone(zone: &ZoneFile, source: ContentSource, folder: &Path) -> ZoneSettings {
     let place = |path: &At<PathBuf>| (folder.join(&path.value), Some(path.at));
     ZoneSettings {
         origin: zone.origin.value.clone(),
-        file: place(&zone.file),
+        at: Some(zone.origin.at),
+        source,
+        largest_shrink: zone.largest_shrink.0 as u8,
+        name_servers: zone.name_servers.iter().map(|name| name.value.clone()).collect(),
         external_keys: zone.external_keys.iter().map(place).collect(),
         providers: zone.providers.iter().map(|name| name.value.clone()).collect(),
         exchange_keys: zone.exchange_keys,
@@ -442,7 +476,10 @@ pub fn from_arguments(arguments: Arguments) -> Result<Config, String> {
         }
         zones.push(ZoneSettings {
             origin,
-            file: (file, None),
+            at: None,
+            source: ContentSource::File { path: file, at: None },
+            largest_shrink: LARGEST_SHRINK,
+            name_servers: Vec::new(),
             external_keys: Vec::new(),
             providers: Vec::new(),
             exchange_keys: true,
@@ -521,7 +558,7 @@ mod tests {
         assert_eq!(config.zones.len(), 1);
         let zone = &config.zones[0];
         assert_eq!(zone.origin, "example".parse().unwrap());
-        assert_eq!(zone.file.0, Path::new("/etc/example.zone"));
+        assert_eq!(zone.source.file(), Some(Path::new("/etc/example.zone")));
         assert_eq!(
             (zone.denial, zone.cds, zone.auto_keys),
             (Denial::Compact, Cds::Off, false)
@@ -568,7 +605,7 @@ mod tests {
             config.zones[0].signature_validity,
             Some(Duration::from_secs(2_592_000))
         );
-        assert_eq!(config.zones[1].file.1, Some(Position { line: 27, column: 20 }));
+        assert_eq!(config.zones[1].spot(), Some(Position { line: 27, column: 20 }));
     }
 
     #[test]
@@ -640,7 +677,7 @@ mod tests {
                 "something_else = true",
                 &[
                     "c.toml:1:1: unknown setting `something_else`; known here: listen, state, keys, user, nsid, log, \
-                 udp, tcp, resolvers, provider, zone",
+                 udp, tcp, resolvers, provider, tsig, zone",
                 ],
             ),
         ];

@@ -43,8 +43,9 @@ pub struct Status {
 pub struct ZoneStatus {
     /// Its apex.
     pub origin: String,
-    /// Its master file.
-    pub file: PathBuf,
+    /// Its master file, where its content comes from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
     /// Why it is answered with SERVFAIL; absent when it is served.
     pub failed: Option<String>,
     /// The serial in its SOA record.

@@ -71,7 +71,7 @@ pub(super) fn of(server: &Server, zone: Option<&Name>) -> Result<Status, Refusal
 fn zone_status(name: &Name, held: &HeldZone, now: UnixTime) -> ZoneStatus {
     let mut status = ZoneStatus {
         origin: name.to_string(),
-        file: held.settings.file.0.clone(),
+        file: held.settings.source.file().map(ToOwned::to_owned),
         failed: None,
         serial: None,
         names: 0,

@@ -118,8 +118,11 @@ pub fn renew(
     draft.finish(loading.now)
 }
 
+/// Content as its source has it now; `None` where that is elsewhere, and comes in its own time.
+type ReadNow = Option<Result<ZoneFile, Unusable>>;
+
 /// Reads the files on as many threads as there are processors: a thousand small ones take a fraction of a second.
-fn read_files(zones: &[ZoneSettings], hasher: &ahash::RandomState) -> Vec<Result<ZoneFile, Unusable>> {
+fn read_files(zones: &[ZoneSettings], hasher: &ahash::RandomState) -> Vec<ReadNow> {
     let next = AtomicUsize::new(0);
     let read = Mutex::new(Vec::with_capacity(zones.len()));
     let threads = thread::available_parallelism()
@@ -132,7 +135,8 @@ fn read_files(zones: &[ZoneSettings], hasher: &ahash::RandomState) -> Vec<Result
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(zone) = zones.get(index) else { break };
                     let origin = zone.origin.as_ref();
-                    let file = zonefile::read(&zone.file.0, origin, zone.signature_validity, hasher);
+                    let path = zone.source.file();
+                    let file = path.map(|path| zonefile::read(path, origin, zone.signature_validity, hasher));
                     read.lock()
                         .unwrap_or_else(PoisonError::into_inner)
                         .push((index, file));
@@ -173,11 +177,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn new(
-        settings: &'a ZoneSettings,
-        file: Result<ZoneFile, Unusable>,
-        before: Option<&'a Arc<HeldZone>>,
-    ) -> Self {
+    fn new(settings: &'a ZoneSettings, file: ReadNow, before: Option<&'a Arc<HeldZone>>) -> Self {
         let mut draft = Self {
             settings,
             before,
@@ -189,7 +189,13 @@ impl<'a> Draft<'a> {
             about_content: Default::default(),
         };
         match file {
-            Ok(file) => {
+            None => {
+                draft.content = before.and_then(|before| before.content.clone());
+                if draft.content.is_none() {
+                    draft.problems = vec!["its content has not come yet".to_owned()];
+                }
+            }
+            Some(Ok(file)) => {
                 draft.warnings = file.warnings;
                 draft.content = Some(Arc::new(Content {
                     zone: file.zone,
@@ -197,7 +203,7 @@ impl<'a> Draft<'a> {
                     left_out_keys: file.left_out_keys,
                 }));
             }
-            Err(unusable) => {
+            Some(Err(unusable)) => {
                 draft.problems = unusable.errors;
                 draft.warnings = unusable.warnings;
                 draft.content = before.and_then(|before| before.content.clone());
@@ -400,14 +406,18 @@ impl<'a> Draft<'a> {
             .iter()
             .filter(|key| published.iter().all(|known| known.dnskey != **key));
         let tags: Vec<String> = lost.map(|key| key.key_tag().to_string()).collect();
-        if !tags.is_empty() {
-            self.warnings.push(format!(
-                "{}:1:1: no source of keys has the DNSKEY {} of this file, so it is not published; if it is \
-                 another provider's, put it into a file for --external-keys (external_keys in the configuration)",
-                self.settings.file.0.display(),
-                tags.join(", ")
-            ));
+        if tags.is_empty() {
+            return;
         }
+        let (place, content) = match self.settings.source.file() {
+            Some(file) => (format!("{}:1:1: ", file.display()), "this file"),
+            None => (String::new(), "the content"),
+        };
+        self.warnings.push(format!(
+            "{place}no source of keys has the DNSKEY {} of {content}, so it is not published; if it is \
+             another provider's, put it into a file for --external-keys (external_keys in the configuration)",
+            tags.join(", ")
+        ));
     }
 }
 

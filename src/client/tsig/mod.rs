@@ -3,6 +3,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `mod` | keys, and what can be wrong |
+//! | `file` | the secret in a file |
 //! | `record` | the TSIG record, and what its MAC is made of |
 //! | `asking` | a request is signed, its answers are verified |
 //! | `answering` | a request is verified, its answers are signed |
@@ -12,6 +13,7 @@
 
 mod answering;
 mod asking;
+mod file;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -24,6 +26,7 @@ use zeroize::Zeroizing;
 
 pub use answering::{Answering, Refusal};
 pub use asking::Answers;
+pub use file::TsigFileError;
 
 use crate::{
     clock::{Clock, UnixTime},
