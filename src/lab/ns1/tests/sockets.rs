@@ -228,7 +228,12 @@ async fn servers_differ_as_the_knobs_say() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn secondaries_are_told_of_changes_from_the_servers_address() {
-    let (simulated, _) = start().await;
+    let mut settings = settings();
+    // Not the address that the system would choose by itself.
+    settings.dns[0] = ([127, 0, 0, 2], 0).into();
+    let simulated = Simulated::start(settings, Arc::new(SystemClock::default()))
+        .await
+        .unwrap();
     let secondary = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let port = secondary.local_addr().unwrap().port();
     let primary = json!({"primary": {"enabled": true, "secondaries": [{"ip": "127.0.0.1", "port": port, "notify": true}]}});
