@@ -1,6 +1,9 @@
 //! A certificate of its own for the API, and the authority that vouches for it.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
+};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
@@ -48,7 +51,10 @@ pub fn make(address: IpAddr) -> Result<Certificate, CertificateError> {
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
 
     let mut server = CertificateParams::new(NAMES.map(String::from).to_vec())?;
-    server.subject_alt_names.push(SanType::IpAddress(address));
+    // Whoever listens on all addresses is reached by these.
+    let loopback = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+    let addresses = loopback.into_iter().chain([address]);
+    server.subject_alt_names.extend(addresses.map(SanType::IpAddress));
     server
         .distinguished_name
         .push(DnType::CommonName, "the simulated NS1's API");

@@ -302,6 +302,50 @@ fn pages_are_linked_until_the_last() {
 }
 
 #[test]
+fn records_that_cannot_be_there_are_refused() {
+    let mut api = Api::with_zone();
+    let a = json!({"answers": [{"answer": ["192.0.2.1"]}]});
+    let cname = json!({"answers": [{"answer": ["www.unit.test"]}]});
+    api.ok("PUT", "/v1/zones/unit.test/WWW.unit.test/a", a.clone());
+    assert_eq!(
+        api.get("/v1/zones/unit.test/www.unit.test/A")["ttl"],
+        3600,
+        "the zone's"
+    );
+    for (target, body) in [
+        ("www.unit.test/CNAME", &cname),
+        ("unit.test/CNAME", &cname),
+        ("www.other.test/A", &a),
+        ("www..unit.test/A", &a),
+        ("unit.test/SOA", &a),
+        ("unit.test/NOSUCH", &a),
+    ] {
+        let refused = api.refused("PUT", &format!("/v1/zones/unit.test/{target}"), body.clone());
+        assert_eq!(refused.0, 400, "{target}");
+    }
+    api.ok("PUT", "/v1/zones/unit.test/alias.unit.test/CNAME", cname);
+    assert_eq!(
+        api.refused("PUT", "/v1/zones/unit.test/alias.unit.test/A", a).0,
+        400
+    );
+    let secondary = json!({"secondary": {"enabled": true, "primary_ip": "192.0.2.53"}, "dnssec": true});
+    assert_eq!(api.refused("PUT", "/v1/zones/second.test", secondary).0, 400);
+    assert_eq!(api.refused("GET", "/v1/zones/second.test", Value::Null).0, 404);
+}
+
+#[test]
+fn one_key_may_do_the_work_of_two() {
+    let mut api = Api::with_zone();
+    api.knob("single-csk", "on");
+    api.ok("POST", "/v1/zones/unit.test", json!({"dnssec": true}));
+    let reply = api.get("/v1/zones/unit.test/dnssec");
+    let keys = reply["keys"]["dnskey"].as_array().unwrap();
+    assert_eq!((keys.len(), &keys[0][0]), (1, &json!("257")));
+    assert_eq!(reply["delegation"]["dnskey"], json!(keys));
+    assert_eq!(api.shown(0), Some((1, 0)));
+}
+
+#[test]
 fn an_empty_zone_has_an_empty_list_of_records() {
     let mut api = Api::with_zone();
     api.ok("DELETE", "/v1/zones/unit.test/unit.test/NS", Value::Null);
