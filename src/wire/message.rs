@@ -12,6 +12,8 @@ use super::{
 
 /// Octets of a message's header.
 pub const HEADER: usize = 12;
+/// Compression pointers of one name: as many as it may have labels, each of which may stand elsewhere.
+const MAX_POINTERS: usize = 127;
 /// The largest message there is, on TCP.
 pub const MAX_MESSAGE: usize = 65_535;
 
@@ -222,18 +224,22 @@ fn skip_name(octets: &[u8]) -> Option<&[u8]> {
 /// Reads a name that may be compressed, at `start` of a message (RFC 1035 §4.1.4); gives it and where it ends.
 ///
 /// # Errors
-/// When it leaves the message, is too long, or a pointer does not point backwards.
+/// When it leaves the message, is too long, has more pointers than a name can have labels, or one that does not point
+/// backwards.
 pub fn expand_name(message: &[u8], start: usize) -> Result<(super::Name, usize), NameError> {
     let mut buffer = Vec::with_capacity(64);
     let (mut at, mut end, mut floor) = (start, None, start);
+    let mut pointers = 0;
     loop {
         let length = *message.get(at).ok_or(NameError::Truncated)?;
         if length & 0xc0 == 0xc0 {
             let low = *message.get(at + 1).ok_or(NameError::Truncated)?;
             let target = usize::from(u16::from_be_bytes([length & 0x3f, low]));
             end.get_or_insert(at + 2);
-            // Each pointer goes further back than all before it, so this ends.
-            if target >= floor {
+            // Each pointer goes further back than all before it, so this ends; but a message has room for thousands
+            // that lead to one another, and for thousands of names that begin there.
+            pointers += 1;
+            if target >= floor || pointers > MAX_POINTERS {
                 return Err(NameError::BadPointer);
             }
             (at, floor) = (target, target);
@@ -767,6 +773,16 @@ mod tests {
         assert_eq!(expand_name(&message, 7).unwrap(), ("b.a.".parse().unwrap(), 9));
         assert_eq!(expand_name(&message, 9), Err(NameError::BadPointer));
         assert_eq!(expand_name(&message, 11), Err(NameError::Truncated));
+        // The root, and pointers that each lead to the one in front.
+        let mut chain = vec![0, 0xc0, 0];
+        for _ in 1..MAX_POINTERS {
+            let last = chain.len() - 2;
+            chain.extend_from_slice(&[0xc0 | (last >> 8) as u8, last as u8]);
+        }
+        let last = chain.len() - 2;
+        assert_eq!(expand_name(&chain, last), Ok((Name::root(), last + 2)));
+        chain.extend_from_slice(&[0xc0 | (last >> 8) as u8, last as u8]);
+        assert_eq!(expand_name(&chain, last + 2), Err(NameError::BadPointer));
     }
 
     proptest! {
