@@ -240,6 +240,28 @@ impl Transfer<'_> {
             })
     }
 
+    /// Asks for the changes since `have`, and for the whole zone where the other side cannot tell them
+    /// (RFC 1995 §4). Otherwise as [`Transfer::fetch`].
+    ///
+    /// # Errors
+    /// Those of [`Transfer::fetch`].
+    pub async fn refresh(
+        &self,
+        have: Serial,
+        sink: &mut (dyn FnMut(&Record) + Send),
+    ) -> Result<Transferred, TransferError> {
+        let mut given = false;
+        let mut noting = |record: &Record| {
+            given = true;
+            sink(record);
+        };
+        match self.fetch(Some(have), &mut noting).await {
+            // Whoever was given a part of a zone must not be given another beginning.
+            Err(error) if error.whole_may_work() && !given => self.fetch(None, sink).await,
+            other => other,
+        }
+    }
+
     async fn exchange(
         &self,
         have: Option<Serial>,

@@ -583,6 +583,69 @@ async fn a_refusal_says_what_the_other_side_said() {
     }
 }
 
+/// A server that answers a question for changes with these octets, and gives the whole zone 5.
+async fn without_changes(octets: impl Fn(&[u8]) -> Vec<u8> + Send + 'static) -> SocketAddr {
+    let answer = move |query: &[u8]| {
+        let (_, rtype, _) = Received::read(query).unwrap().question.unwrap();
+        match rtype {
+            RrType::IXFR => octets(query),
+            _ => framed(&[message(query, true, &[soa(5), a(1), soa(5)])]),
+        }
+    };
+    server(answer, true).await
+}
+
+#[tokio::test]
+async fn the_whole_zone_is_asked_where_changes_cannot_be_told() {
+    let with_code = |rcode: u8, records: &'static [u8]| {
+        move |query: &[u8]| {
+            let first: Vec<_> = records
+                .iter()
+                .map(|&number| if number == 0 { soa(5) } else { a(number) })
+                .collect();
+            let mut refusal = message(query, records.is_empty(), &[]);
+            refusal[3] |= rcode;
+            match records {
+                [] => framed(&[refusal]),
+                _ => framed(&[message(query, true, &first), refusal]),
+            }
+        }
+    };
+    let (key, clock, zone, settings) = (None, SimulatedClock::new(NOW), zone(), quick());
+    let refresh = async |server| {
+        let transfer = Transfer {
+            server,
+            zone: &zone,
+            key,
+            settings: &settings,
+            clock: &clock,
+        };
+        let mut given = Vec::new();
+        let transferred = transfer
+            .refresh(Serial(1), &mut |record| given.push(record.clone()))
+            .await;
+        (transferred.map_err(|error| error.fault), given)
+    };
+    for server in [
+        without_changes(with_code(4, &[])).await,
+        without_changes(with_code(1, &[])).await,
+        without_changes(|query| framed(&[message(query, true, &[soa(5), soa(3)])])).await,
+    ] {
+        let (transferred, given) = refresh(server).await;
+        assert_eq!(transferred.unwrap(), whole(5, 2));
+        assert_eq!(given, [soa(5), a(1)]);
+    }
+    // Who refuses once refuses again; and a zone that breaks off is not begun anew.
+    for (rcode, records) in [(5, &[][..]), (9, &[]), (2, &[0, 1])] {
+        let (refused, given) = refresh(without_changes(with_code(rcode, records)).await).await;
+        assert!(
+            matches!(refused, Err(Fault::Refused { rcode: Rcode(said) }) if said == u16::from(rcode)),
+            "{refused:?}"
+        );
+        assert_eq!(given.len(), records.len());
+    }
+}
+
 /// Any zone of up to thirty records.
 fn any_records() -> impl Strategy<Value = Vec<Record>> {
     prop::collection::vec((any::<u8>(), prop::collection::vec(any::<u8>(), 0..40)), 0..30).prop_map(|rows| {
