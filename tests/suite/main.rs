@@ -15,6 +15,7 @@ mod interop_bind_chain;
 mod interop_master_files;
 mod interop_ns1_clients;
 mod interop_random_zones;
+mod interop_resolver;
 mod interop_same_answers;
 mod interop_transfers;
 mod interop_two_providers;
