@@ -346,6 +346,22 @@ fn an_answer_of_another_time_is_refused() {
     }
 }
 
+/// RFC 8945 §4.3.2: who hands a message on may give it another id; the signer's stands in the record.
+#[test]
+fn the_id_under_the_signature_is_the_signers() {
+    let mut request = octets(their_query());
+    let mut answers = key().sign_request(&mut request, NOW);
+    request[0] ^= 0xff;
+    let received = Received::read(&request).unwrap();
+    let mut answering = Answering::to(&request, &received, &[key()], NOW)
+        .unwrap()
+        .unwrap();
+    let mut reply = answer(3);
+    answering.sign(&mut reply, NOW);
+    reply[1] ^= 0xff;
+    take(&mut answers, &reply).unwrap();
+}
+
 /// RFC 8945 §5.2.2.1: not shorter than half, nor than ten octets, nor longer than the whole.
 #[test]
 fn macs_may_be_cut_to_half() {
