@@ -184,7 +184,7 @@ fn all_in_step_is_silent() {
 #[test]
 fn nothing_is_believed_without_a_reason() {
     let mut world = World::new();
-    world.parent = vec![world.ds(1, &[ksk(1)])];
+    world.parent = vec![world.ds(1, &[])];
     let verdict = world.judge();
     assert_eq!(sources(&verdict), [""; 0]);
     let (k, at) = (ksk(11).key_tag(), |n: u8| format!("192.0.2.{n}"));
@@ -405,4 +405,31 @@ fn a_ttl_of_its_own_is_told() {
     let verdict = world.judge();
     assert!(matches!(&verdict.findings[..], [Finding::TtlDiffers { .. }]));
     assert_eq!(verdict.observations[2].ttl, Some(Ttl::new(600)));
+}
+
+/// The parent is secured, and no DS leads to what NS1 serves: its answers are bogus now.
+#[test]
+fn a_set_that_no_ds_leads_to_is_an_alarm() {
+    let mut world = World::new();
+    world.take();
+    // A KSK roll without notice: signed by both, then by the new one alone, and the parent knows the old one.
+    for view in &mut world.servers {
+        answer(view).keys.push(ksk(13));
+    }
+    world.api().own.push(ksk(13));
+    world.take();
+    let tag = ksk(13).key_tag();
+    assert_eq!(
+        world.findings(),
+        [Finding::NoDs { ours: false, tag }],
+        "the old key still leads there"
+    );
+    answer(&mut world.servers[0]).signers = vec![ksk(13)];
+    let at = "192.0.2.1".to_owned();
+    let signers = vec![tag];
+    assert!(world.findings().contains(&Finding::NoChain { at, signers }));
+    // And ours: nobody may be sent to us before the parent has a DS for us.
+    world.parent = vec![world.ds(1, &[ksk(11), ksk(13)])];
+    let tag = ksk(1).key_tag();
+    assert_eq!(world.findings(), [Finding::NoDs { ours: true, tag }]);
 }
