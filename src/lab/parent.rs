@@ -11,6 +11,10 @@ use std::{
     time::Duration,
 };
 
+use crate::{
+    dnssec::{algorithm, key::Dnskey, validate::Ds},
+    wire::Name,
+};
 use arc_swap::ArcSwap;
 use hickory_server::{
     dnssec::NxProofKind,
@@ -28,12 +32,6 @@ use hickory_server::{
     zone_handler::{AxfrPolicy, Catalog, ZoneType},
 };
 use rustls::pki_types::PrivatePkcs8KeyDer;
-use tokio::net::{TcpListener, UdpSocket};
-
-use crate::{
-    dnssec::{algorithm, key::Dnskey, validate::Ds},
-    wire::Name,
-};
 
 /// How long a connection may be silent.
 const TCP_IDLE: Duration = Duration::from_secs(5);
@@ -129,9 +127,8 @@ impl Parent {
         let mut bound = Vec::new();
         for &address in addresses {
             let failed = |source| ParentError::Bind { address, source };
-            let stream = TcpListener::bind(address).await.map_err(failed)?;
+            let (datagrams, stream) = super::bind_both(address).await.map_err(failed)?;
             let address = stream.local_addr().map_err(failed)?;
-            let datagrams = UdpSocket::bind(address).await.map_err(failed)?;
             server.register_listener(stream, TCP_IDLE, TCP_QUEUE);
             server.register_socket(datagrams);
             bound.push(address);

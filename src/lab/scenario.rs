@@ -27,11 +27,11 @@ use crate::{
     clock::{Clock, SystemClock},
     config,
     control::{
-        instance::{Instance, transports},
+        instance::Instance,
         peers,
         protocol::{PeerAction, PeerReport, Refusal},
     },
-    dnssec::validate::Ds,
+    dnssec::{algorithm::DigestType, validate::Ds},
     serve::Listeners,
     wire::Name,
 };
@@ -64,6 +64,8 @@ pub struct Settings {
     pub parent: SocketAddr,
     /// What goes wrong, by the name of a knob.
     pub fault: Option<String>,
+    /// Whether keys are exchanged. Without it the parent has a DS for both all the same: what a person must never do.
+    pub exchange: bool,
 }
 
 impl Settings {
@@ -80,6 +82,7 @@ impl Settings {
             api: at(5380),
             parent: at(5303),
             fault: None,
+            exchange: true,
         }
     }
 }
@@ -197,10 +200,7 @@ impl Lab {
         let listeners =
             Listeners::bind(&[settings.ours], Default::default()).map_err(part("cannot bind our address"))?;
         let ours = listeners.addresses()[0];
-        drop(listeners);
         let config = configure(&settings, ours, &ns1, &parent, api_key)?;
-        let listeners =
-            Listeners::bind(&config.listen, transports(&config)).map_err(part("cannot bind our address"))?;
         let instance = Instance::start(config, listeners)
             .await
             .map_err(part("cannot start our server"))?;
@@ -228,8 +228,12 @@ impl Lab {
             self.turn(knob, tell)?;
         }
         self.sign_at_ns1(tell).await?;
-        self.pull(tell).await?;
-        let mut peer = self.push(tell).await?;
+        let mut peer = if self.settings.exchange {
+            self.pull(tell).await?;
+            self.push(tell).await?
+        } else {
+            self.act(PeerAction::Status, tell).await?
+        };
         self.delegate_to_both(tell).await?;
         if peer.in_step {
             peer = self.act(PeerAction::Pull { trust_api: false }, tell).await?;
@@ -321,26 +325,28 @@ impl Lab {
         tell(Told::Begun(
             "NS1 signs the zone alone, and the parent has its DS".into(),
         ));
-        // What is amiss before the parent has the DS is no news.
-        let acted = self.act(PeerAction::EnableDnssec, &mut |_| ()).await;
-        self.told.clear();
-        match acted {
-            Err(LabError::Refused(refusal)) => {
-                self.told.push(refusal.error.clone());
-                tell(Told::NotDone(refusal.error));
-            }
-            other => {
-                other?;
-                self.delegate_to_ns1()?;
-                let tags: Vec<String> = self
-                    .ns1
-                    .own_keys(&self.settings.zone)
-                    .iter()
-                    .map(|key| key.key_tag().to_string())
-                    .collect();
-                tell(Told::Done(format!("keys {}", tags.join(", "))));
+        let began = Instant::now();
+        loop {
+            // What is amiss before the parent has the DS is no news.
+            let acted = self.act(PeerAction::EnableDnssec, &mut |_| ()).await;
+            self.told.clear();
+            match acted {
+                Err(LabError::Refused(refusal)) if began.elapsed() > PATIENCE => {
+                    self.told.push(refusal.error.clone());
+                    tell(Told::NotDone(refusal.error));
+                    return Ok(());
+                }
+                Err(LabError::Refused(_)) => sleep(PAUSE).await,
+                other => {
+                    other?;
+                    break;
+                }
             }
         }
+        self.delegate_to_ns1()?;
+        let keys = self.ns1.own_keys(&self.settings.zone);
+        let tags: Vec<String> = keys.iter().map(|key| key.key_tag().to_string()).collect();
+        tell(Told::Done(format!("keys {}", tags.join(", "))));
         Ok(())
     }
 
@@ -423,11 +429,15 @@ impl Lab {
     }
 
     fn delegate_to_ns1(&self) -> Result<(), LabError> {
+        self.delegate(self.ns1_servers(), self.ds_of_ns1())
+    }
+
+    fn ds_of_ns1(&self) -> Vec<Ds> {
         let zone = &self.settings.zone;
-        let of_ksk = self.ns1.own_keys(zone);
-        let ds = of_ksk.iter().filter(|key| key.is_sep());
-        let ds = ds.map(|key| Ds::of(key, zone.as_ref(), crate::dnssec::algorithm::DigestType::Sha256));
-        self.delegate(self.ns1_servers(), ds.collect())
+        let keys = self.ns1.own_keys(zone);
+        let ksks = keys.iter().filter(|key| key.is_sep());
+        ksks.map(|key| Ds::of(key, zone.as_ref(), DigestType::Sha256))
+            .collect()
     }
 
     fn ns1_servers(&self) -> Vec<(Name, Vec<IpAddr>)> {
@@ -440,11 +450,17 @@ impl Lab {
         let zone = self.settings.zone.clone();
         tell(Told::Begun("the parent: DS and NS of both signers".into()));
         let records = self.instance.server().ds(&zone).map_err(LabError::Refused)?;
-        let ds: Vec<Ds> = records
-            .records
-            .iter()
+        let ours = records.records.iter();
+        let mut ds: Vec<Ds> = ours
             .filter_map(|record| record.split_once(" DS ")?.1.parse().ok())
             .collect();
+        // Where nothing was exchanged, ours are not of both.
+        ds.extend(
+            self.ds_of_ns1()
+                .into_iter()
+                .filter(|theirs| !ds.contains(theirs))
+                .collect::<Vec<_>>(),
+        );
         let tags: Vec<String> = ds.iter().map(|ds| ds.tag().to_string()).collect();
         let mut servers = self.ns1_servers();
         let own = b"ns".as_slice();
@@ -506,7 +522,7 @@ fn configure(
     let text = format!(
         "listen = [\"{ours}\"]\nstate = \"state\"\nkeys = \"keys\"\n\n\
          [[provider]]\nname = \"{PROVIDER}\"\nkind = \"ns1\"\nendpoint = \"{}\"\napi_key_file = \"ns1.key\"\n\
-         ca_file = \"ns1-ca.pem\"\nservers = [{}]\npoll = \"5s\"\npropagation = \"20s\"\n\n\
+         ca_file = \"ns1-ca.pem\"\nservers = [{}]\npoll = \"5s\"\npropagation = \"10s\"\n\n\
          [[zone]]\norigin = \"{}\"\nfile = \"zone\"\nauto_keys = true\nproviders = [\"{PROVIDER}\"]\nexchange_keys = false\nparent = [\"{}\"]\n",
         ns1.api_url(),
         servers.join(", "),

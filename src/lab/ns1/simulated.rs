@@ -270,9 +270,7 @@ async fn bind(settings: &Settings) -> Result<Sockets, StartError> {
     let mut sockets = Vec::new();
     for &address in &settings.dns {
         let at = |source| StartError::Bind { address, source };
-        let tcp = TcpListener::bind(address).await.map_err(at)?;
-        let port = tcp.local_addr().map_err(at)?;
-        sockets.push((UdpSocket::bind(port).await.map_err(at)?, tcp));
+        sockets.push(crate::lab::bind_both(address).await.map_err(at)?);
     }
     let address = settings.api;
     let api = TcpListener::bind(address).await;

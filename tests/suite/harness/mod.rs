@@ -7,5 +7,6 @@ pub mod judge;
 pub mod message;
 pub mod peers;
 pub mod process;
+pub mod proxy;
 pub mod questions;
 pub mod spoil;

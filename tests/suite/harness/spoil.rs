@@ -1,17 +1,6 @@
-//! A proxy that spoils answers on their way, for tests that must notice.
+//! Answers that are spoiled on their way, for tests that must notice.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    io::Read as _,
-    net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeSet, fs, net::SocketAddr, path::Path};
 
 use countersign::wire::RrType;
 use ring::{
@@ -20,12 +9,9 @@ use ring::{
 };
 
 use super::{
-    client::{exchange_tcp, exchange_udp, send_framed},
     message::{Message, Record},
-    process::free_address,
+    proxy::{self, Proxy},
 };
-
-const PATIENCE: Duration = Duration::from_secs(5);
 
 type Change = Box<dyn Fn(&mut Message) + Send + Sync>;
 
@@ -158,73 +144,11 @@ impl Zsk {
     }
 }
 
-/// A running proxy; it ends when dropped.
-pub struct Proxy {
-    pub address: SocketAddr,
-    ended: Arc<AtomicBool>,
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        self.ended.store(true, Ordering::Relaxed);
-        // Wakes both threads, so that they see it.
-        UdpSocket::bind("127.0.0.1:0")
-            .and_then(|socket| socket.send_to(&[0], self.address))
-            .ok();
-        TcpStream::connect(self.address).ok();
-    }
-}
-
 /// Starts a proxy in front of `server`, over UDP and TCP.
 pub fn spoil(server: SocketAddr, spoiler: Spoiler) -> Proxy {
-    let address = free_address();
-    let ended = Arc::new(AtomicBool::new(false));
-    let spoiler = Arc::new(spoiler);
-    let udp = UdpSocket::bind(address).unwrap();
-    let tcp = TcpListener::bind(address).unwrap();
-    let answer = move |query: &[u8], tcp: bool| -> Option<Vec<u8>> {
-        let exchange = if tcp { exchange_tcp } else { exchange_udp };
-        let mut message = Message::read(&exchange(server, query, PATIENCE).ok()?).ok()?;
+    proxy::through(move |query, transport| {
+        let mut message = Message::read(&transport.exchange(server, query)?).ok()?;
         (spoiler.0)(&mut message);
         Some(message.to_bytes())
-    };
-    let over_udp = (answer.clone(), Arc::clone(&ended));
-    std::thread::spawn(move || {
-        let (answer, ended) = over_udp;
-        let mut buffer = vec![0; 65_535];
-        while let Ok((length, from)) = udp.recv_from(&mut buffer) {
-            if ended.load(Ordering::Relaxed) {
-                return;
-            }
-            if let Some(bytes) = answer(&buffer[..length], false) {
-                udp.send_to(&bytes, from).ok();
-            }
-        }
-    });
-    let over_tcp = Arc::clone(&ended);
-    std::thread::spawn(move || {
-        for stream in tcp.incoming().map_while(Result::ok) {
-            if over_tcp.load(Ordering::Relaxed) {
-                return;
-            }
-            let answer = answer.clone();
-            std::thread::spawn(move || relay(stream, |query| answer(query, true)));
-        }
-    });
-    Proxy { address, ended }
-}
-
-fn relay(mut stream: TcpStream, answer: impl Fn(&[u8]) -> Option<Vec<u8>>) {
-    let mut length = [0; 2];
-    while stream.read_exact(&mut length).is_ok() {
-        let mut query = vec![0; usize::from(u16::from_be_bytes(length))];
-        if stream.read_exact(&mut query).is_err() {
-            return;
-        }
-        if let Some(bytes) = answer(&query)
-            && send_framed(&mut stream, &bytes).is_err()
-        {
-            return;
-        }
-    }
+    })
 }
