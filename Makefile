@@ -1,6 +1,6 @@
 # Countersign: the commands that matter. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help build run check fmt lint unit tools test test-long fuzz bench peers instructions
+.PHONY: help build run serve check fmt lint unit tools test test-long fuzz bench peers instructions
 
 CARGO ?= cargo
 # How many packets test-long sends into the engine, and how many random zones it serves; a plain `make test` does a
@@ -17,13 +17,10 @@ help: ## this list
 build: ## the release binary, target/release/countersign
 	$(CARGO) build --release
 
-run: build ## serve example. on 127.0.0.1:5300, with keys of another provider beside ours
-	@echo
-	@echo 'Try, from another shell:'
-	@echo '  dig @127.0.0.1 -p 5300 +dnssec www.example. AAAA'
-	@echo '  dig @127.0.0.1 -p 5300 +dnssec +multiline example. DNSKEY'
-	@echo '  dig @127.0.0.1 -p 5300 +dnssec no-such-name.example. A'
-	@echo
+run: build ## the lab: example. on 127.0.0.1:5300, beside a simulated NS1 and below a parent zone
+	@exec target/release/countersign lab
+
+serve: build ## our server alone: example. on 127.0.0.1:5300, with keys of another provider from a file
 	@exec target/release/countersign serve --zone example.=zones/example.zone --listen 127.0.0.1:5300 \
 		--keys keys --external-keys keys/example-provider.keys --state state
 
