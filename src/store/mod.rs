@@ -8,6 +8,8 @@
 //! | `events` | apex in lower-cased wire form, number from 0 | [`Event::encode`] |
 //! | `meta` | `format` | 1 |
 //! | `meta` | `last-good-time` | the last wall time that was taken for sane, Unix seconds |
+//!
+//! Content of zones lies beside it, in files of its own ([`replica`]): a zone is read at a start, once, and whole.
 
 use std::{
     fs::{DirBuilder, OpenOptions},
@@ -26,6 +28,8 @@ use crate::{
     dnssec::register::{Event, Journal, JournalError},
     wire::{Name, NameRef},
 };
+
+pub mod replica;
 
 const EVENTS: TableDefinition<'_, (&[u8], u64), &[u8]> = TableDefinition::new("events");
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
