@@ -9,6 +9,9 @@
 // Wall time and steady time, real and simulated.
 pub mod clock;
 
+// Files that outlive a loss of power.
+pub mod disk;
+
 // Names, messages, EDNS, and the one table of record types.
 pub mod wire;
 

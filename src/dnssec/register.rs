@@ -486,10 +486,11 @@ pub trait Journal: Send + Sync {
     /// When they cannot be read.
     fn events(&self, apex: NameRef<'_>) -> Result<Vec<Event>, JournalError>;
 
-    /// Appends events of any number of zones. When this returns they are all on disk; otherwise none is.
+    /// Appends events of any number of zones, all or none. When this returns they are on disk.
     ///
     /// # Errors
-    /// When they cannot be written.
+    /// When they cannot be written, or it is not known whether they were: [`Journal::events`] tells, once it can be
+    /// asked.
     fn append(&self, batch: &[(Name, Vec<Event>)]) -> Result<(), JournalError>;
 }
 

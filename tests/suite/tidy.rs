@@ -10,8 +10,9 @@ use std::{
 use crate::harness::process::repository;
 
 /// The layers in import order: a module imports only from those before it.
-const LAYERS: [&str; 14] = [
+const LAYERS: [&str; 15] = [
     "clock",
+    "disk",
     "wire",
     "zone",
     "dnssec",

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     clock::UnixTime,
+    disk::{Disk, System},
     dnssec::{
         algorithm::{DigestType, SigningAlgorithm},
         key::{Dnskey, PrivateKey, SEP, ZONE},
@@ -161,6 +162,12 @@ impl From<crate::dnssec::register::JournalError> for CommandError {
     }
 }
 
+/// How much of a key is in the folder.
+enum Halves {
+    One,
+    Both,
+}
+
 /// Register and folder of a zone, as a command sees them.
 struct View {
     register: Register,
@@ -195,6 +202,21 @@ impl View {
         self.contents.keys.iter().any(|stored| stored.file.dnskey == *key)
     }
 
+    /// Under which name files of the key are in the folder. An interrupted import leaves one half.
+    fn stem_of(&self, apex: NameRef<'_>, key: &Dnskey) -> Option<(String, Halves)> {
+        let mut whole = self.contents.keys.iter();
+        if let Some(stored) = whole.find(|stored| stored.file.dnskey == *key) {
+            return Some((stored.file.stem(), Halves::Both));
+        }
+        let mut private = self.contents.private_alone.iter();
+        if let Some(stored) = private.find_map(|half| half.with_public(apex, key)) {
+            return Some((stored.file.stem(), Halves::One));
+        }
+        let mut public = self.contents.public_alone.iter();
+        let (_, path) = public.find(|(known, _)| known == key)?;
+        Some((path.file_stem()?.to_str()?.to_owned(), Halves::One))
+    }
+
     fn without_errors(mut self) -> Result<Self, CommandError> {
         match self.contents.errors.pop() {
             Some(error) => Err(error.into()),
@@ -216,6 +238,16 @@ fn append(place: Place<'_>, whats: Vec<What>, now: UnixTime) -> Result<(), Comma
 /// # Errors
 /// When the folder or the register cannot be used. Then nothing that anybody has seen is there.
 pub fn generate(place: Place<'_>, wanted: &[Wanted], now: UnixTime) -> Result<Vec<Stored>, CommandError> {
+    generate_on(&System, place, wanted, now)
+}
+
+/// [`generate`] with the key folder on any disk.
+pub(crate) fn generate_on(
+    disk: &dyn Disk,
+    place: Place<'_>,
+    wanted: &[Wanted],
+    now: UnixTime,
+) -> Result<Vec<Stored>, CommandError> {
     let view = View::of(place, now)?.without_errors()?;
     let mut taken = tags_in_sight(&view.register, &view.file_tags);
     let mut files = Vec::new();
@@ -244,7 +276,7 @@ pub fn generate(place: Place<'_>, wanted: &[Wanted], now: UnixTime) -> Result<Ve
         files.push(file);
     }
     append(place, making, now)?;
-    folder::write(place.folder, &files, Existing::Refuse)?;
+    folder::write(disk, place.folder, &files, Existing::Refuse)?;
     let made = stored.iter().map(|key| What::Made {
         key: key.dnskey.clone(),
     });
@@ -259,10 +291,20 @@ pub fn generate(place: Place<'_>, wanted: &[Wanted], now: UnixTime) -> Result<Ve
 /// # Errors
 /// When a file cannot be used, is a key of another zone, or was given up before.
 pub fn import(place: Place<'_>, files: &[PathBuf], now: UnixTime) -> Result<Vec<Stored>, CommandError> {
+    import_on(&System, place, files, now)
+}
+
+/// [`import`] with the key folder on any disk.
+pub(crate) fn import_on(
+    disk: &dyn Disk,
+    place: Place<'_>,
+    files: &[PathBuf],
+    now: UnixTime,
+) -> Result<Vec<Stored>, CommandError> {
     let view = View::of(place, now)?.without_errors()?;
     // What the files in the folder claim is not yet in the register.
     let recorded = register_of(place.journal, place.apex.as_ref()).map_err(CustodyError::from)?;
-    let mut write = Vec::new();
+    let (mut write, mut complete, mut settle) = (Vec::new(), Vec::new(), Vec::new());
     let mut whats = Vec::new();
     let mut stored: Vec<Stored> = Vec::new();
     for path in files {
@@ -285,13 +327,16 @@ pub fn import(place: Place<'_>, files: &[PathBuf], now: UnixTime) -> Result<Vec<
             _ if view.in_folder(&key) && recorded.is_new() => (claim, None),
             _ => first_state(&view.register, &key, claim),
         };
-        let was_there = view.in_folder(&key);
-        if !was_there {
-            file.found_as = None;
-            if file.timing.claim(now) != state || file.timing.has_plans(now) {
-                file.timing = file.timing.saying(state, now);
-            }
-            write.push(file.clone());
+        let there = view.stem_of(place.apex.as_ref(), &key);
+        let was_there = matches!(there, Some((_, Halves::Both)));
+        file.found_as = there.as_ref().map(|(stem, _)| stem.clone());
+        if file.timing.claim(now) != state || file.timing.has_plans(now) {
+            file.timing = file.timing.saying(state, now);
+        }
+        match there {
+            None => write.push(file.clone()),
+            Some((_, Halves::One)) => complete.push(file.clone()),
+            Some((stem, Halves::Both)) => settle.push(stem),
         }
         if !matches!(known, Some(OwnState::Is(_))) {
             whats.push(What::Imported {
@@ -307,7 +352,9 @@ pub fn import(place: Place<'_>, files: &[PathBuf], now: UnixTime) -> Result<Vec<
             note,
         });
     }
-    folder::write(place.folder, &write, Existing::Refuse)?;
+    folder::write(disk, place.folder, &write, Existing::Refuse)?;
+    folder::write(disk, place.folder, &complete, Existing::Replace)?;
+    folder::settle(disk, place.folder, &settle)?;
     let path = absolute(place.folder);
     if recorded.folder.as_ref() != Some(&path) {
         whats.push(What::Folder { path });

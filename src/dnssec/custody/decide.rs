@@ -57,6 +57,8 @@ pub(super) struct Decision {
     pub(super) make: Vec<KeyFile>,
     /// Keys one of whose halves an interrupted write left out.
     pub(super) complete: Vec<KeyFile>,
+    /// Names of key files that were found whole and are new here: they must be on disk before the register has them.
+    pub(super) settle: Vec<String>,
     /// To be on disk when the files are.
     pub(super) after: Vec<Event>,
     /// Names of key files of which half-written copies may lie about.
@@ -69,9 +71,10 @@ pub(super) struct Decision {
 }
 
 impl Decision {
-    /// Whether key files are to be written or removed.
+    /// Whether there is something to do with key files.
     pub(super) fn touches_files(&self) -> bool {
-        !(self.make.is_empty() && self.complete.is_empty() && self.discard.is_empty())
+        let files = self.make.len() + self.complete.len();
+        files + self.settle.len() + self.discard.len() > 0
     }
 }
 
@@ -115,6 +118,7 @@ struct Zone<'a> {
     after: Vec<Event>,
     make: Vec<KeyFile>,
     complete: Vec<KeyFile>,
+    settle: Vec<String>,
     /// The flags of keys whose making was interrupted for good.
     abandoned: BTreeSet<u16>,
     /// Whose half-written files are to be removed.
@@ -143,6 +147,7 @@ impl<'a> Zone<'a> {
             after: Vec::new(),
             make: Vec::new(),
             complete: Vec::new(),
+            settle: Vec::new(),
             abandoned: BTreeSet::new(),
             discard: Vec::new(),
             notes: Vec::new(),
@@ -171,7 +176,9 @@ impl<'a> Zone<'a> {
             .map(|(key, _)| key.clone())
             .collect();
         for key in pending {
-            if self.contents.keys.iter().any(|stored| stored.file.dnskey == key) {
+            let whole = self.contents.keys.iter().find(|stored| stored.file.dnskey == key);
+            if let Some(stored) = whole {
+                self.settle.push(stored.file.stem());
                 self.happens(What::Made { key });
             } else if let Some(stored) = self.private_half_of(&key) {
                 self.notes.push(Note::Completed { tag: key.key_tag() });
@@ -246,6 +253,7 @@ impl<'a> Zone<'a> {
                 let claim = stored.file.timing.claim(self.now);
                 let (state, note) = first_state(&self.was, &key, claim);
                 self.notes.extend(note);
+                self.settle.push(stored.file.stem());
                 self.take(stored);
                 self.happens(What::Imported { key, state });
             }
@@ -538,6 +546,7 @@ impl<'a> Zone<'a> {
             before: self.before,
             make: self.make,
             complete: self.complete,
+            settle: self.settle,
             after: self.after,
             keyset,
             register: self.register,

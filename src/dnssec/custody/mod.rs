@@ -26,6 +26,8 @@ pub use self::commands::{
     CommandError, Listed, Place, Stored, Wanted, Withdrawn, generate, import, list, own_ds, readmit,
     union_ds, withdraw,
 };
+#[cfg(test)]
+pub(crate) use self::commands::{generate_on, import_on};
 use self::decide::{Decision, Input, decide};
 use super::{
     algorithm::{Algorithm, SigningAlgorithm},
@@ -41,6 +43,7 @@ use super::{
 };
 use crate::{
     clock::UnixTime,
+    disk::{Disk, System},
     wire::{Name, NameRef, Ttl},
 };
 
@@ -412,6 +415,16 @@ enum Course {
 /// Opens the keys of all `requests`: reads, decides, makes keys where the policy says so, and records what
 /// happened. The results are in the order of the requests; one zone's trouble is no other's.
 pub fn open(requests: &[Request<'_>], journal: &dyn Journal, now: UnixTime) -> Vec<Result<Opened, Refused>> {
+    open_on(&System, requests, journal, now)
+}
+
+/// [`open`] with key folders on any disk.
+pub(crate) fn open_on(
+    disk: &dyn Disk,
+    requests: &[Request<'_>],
+    journal: &dyn Journal,
+    now: UnixTime,
+) -> Vec<Result<Opened, Refused>> {
     let mut folders = HashMap::new();
     let mut zones: Vec<Course> = requests
         .iter()
@@ -423,9 +436,9 @@ pub fn open(requests: &[Request<'_>], journal: &dyn Journal, now: UnixTime) -> V
         })
         .collect();
     record(requests, &mut zones, journal, |decision| &decision.before);
-    write_keys(requests, &mut zones);
+    write_keys(disk, requests, &mut zones);
     record(requests, &mut zones, journal, |decision| &decision.after);
-    write_states(requests, &mut zones);
+    write_states(disk, requests, &mut zones);
     zones.into_iter().map(finish).collect()
 }
 
@@ -532,43 +545,65 @@ fn refuse(zone: &mut Course, error: CustodyError) {
     });
 }
 
-/// Writes new and completed key files: one batch a folder, and zone by zone where the batch fails, so that one
-/// zone's trouble is not the others'.
-fn write_keys(requests: &[Request<'_>], zones: &mut [Course]) {
+/// Writes new and completed key files, and makes sure of those that were found: one batch a folder, and zone by zone
+/// where the batch fails, so that one zone's trouble is not the others'.
+fn write_keys(disk: &dyn Disk, requests: &[Request<'_>], zones: &mut [Course]) {
     for folder in folders_of(requests) {
-        let mut files = Vec::new();
+        let mut batch = Files::default();
         let mut concerned = Vec::new();
         for (at, (request, zone)) in requests.iter().zip(zones.iter()).enumerate() {
             if request.folder == folder
                 && let Course::Decided(decision) = zone
                 && decision.touches_files()
             {
-                files.extend(decision.make.iter().cloned());
+                batch.add(decision);
                 concerned.push(at);
             }
         }
-        let batch = folder::write(folder, &files, Existing::Refuse);
+        let written = batch.write(disk, folder);
         for at in concerned {
             let Course::Decided(decision) = &zones[at] else {
                 continue;
             };
             for stem in &decision.discard {
-                folder::discard_leftovers(folder, stem);
+                folder::discard_leftovers(disk, folder, stem);
             }
-            let mut written = Ok(());
-            if batch.is_err() {
-                written = folder::write(folder, &decision.make, Existing::Replace);
+            if written.is_ok() {
+                continue;
             }
-            let written = written.and_then(|()| folder::write(folder, &decision.complete, Existing::Replace));
-            if let Err(error) = written {
+            let mut of_zone = Files::default();
+            of_zone.add(decision);
+            if let Err(error) = of_zone.write(disk, folder) {
                 refuse(&mut zones[at], error.into());
             }
         }
     }
 }
 
+/// What is to be done in a key folder.
+#[derive(Default)]
+struct Files {
+    make: Vec<KeyFile>,
+    complete: Vec<KeyFile>,
+    settle: Vec<String>,
+}
+
+impl Files {
+    fn add(&mut self, decision: &Decision) {
+        self.make.extend(decision.make.iter().cloned());
+        self.complete.extend(decision.complete.iter().cloned());
+        self.settle.extend(decision.settle.iter().cloned());
+    }
+
+    fn write(&self, disk: &dyn Disk, folder: &Path) -> Result<(), KeyFileError> {
+        folder::write(disk, folder, &self.make, Existing::Refuse)?;
+        folder::write(disk, folder, &self.complete, Existing::Replace)?;
+        folder::settle(disk, folder, &self.settle)
+    }
+}
+
 /// Writes states into timing fields where they say something else. A failure is a note: the register knows.
-fn write_states(requests: &[Request<'_>], zones: &mut [Course]) {
+fn write_states(disk: &dyn Disk, requests: &[Request<'_>], zones: &mut [Course]) {
     for folder in folders_of(requests) {
         let mut files: Vec<KeyFile> = Vec::new();
         let mut concerned = Vec::new();
@@ -581,7 +616,7 @@ fn write_states(requests: &[Request<'_>], zones: &mut [Course]) {
                 concerned.push(at);
             }
         }
-        if let Err(error) = folder::write(folder, &files, Existing::Replace) {
+        if let Err(error) = folder::write(disk, folder, &files, Existing::Replace) {
             let error = with_causes(&error);
             for at in concerned {
                 if let Course::Decided(decision) = &mut zones[at] {

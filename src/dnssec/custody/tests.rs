@@ -11,6 +11,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
+    disk::System,
     dnssec::{
         algorithm::DigestType,
         key::{Dnskey, SEP, SigningKey, ZONE},
@@ -107,7 +108,13 @@ impl World {
     }
 
     fn put(&self, file: &KeyFile) {
-        folder::write(&self.folder(), std::slice::from_ref(file), Existing::Replace).unwrap();
+        folder::write(
+            &System,
+            &self.folder(),
+            std::slice::from_ref(file),
+            Existing::Replace,
+        )
+        .unwrap();
     }
 
     fn remove(&self, key: &Dnskey, ending: &str) {
@@ -551,7 +558,7 @@ fn a_lost_key_can_be_buried_and_replaced() {
     );
     assert!(notes(&opened).contains("is ours; it is skipped there"));
     let aside = world.dir.path().join("aside");
-    folder::write(&aside, &[backup], Existing::Refuse).unwrap();
+    folder::write(&System, &aside, &[backup], Existing::Refuse).unwrap();
     let name = world.path(&ksk, "key").file_name().unwrap().to_owned();
     let error = import(world.place(), &[aside.join(name)], world.now).unwrap_err();
     assert!(matches!(error, CommandError::GivenUp { .. }), "{error}");
@@ -816,7 +823,7 @@ fn imported_keys_sign_only_where_nothing_else_does() {
         key_file(P256, ZONE | SEP, active()),
         key_file(P256, ZONE, Timing::default()),
     ];
-    folder::write(&elsewhere, &pair, Existing::Refuse).unwrap();
+    folder::write(&System, &elsewhere, &pair, Existing::Refuse).unwrap();
     // Either half may be named.
     let halves = [
         elsewhere.join(format!("{}.key", pair[0].stem())),
@@ -832,7 +839,13 @@ fn imported_keys_sign_only_where_nothing_else_does() {
     assert_eq!(ours(&opened).len(), 2);
 
     let further = key_file(P256, ZONE, active());
-    folder::write(&elsewhere, std::slice::from_ref(&further), Existing::Refuse).unwrap();
+    folder::write(
+        &System,
+        &elsewhere,
+        std::slice::from_ref(&further),
+        Existing::Refuse,
+    )
+    .unwrap();
     let path = elsewhere.join(further.stem());
     let imported = import(world.place(), std::slice::from_ref(&path), world.now).unwrap();
     assert_eq!(imported[0].state, Claim::Published);
@@ -848,7 +861,13 @@ fn imported_keys_sign_only_where_nothing_else_does() {
         owner: "other.".parse().unwrap(),
         ..key_file(P256, ZONE, active())
     };
-    folder::write(&elsewhere, std::slice::from_ref(&other), Existing::Refuse).unwrap();
+    folder::write(
+        &System,
+        &elsewhere,
+        std::slice::from_ref(&other),
+        Existing::Refuse,
+    )
+    .unwrap();
     let error = import(world.place(), &[elsewhere.join(other.stem())], world.now).unwrap_err();
     assert!(
         error
@@ -922,7 +941,7 @@ fn one_zone_in_trouble_is_no_other_zones() {
         owner: names[7].clone(),
         ..key_file(P256, ZONE | SEP, active())
     };
-    folder::write(&folder, std::slice::from_ref(&bad), Existing::Refuse).unwrap();
+    folder::write(&System, &folder, std::slice::from_ref(&bad), Existing::Refuse).unwrap();
     fs::remove_file(folder.join(format!("{}.private", bad.stem()))).unwrap();
     let requests: Vec<Request<'_>> = names
         .iter()

@@ -5,9 +5,9 @@
 
 use std::{
     collections::HashMap,
-    fs::{self, File, OpenOptions},
-    io::{self, Read as _, Write as _},
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    fs::{self, File},
+    io::{self, Read as _},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use super::{KeyFile, KeyFileError, both_halves, parse_private, parse_public, zone_part};
 use crate::{
+    disk::{self, Disk, Unsynced},
     dnssec::{
         algorithm::{Algorithm, SigningAlgorithm},
         key::{Dnskey, SigningKey},
@@ -24,8 +25,6 @@ use crate::{
 
 /// A key file larger than this is not one: the largest RSA key takes a tenth of it.
 const LARGEST_FILE: u64 = 64 * 1024;
-/// From this many files on, one sync of the whole file system is cheaper than one a file.
-const SYNC_ALL_FROM: usize = 16;
 
 /// A key pair in the folder, ready to sign.
 #[derive(Debug)]
@@ -219,7 +218,7 @@ fn read_public(path: &Path, apex: NameRef<'_>) -> Result<PublicHalf, KeyFileErro
         why,
     };
     let octets = read_whole(path, Exposure::Allowed)?;
-    let text = std::str::from_utf8(&octets).map_err(|_| form("the file is not text".into()))?;
+    let text = text_of(&octets).map_err(form)?;
     let (owner, ttl, dnskey) = parse_public(text).map_err(form)?;
     if owner.as_ref() != apex {
         return Err(KeyFileError::OtherZone {
@@ -244,6 +243,17 @@ fn read_public(path: &Path, apex: NameRef<'_>) -> Result<PublicHalf, KeyFileErro
     Ok((dnskey, owner, ttl))
 }
 
+fn text_of(octets: &[u8]) -> Result<&str, String> {
+    match std::str::from_utf8(octets) {
+        Ok(text) if !text.is_empty() && !text.contains('\0') => Ok(text),
+        // What a file system shows that knew of the file and did not get its octets.
+        Ok(_) => {
+            Err("nothing or zeros stand here, as after a loss of power; copy the file there again".into())
+        }
+        Err(_) => Err("the file is not text".into()),
+    }
+}
+
 fn read_pair(public: &Path, private: &Path, apex: NameRef<'_>) -> Result<StoredKey, KeyFileError> {
     let (dnskey, owner, ttl) = read_public(public, apex)?;
     let form = |why| KeyFileError::Form {
@@ -255,7 +265,7 @@ fn read_pair(public: &Path, private: &Path, apex: NameRef<'_>) -> Result<StoredK
         source,
     };
     let octets = read_whole(private, Exposure::Refused)?;
-    let text = std::str::from_utf8(&octets).map_err(|_| form("the file is not text".into()))?;
+    let text = text_of(&octets).map_err(form)?;
     let algorithm = SigningAlgorithm::try_from(dnskey.algorithm()).map_err(|why| key(why.into()))?;
     let half = parse_private(text, algorithm).map_err(form)?;
     let file = KeyFile {
@@ -312,29 +322,39 @@ pub enum Existing {
 /// they are on disk.
 ///
 /// # Errors
-/// The first file that cannot be written. Then some pairs may be there, each of them whole or its private half
-/// alone.
-pub fn write(folder: &Path, files: &[KeyFile], existing: Existing) -> Result<(), KeyFileError> {
+/// The first file that cannot be written. Then nothing of new keys is there; of keys with other times some may
+/// have them.
+pub fn write(
+    disk: &dyn Disk,
+    folder: &Path,
+    files: &[KeyFile],
+    existing: Existing,
+) -> Result<(), KeyFileError> {
     if files.is_empty() {
         return Ok(());
     }
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source| KeyFileError::Write { path, source }
-    };
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-        .map_err(failed(folder))?;
-    let directory = File::open(folder).map_err(failed(folder))?;
-    if existing == Existing::Refuse {
-        for path in files.iter().flat_map(|file| targets(folder, &file.stem())) {
-            if path.exists() {
-                return Err(KeyFileError::Exists { path });
+    disk::make_folder(disk, folder).map_err(write_failed(folder))?;
+    let all = || files.iter().flat_map(|file| targets(folder, &file.stem()));
+    if existing == Existing::Refuse
+        && let Some(path) = all().find(|path| path.exists())
+    {
+        return Err(KeyFileError::Exists { path });
+    }
+    let written = write_durably(disk, folder, files);
+    if written.is_err() {
+        // A full disk wants its room back, and half a batch is of no use. What cannot be removed is dealt with
+        // as what a crash leaves.
+        for path in all() {
+            let _ = disk.remove(&aside(&path));
+            if existing == Existing::Refuse {
+                let _ = disk.remove(&path);
             }
         }
     }
+    written
+}
+
+fn write_durably(disk: &dyn Disk, folder: &Path, files: &[KeyFile]) -> Result<(), KeyFileError> {
     let mut written = Vec::with_capacity(files.len() * 2);
     for file in files {
         let [private, public] = targets(folder, &file.stem());
@@ -342,27 +362,50 @@ pub fn write(folder: &Path, files: &[KeyFile], existing: Existing) -> Result<(),
             (private, 0o600, file.private_text()),
             (public, 0o644, Zeroizing::new(file.public_text())),
         ] {
-            written.push(write_aside(&path, mode, text.as_bytes()).map_err(failed(&path))?);
+            let new = write_aside(disk, &path, mode, text.as_bytes()).map_err(write_failed(&path))?;
+            written.push(new);
         }
     }
-    sync(&directory, &written).map_err(failed(folder))?;
+    disk.sync(folder, &written).map_err(write_failed(folder))?;
     drop(written);
     for half in 0..2 {
         for file in files {
             let path = &targets(folder, &file.stem())[half];
-            fs::rename(aside(path), path).map_err(failed(path))?;
+            disk.rename(&aside(path), path).map_err(write_failed(path))?;
         }
-        directory.sync_all().map_err(failed(folder))?;
+        disk.sync_folder(folder).map_err(write_failed(folder))?;
     }
     Ok(())
 }
 
+fn write_failed(path: &Path) -> impl FnOnce(io::Error) -> KeyFileError {
+    let path = path.to_owned();
+    move |source| KeyFileError::Write { path, source }
+}
+
+/// Waits until whole pairs that were found in the folder are on disk: whoever wrote them may have died, or not
+/// have waited. `stems` are the files' common names.
+///
+/// # Errors
+/// When that is not known of one of them.
+pub fn settle(disk: &dyn Disk, folder: &Path, stems: &[String]) -> Result<(), KeyFileError> {
+    if stems.is_empty() {
+        return Ok(());
+    }
+    disk::make_folder(disk, folder).map_err(write_failed(folder))?;
+    let halves = stems.iter().flat_map(|stem| targets(folder, stem));
+    let open = |path: PathBuf| Unsynced::found(path.clone()).map_err(write_failed(&path));
+    let found: Vec<Unsynced> = halves.map(open).collect::<Result<_, _>>()?;
+    disk.sync(folder, &found).map_err(write_failed(folder))?;
+    disk.sync_folder(folder).map_err(write_failed(folder))
+}
+
 /// Removes what an interrupted write left of the key `stem`, so that no private half lies about under a name
 /// that nobody reads.
-pub fn discard_leftovers(folder: &Path, stem: &str) {
+pub fn discard_leftovers(disk: &dyn Disk, folder: &Path, stem: &str) {
     for path in targets(folder, stem) {
         // Nothing there is the usual case; what cannot be removed harms nothing but tidiness.
-        let _ = fs::remove_file(aside(&path));
+        let _ = disk.remove(&aside(&path));
     }
 }
 
@@ -380,46 +423,29 @@ fn aside(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{name}.new"))
 }
 
-fn write_aside(path: &Path, mode: u32, octets: &[u8]) -> io::Result<File> {
+fn write_aside(disk: &dyn Disk, path: &Path, mode: u32, octets: &[u8]) -> io::Result<Unsynced> {
     let path = aside(path);
-    match fs::remove_file(&path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(&path)?;
-    // The process's umask may have taken bits of 0644 away.
-    file.set_permissions(fs::Permissions::from_mode(mode))?;
-    file.write_all(octets)?;
-    Ok(file)
-}
-
-#[expect(
-    unsafe_code,
-    reason = "syncfs has no safe wrapper, and a thousand zones' keys need one sync"
-)]
-fn sync(directory: &File, files: &[File]) -> io::Result<()> {
-    use std::os::fd::AsRawFd as _;
-    if files.len() < SYNC_ALL_FROM {
-        return files.iter().try_for_each(File::sync_all);
-    }
-    // SAFETY: syncfs takes a descriptor by value and touches no memory of ours; `directory` is open.
-    match unsafe { libc::syncfs(directory.as_raw_fd()) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
+    match disk.remove(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => disk.create(&path, mode, octets),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dnssec::{
-        key::{PrivateKey, SEP, ZONE},
-        keyfile::timing::Timing,
+    use crate::{
+        disk::System,
+        dnssec::{
+            key::{PrivateKey, SEP, ZONE},
+            keyfile::timing::Timing,
+        },
     };
+    use std::os::unix::fs::PermissionsExt as _;
+
+    fn write(folder: &Path, files: &[KeyFile], existing: Existing) -> Result<(), KeyFileError> {
+        super::write(&System, folder, files, existing)
+    }
 
     fn made(owner: &str) -> KeyFile {
         let (dnskey, private) = PrivateKey::generate(SigningAlgorithm::EcdsaP256Sha256, ZONE | SEP).unwrap();
@@ -465,7 +491,9 @@ mod tests {
     #[test]
     fn a_batch_is_synced_at_once() {
         let folder = tempfile::tempdir().unwrap();
-        let files: Vec<_> = (0..SYNC_ALL_FROM).map(|n| made(&format!("zone{n}."))).collect();
+        let files: Vec<_> = (0..disk::SYNC_ALL_FROM)
+            .map(|n| made(&format!("zone{n}.")))
+            .collect();
         write(folder.path(), &files, Existing::Refuse).unwrap();
         assert_eq!(read(folder.path(), "zone3.").keys.len(), 1);
     }
@@ -504,6 +532,10 @@ mod tests {
         assert!(error.contains("not what its name says"), "{error}");
         let error = spoil(&|| fs::write(&private, [0xff, 0xfe]).unwrap());
         assert!(error.contains("not text"), "{error}");
+        for torn in [vec![0; 300], Vec::new()] {
+            let error = spoil(&|| fs::write(&private, &torn).unwrap());
+            assert!(error.contains("as after a loss of power"), "{error}");
+        }
         let error = spoil(&|| {
             fs::remove_file(&private).unwrap();
             fs::create_dir(&private).unwrap();

@@ -171,7 +171,7 @@ impl Ours {
             let timing = Timing::default().saying(Claim::Active, UnixTime(1_700_000_000));
             KeyFile::new("example.".parse().unwrap(), dnskey, private, timing)
         });
-        folder::write(dir.path(), &files, Existing::Refuse).unwrap();
+        folder::write(&crate::disk::System, dir.path(), &files, Existing::Refuse).unwrap();
         let zone = "example. 3600 IN SOA ns.example. h.example. 1 3600 600 86400 300\n\
                     example. 3600 IN NS ns.example.\n\
                     ns.example. 3600 IN A 192.0.2.1\n";
@@ -288,7 +288,13 @@ fn rsa_files_of_bind_come_back_from_us_unchanged_in_meaning() {
     );
     let key = read(dir.path(), "example.").remove(0);
     let before = fs::read_to_string(dir.path().join(format!("{}.private", name.trim()))).unwrap();
-    folder::write(dir.path(), std::slice::from_ref(&key.file), Existing::Replace).unwrap();
+    folder::write(
+        &crate::disk::System,
+        dir.path(),
+        std::slice::from_ref(&key.file),
+        Existing::Replace,
+    )
+    .unwrap();
     let after = fs::read_to_string(dir.path().join(format!("{}.private", name.trim()))).unwrap();
     assert_eq!(before, after);
     let private: PathBuf = dir.path().join(format!("{}.key", name.trim()));
