@@ -11,20 +11,31 @@
 //!
 //! Content of zones lies beside it, in files of its own ([`replica`]): a zone is read at a start, once, and whole.
 
+mod file;
+#[cfg(test)]
+mod full_disk;
+
 use std::{
-    fs::{DirBuilder, OpenOptions},
+    fs::OpenOptions,
     io,
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use redb::{
-    Builder, Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, TableDefinition,
+    Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, TableDefinition, TableError,
     backends::FileBackend,
 };
 
+#[cfg(test)]
+use crate::disk::simulated::Process;
 use crate::{
     clock::UnixTime,
+    disk::{self, Disk as _, System},
     dnssec::register::{Event, Journal, JournalError},
     wire::{Name, NameRef},
 };
@@ -34,8 +45,6 @@ pub mod replica;
 const EVENTS: TableDefinition<'_, (&[u8], u64), &[u8]> = TableDefinition::new("events");
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const FORMAT: u64 = 1;
-/// redb's page cache. A register is a few kilobytes a zone and is read at a start and at a reload.
-const CACHE_BYTES: usize = 16 * 1024 * 1024;
 /// The file in the state folder.
 pub const FILE_NAME: &str = "countersign.redb";
 
@@ -80,6 +89,14 @@ pub enum StoreError {
         #[source]
         source: Box<redb::Error>,
     },
+    /// The disk could not keep what was written.
+    #[error(
+        "the disk failed to keep what was written to {path}, and what is in it now is not known; see to the disk, then start the server again"
+    )]
+    Stopped {
+        /// The store's file.
+        path: PathBuf,
+    },
     /// A stored event cannot be read.
     #[error("{path}: event {number} of {apex} cannot be read")]
     Event {
@@ -104,11 +121,26 @@ pub enum Absent {
     Refuse,
 }
 
-/// The open store. The file is locked for as long as this lives.
+/// Where the store's file lies.
+#[derive(Debug)]
+enum Medium {
+    /// On the disk of this machine.
+    File,
+    /// On a simulated one.
+    #[cfg(test)]
+    Simulated(Process),
+}
+
+/// The open store. The file is locked for as long as this lives, but for the moment in which it is opened again.
+///
+/// After a failure, such as a full disk, the next use opens it again; only after a failed sync it stays shut.
 #[derive(Debug)]
 pub struct Store {
-    database: Database,
+    medium: Medium,
     path: PathBuf,
+    /// `None` after a failure.
+    database: RwLock<Option<Database>>,
+    sync_failed: Arc<AtomicBool>,
 }
 
 impl Store {
@@ -127,36 +159,102 @@ impl Store {
             let path = path.to_owned();
             move |source| StoreError::Open { path, source }
         };
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .map_err(failed(folder))?;
-        let file = OpenOptions::new()
-            .read(true)
+        disk::make_folder(&System, folder).map_err(failed(folder))?;
+        OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
             .open(&path)
             .map_err(failed(&path))?;
-        let opened = FileBackend::new(file).and_then(|backend| {
-            Builder::new()
-                .set_cache_size(CACHE_BYTES)
-                .create_with_backend(backend)
-        });
-        let database = opened.map_err(|error| match error {
-            DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
-                StoreError::Held { path: path.clone() }
-            }
-            other => StoreError::Database {
-                path: path.clone(),
-                source: Box::new(other.into()),
-            },
-        })?;
-        let store = Self { database, path };
-        store.check_format()?;
+        // Whoever made it may have died before this.
+        System.sync_folder(folder).map_err(failed(folder))?;
+        Self::open_on(Medium::File, path)
+    }
+
+    fn open_on(medium: Medium, path: PathBuf) -> Result<Self, StoreError> {
+        let store = Self {
+            medium,
+            path,
+            database: RwLock::new(None),
+            sync_failed: Arc::default(),
+        };
+        store.open_again()?;
         Ok(store)
+    }
+
+    /// Opens the database where it is not open.
+    fn open_again(&self) -> Result<(), StoreError> {
+        if self.sync_failed.load(Ordering::Acquire) {
+            let path = self.path.clone();
+            return Err(StoreError::Stopped { path });
+        }
+        let mut place = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        if place.is_some() {
+            return Ok(());
+        }
+        let opened = match &self.medium {
+            Medium::File => file::open(|| self.file(), &self.sync_failed),
+            #[cfg(test)]
+            Medium::Simulated(process) => {
+                process.drop_cache();
+                file::open(|| Ok(process.store_file()), &self.sync_failed)
+            }
+        };
+        let database = opened.map_err(|error| match error {
+            DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => StoreError::Held {
+                path: self.path.clone(),
+            },
+            other => self.failed(other.into()),
+        })?;
+        match check_format(&database).map_err(|source| self.failed(source))? {
+            FORMAT => *place = Some(database),
+            found => {
+                let path = self.path.clone();
+                return Err(StoreError::Format { path, found });
+            }
+        }
+        Ok(())
+    }
+
+    fn file(&self) -> Result<FileBackend, DatabaseError> {
+        // Never made here: an empty store in the place of one that somebody took away would have lost every key.
+        let file = OpenOptions::new().read(true).write(true).open(&self.path);
+        let file = file.and_then(|file| {
+            // A process before us may have met a failed sync.
+            disk::drop_cache(&file)?;
+            Ok(file)
+        });
+        FileBackend::new(file.map_err(redb::StorageError::from)?)
+    }
+
+    /// Does `work` with the database. After a failure it is put aside, for redb does nothing more with it.
+    fn with<T>(&self, work: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, StoreError> {
+        self.open_again_if_shut()?;
+        let done = {
+            let held = self.database.read().unwrap_or_else(PoisonError::into_inner);
+            match &*held {
+                Some(database) => work(database),
+                // Another thread met a failure in between.
+                None => Err(redb::Error::PreviousIo),
+            }
+        };
+        done.map_err(|source| {
+            self.database
+                .write()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
+            self.failed(source)
+        })
+    }
+
+    fn open_again_if_shut(&self) -> Result<(), StoreError> {
+        let is_open = self
+            .database
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some();
+        if is_open { Ok(()) } else { self.open_again() }
     }
 
     /// The store's file.
@@ -169,11 +267,10 @@ impl Store {
     /// # Errors
     /// When the store cannot be read.
     pub fn last_good_time(&self) -> Result<Option<UnixTime>, StoreError> {
-        let read = || -> Result<Option<u64>, redb::Error> {
-            let meta = self.database.begin_read()?.open_table(META)?;
-            Ok(meta.get("last-good-time")?.map(|value| value.value()))
-        };
-        Ok(read().map_err(|source| self.failed(source))?.map(UnixTime))
+        self.with(|database| {
+            let meta = database.begin_read()?.open_table(META)?;
+            Ok(meta.get("last-good-time")?.map(|value| UnixTime(value.value())))
+        })
     }
 
     /// Keeps a wall time that was taken for sane.
@@ -181,12 +278,11 @@ impl Store {
     /// # Errors
     /// When the store cannot be written.
     pub fn keep_good_time(&self, now: UnixTime) -> Result<(), StoreError> {
-        let write = || -> Result<(), redb::Error> {
-            let transaction = self.database.begin_write()?;
+        self.with(|database| {
+            let transaction = database.begin_write()?;
             transaction.open_table(META)?.insert("last-good-time", now.0)?;
             Ok(transaction.commit()?)
-        };
-        write().map_err(|source| self.failed(source))
+        })
     }
 
     /// The zones that have events, in the order of their wire form.
@@ -194,8 +290,8 @@ impl Store {
     /// # Errors
     /// When the store cannot be read.
     pub fn zones(&self) -> Result<Vec<Name>, StoreError> {
-        let read = || -> Result<Vec<Name>, redb::Error> {
-            let events = self.database.begin_read()?.open_table(EVENTS)?;
+        self.with(|database| {
+            let events = database.begin_read()?.open_table(EVENTS)?;
             let mut zones: Vec<Name> = Vec::new();
             for entry in events.iter()? {
                 let (key, _) = entry?;
@@ -207,36 +303,7 @@ impl Store {
                 }
             }
             Ok(zones)
-        };
-        read().map_err(|source| self.failed(source))
-    }
-
-    /// Makes the tables where they are missing, and refuses a later format.
-    fn check_format(&self) -> Result<(), StoreError> {
-        let read = || -> Result<u64, redb::Error> {
-            let transaction = self.database.begin_write()?;
-            let mut found = FORMAT;
-            {
-                transaction.open_table(EVENTS)?;
-                let mut meta = transaction.open_table(META)?;
-                let stored = meta.get("format")?.map(|value| value.value());
-                match stored {
-                    Some(format) => found = format,
-                    None => {
-                        meta.insert("format", FORMAT)?;
-                    }
-                }
-            }
-            transaction.commit()?;
-            Ok(found)
-        };
-        match read().map_err(|source| self.failed(source))? {
-            FORMAT => Ok(()),
-            found => Err(StoreError::Format {
-                path: self.path.clone(),
-                found,
-            }),
-        }
+        })
     }
 
     fn failed(&self, source: redb::Error) -> StoreError {
@@ -249,12 +316,12 @@ impl Store {
     fn read_events(&self, apex: NameRef<'_>) -> Result<Vec<Event>, StoreError> {
         let lower = apex.to_lower();
         let wire = lower.as_ref().as_wire();
-        let read = || -> Result<Vec<Vec<u8>>, redb::Error> {
-            let events = self.database.begin_read()?.open_table(EVENTS)?;
+        let stored = self.with(|database| {
+            let events = database.begin_read()?.open_table(EVENTS)?;
             let range = events.range((wire, 0)..=(wire, u64::MAX))?;
-            range.map(|entry| Ok(entry?.1.value().to_vec())).collect()
-        };
-        let stored = read().map_err(|source| self.failed(source))?;
+            let octets = range.map(|entry| Ok(entry?.1.value().to_vec()));
+            octets.collect::<Result<Vec<_>, redb::Error>>()
+        })?;
         (0..)
             .zip(stored)
             .map(|(number, octets)| {
@@ -267,28 +334,46 @@ impl Store {
             })
             .collect()
     }
+}
 
-    fn write_events(&self, batch: &[(Name, Vec<Event>)]) -> Result<(), redb::Error> {
-        let transaction = self.database.begin_write()?;
-        {
-            let mut table = transaction.open_table(EVENTS)?;
-            for (apex, events) in batch {
-                let lower = apex.as_ref().to_lower();
-                let wire = lower.as_ref().as_wire();
-                let first = {
-                    let last = table
-                        .range((wire, 0)..=(wire, u64::MAX))?
-                        .next_back()
-                        .transpose()?;
-                    last.map_or(0, |(key, _)| key.value().1 + 1)
-                };
-                for (number, event) in (first..).zip(events) {
-                    table.insert((wire, number), event.encode().as_slice())?;
-                }
+/// The format of what is stored. Makes the tables where there are none.
+fn check_format(database: &Database) -> Result<u64, redb::Error> {
+    // A store that is made already is only read: nothing is written to open it on a full disk.
+    let stored = match database.begin_read()?.open_table(META) {
+        Ok(meta) => meta.get("format")?.map(|value| value.value()),
+        Err(TableError::TableDoesNotExist(_)) => None,
+        Err(error) => return Err(error.into()),
+    };
+    if let Some(format) = stored {
+        return Ok(format);
+    }
+    let transaction = database.begin_write()?;
+    transaction.open_table(EVENTS)?;
+    transaction.open_table(META)?.insert("format", FORMAT)?;
+    transaction.commit()?;
+    Ok(FORMAT)
+}
+
+fn write_events(database: &Database, batch: &[(Name, Vec<Event>)]) -> Result<(), redb::Error> {
+    let transaction = database.begin_write()?;
+    {
+        let mut table = transaction.open_table(EVENTS)?;
+        for (apex, events) in batch {
+            let lower = apex.as_ref().to_lower();
+            let wire = lower.as_ref().as_wire();
+            let first = {
+                let last = table
+                    .range((wire, 0)..=(wire, u64::MAX))?
+                    .next_back()
+                    .transpose()?;
+                last.map_or(0, |(key, _)| key.value().1 + 1)
+            };
+            for (number, event) in (first..).zip(events) {
+                table.insert((wire, number), event.encode().as_slice())?;
             }
         }
-        Ok(transaction.commit()?)
     }
+    Ok(transaction.commit()?)
 }
 
 impl Journal for Store {
@@ -298,8 +383,8 @@ impl Journal for Store {
     }
 
     fn append(&self, batch: &[(Name, Vec<Event>)]) -> Result<(), JournalError> {
-        self.write_events(batch)
-            .map_err(|source| JournalError(Box::new(self.failed(source))))
+        self.with(|database| write_events(database, batch))
+            .map_err(|error| JournalError(Box::new(error)))
     }
 }
 
@@ -410,13 +495,12 @@ mod tests {
     fn a_later_format_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path(), Absent::Create).unwrap();
-        let transaction = store.database.begin_write().unwrap();
-        transaction
-            .open_table(META)
-            .unwrap()
-            .insert("format", FORMAT + 1)
-            .unwrap();
-        transaction.commit().unwrap();
+        let later = store.with(|database| {
+            let transaction = database.begin_write()?;
+            transaction.open_table(META)?.insert("format", FORMAT + 1)?;
+            Ok(transaction.commit()?)
+        });
+        later.unwrap();
         drop(store);
         let error = Store::open(folder.path(), Absent::Create).unwrap_err();
         assert!(matches!(error, StoreError::Format { found: 2, .. }), "{error:?}");
