@@ -3,10 +3,11 @@
 .PHONY: help build run serve check fmt lint unit tools test test-long fuzz bench peers instructions
 
 CARGO ?= cargo
-# How many packets test-long sends into the engine, and how many random zones it serves; a plain `make test` does a
-# hundredth and a twentieth of that.
+# How many packets test-long sends into the engine, how many random zones it serves, and how many histories of power
+# losses it plays; a plain `make test` does a hundredth, a twentieth and a tenth of that.
 PACKETS ?= 2000000
 ZONES ?= 240
+HISTORIES ?= 3000
 # How long `make fuzz` runs, in seconds.
 FUZZ_SECONDS ?= 60
 TARGET ?= engine
@@ -44,8 +45,9 @@ tools: ## install what the tests compare with (Debian packages; starts none of t
 test: tools fmt lint ## everything: formatting, lints, every test, real resolvers and servers included
 	$(CARGO) test
 
-test-long: tools ## the same with millions of packets into the engine and hundreds of random zones
-	COUNTERSIGN_PACKETS=$(PACKETS) COUNTERSIGN_ZONES=$(ZONES) $(CARGO) test --release -- --include-ignored
+test-long: tools ## the same with millions of packets, hundreds of random zones, thousands of power losses
+	COUNTERSIGN_PACKETS=$(PACKETS) COUNTERSIGN_ZONES=$(ZONES) COUNTERSIGN_HISTORIES=$(HISTORIES) \
+		$(CARGO) test --release -- --include-ignored
 
 fuzz: ## fuzz TARGET (engine or master) for FUZZ_SECONDS (needs cargo-fuzz; stable toolchain)
 	@command -v cargo-fuzz >/dev/null || { echo 'cargo-fuzz is missing: cargo install cargo-fuzz'; exit 1; }

@@ -14,6 +14,8 @@
 mod file;
 #[cfg(test)]
 mod full_disk;
+#[cfg(test)]
+mod histories;
 
 use std::{
     fs::OpenOptions,
