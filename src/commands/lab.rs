@@ -281,7 +281,16 @@ fn print_outcome(outcome: &Outcome) -> String {
     } else {
         "Not everything is well; what Countersign says of it stands below."
     };
-    format!("\n{state}\n\n{}", super::peer::print_peer(&outcome.peer))
+    let mut out = format!("\n{state}\n\n{}", super::peer::print_peer(&outcome.peer));
+    for found in &outcome.verified {
+        out.push_str(&format!("\n  {}: {}\n", found.severity, found.what));
+        for more in [&found.consequence, &found.advice] {
+            if !more.is_empty() {
+                out.push_str(&format!("    {more}\n"));
+            }
+        }
+    }
+    out
 }
 
 fn invitation(lab: &Lab, zone: &Name) -> String {

@@ -136,6 +136,11 @@ impl Server {
         (served, held.len() - served)
     }
 
+    /// A zone as it is held now.
+    pub fn content_of(&self, zone: &Name) -> Option<Arc<zones::HeldZone>> {
+        self.held.load().get(zone).cloned()
+    }
+
     /// Where it answers.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.listen

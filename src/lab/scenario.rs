@@ -24,6 +24,7 @@ use super::{
     parent::{Delegation, Parent},
 };
 use crate::{
+    client::Asker,
     clock::{Clock, SystemClock},
     config,
     control::{
@@ -32,6 +33,14 @@ use crate::{
         protocol::{PeerAction, PeerReport, Refusal},
     },
     dnssec::{algorithm::DigestType, validate::Ds},
+    multisigner::{
+        observe::At,
+        verify::{
+            self, Target,
+            ask::{self, Request},
+            samples::{self, Wanted},
+        },
+    },
     serve::Listeners,
     wire::Name,
 };
@@ -134,6 +143,8 @@ pub struct Outcome {
     pub peer: PeerReport,
     /// Everything that it said of NS1 on the way, once each.
     pub told: Vec<String>,
+    /// What the check of all pairs of servers found.
+    pub verified: Vec<verify::finding::Told>,
     /// Whether every server shows every key of both, and every answer validates with every key set.
     pub sound: bool,
 }
@@ -242,8 +253,11 @@ impl Lab {
             self.turn(knob, tell)?;
             peer = self.watch(tell).await?;
         }
-        let sound = peer.in_step;
+        let verified = self.verify(tell).await;
+        let sound = peer.in_step && verified.holds(false);
+        let findings = verified.findings.iter().map(verify::Finding::told);
         Ok(Outcome {
+            verified: findings.collect(),
             peer,
             told: self.told.clone(),
             sound,
@@ -426,6 +440,60 @@ impl Lab {
             }
             sleep(PAUSE).await;
         }
+    }
+
+    /// Every server's answers are judged with every server's key set, as resolvers mix them.
+    async fn verify(&self, tell: &mut dyn FnMut(Told)) -> verify::Report {
+        tell(Told::Begun(
+            "everything, checked: the answers of each with the keys of each".into(),
+        ));
+        let zone = &self.settings.zone;
+        let target = |provider: &str, address: &SocketAddr| Target {
+            provider: provider.to_owned(),
+            at: At {
+                name: None,
+                address: *address,
+            },
+        };
+        let theirs = self.ns1.dns().iter().map(|address| target(PROVIDER, address));
+        let parent = self
+            .parent
+            .addresses()
+            .iter()
+            .map(|&address| At { name: None, address });
+        let held = self.instance.server().content_of(zone);
+        let content = held.as_ref().and_then(|held| held.served.content().ok());
+        let wanted = Wanted {
+            content: content.map(|content| content.zone()),
+            samples: samples::SOME,
+            // Nobody caches anything in the lab.
+            nobodys_label: "no-such-name-of-the-lab",
+            ..Wanted::default()
+        };
+        let request = Request {
+            zone: zone.clone(),
+            targets: std::iter::once(target("ours", &self.ours))
+                .chain(theirs)
+                .collect(),
+            probes: samples::probes(zone, &wanted),
+            parent: parent.collect(),
+            given: Vec::new(),
+        };
+        let clock = SystemClock::default();
+        let survey = ask::survey(&Asker::default(), request, &clock, &ask::Progress::default()).await;
+        let report = verify::judge(&survey, &[]);
+        let what = format!(
+            "{} pairs of servers, {} questions each; {} findings",
+            report.pairs.len(),
+            report.questions,
+            report.findings.len()
+        );
+        tell(if report.holds(false) {
+            Told::Done(what)
+        } else {
+            Told::NotDone(what)
+        });
+        report
     }
 
     fn delegate_to_ns1(&self) -> Result<(), LabError> {
