@@ -49,6 +49,7 @@ pub(super) enum Command {
     Reload(ReloadArguments),
     #[command(subcommand)]
     Peer(PeerCommand),
+    Verify(super::verify::VerifyArguments),
     Lab(LabArguments),
 }
 

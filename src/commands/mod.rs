@@ -13,6 +13,7 @@ mod outcome;
 mod peer;
 mod serve;
 mod table;
+mod verify;
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -45,6 +46,7 @@ fn dispatch(command: Command) -> Result<Report, Failure> {
         Command::Status(arguments) => client::status(&arguments),
         Command::Reload(arguments) => client::reload(&arguments),
         Command::Peer(command) => peer::run(&command),
+        Command::Verify(arguments) => verify::run(&arguments),
         Command::Lab(arguments) => lab::run(arguments),
         Command::Serve(arguments) => serve::run(arguments),
     }

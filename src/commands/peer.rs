@@ -192,12 +192,12 @@ fn wait(
 
 /// One line on the terminal that is written over; nothing where nobody looks.
 #[derive(Default)]
-struct Progress {
+pub(super) struct Progress {
     said: bool,
 }
 
 impl Progress {
-    fn say(&mut self, what: &str) {
+    pub(super) fn say(&mut self, what: &str) {
         let mut stderr = io::stderr().lock();
         if stderr.is_terminal() {
             let _ = write!(stderr, "\r\x1b[2K{what}");
@@ -206,7 +206,7 @@ impl Progress {
         }
     }
 
-    fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         if self.said {
             let _ = write!(io::stderr(), "\r\x1b[2K");
         }

@@ -20,14 +20,14 @@ use crate::{
 
 const ORIGIN: &str = "awkward.example.";
 
-fn dnskeys(server: SocketAddr) -> Vec<Record> {
+pub fn dnskeys(server: SocketAddr) -> Vec<Record> {
     let mut keys = ask(server, &Query::plain(ORIGIN, "DNSKEY")).answer;
     keys.retain(|record| record.rtype == RrType::DNSKEY);
     keys
 }
 
 /// DNSKEY records as dig prints them.
-fn as_text(keys: &[Record]) -> String {
+pub fn as_text(keys: &[Record]) -> String {
     keys.iter().fold(String::new(), |mut text, key| {
         let rdata = &key.rdata;
         let flags = u16::from_be_bytes([rdata[0], rdata[1]]);
@@ -43,7 +43,7 @@ fn as_text(keys: &[Record]) -> String {
 }
 
 /// Knot signs the zone with keys that it makes, and keeps those that it finds in the file.
-fn other_provider(folder: &Path, zone: &Path, ours: &[Record], denial: &str) -> Peer {
+pub fn other_provider(folder: &Path, zone: &Path, ours: &[Record], denial: &str) -> Peer {
     let text = std::fs::read_to_string(zone).unwrap() + &as_text(ours);
     let zone = write(folder, "knot.zone", text);
     let nsec3 = if denial == "nsec3" {

@@ -21,6 +21,7 @@ mod interop_same_answers;
 mod interop_transfers;
 mod interop_two_providers;
 mod interop_unbound;
+mod interop_verify;
 mod lab_faults;
 mod lab_ns1;
 mod odd_packets;

@@ -28,9 +28,13 @@ pub(super) enum Content {
 pub(super) fn judge(verdicts: &Verdicts<'_>, accepted: &[Accepted], findings: &mut Vec<Finding>) {
     let mut found = Vec::new();
     for (index, probe) in verdicts.survey.probes.iter().enumerate() {
-        let is_compared = matches!(probe.purpose, Purpose::Sample | Purpose::Wildcard);
-        if is_compared && !is_accepted(accepted, probe) {
-            found.extend(compare(probe, &contents(verdicts, index)));
+        if !matches!(probe.purpose, Purpose::Sample | Purpose::Wildcard) {
+            continue;
+        }
+        let contents = contents(verdicts, index);
+        let probe = told_as(probe, &contents);
+        if !is_accepted(accepted, &probe) {
+            found.extend(compare(&probe, &contents));
         }
     }
     findings.extend(without_echoes(found, tell_names(verdicts)));
@@ -51,8 +55,26 @@ fn tell_names(verdicts: &Verdicts<'_>) -> bool {
     })
 }
 
-/// A name that only some have is told once, and by its data where it has any.
-fn without_echoes(found: Vec<Finding>, tell_names: bool) -> Vec<Finding> {
+/// The question that a difference is told as: an alias answers for every type.
+fn told_as(probe: &Probe, contents: &[(String, Content, Option<Ttl>)]) -> Probe {
+    let is_alias = |content: &Content| matches!(content, Content::Records(RrType::CNAME, _));
+    let mut told = probe.clone();
+    if contents.iter().any(|(_, content, _)| is_alias(content)) {
+        told.rtype = RrType::CNAME;
+    }
+    told
+}
+
+/// Each difference is told once; a name that only some have by its data, where it has any.
+fn without_echoes(mut found: Vec<Finding>, tell_names: bool) -> Vec<Finding> {
+    let mut seen: Vec<Finding> = Vec::new();
+    found.retain(|finding| {
+        let is_new = !seen.contains(finding);
+        if is_new && question_of(finding).is_some_and(|question| question.ends_with(" CNAME")) {
+            seen.push(finding.clone());
+        }
+        is_new
+    });
     let mut told: BTreeSet<String> = found
         .iter()
         .filter_map(|finding| match finding {
@@ -65,6 +87,15 @@ fn without_echoes(found: Vec<Finding>, tell_names: bool) -> Vec<Finding> {
         _ => true,
     };
     found.into_iter().filter(is_news).collect()
+}
+
+fn question_of(finding: &Finding) -> Option<&str> {
+    match finding {
+        Finding::OnlyAt { question, .. }
+        | Finding::ContentDiffers { question, .. }
+        | Finding::TtlDiffers { question, .. } => Some(question),
+        _ => None,
+    }
 }
 
 pub(super) fn is_accepted(accepted: &[Accepted], probe: &Probe) -> bool {

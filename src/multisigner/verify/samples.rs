@@ -113,16 +113,19 @@ pub fn probes(zone: &Name, wanted: &Wanted<'_>) -> Vec<Probe> {
     list.probes
 }
 
-/// Evenly spread over the content, so that the same content gives the same questions.
+/// Evenly spread over the content in canonical order, so that the same content gives the same questions.
 fn add_content(list: &mut List, content: &Zone, wanted: &Wanted<'_>) {
     let limit = wanted.samples.min(MOST);
-    let nodes = || content.nodes().filter(|node| !node.is_occluded());
+    let mut sorted: Vec<NodeView<'_>> = content.nodes().filter(|node| !node.is_occluded()).collect();
+    sorted.sort_unstable_by_key(|node| node.name());
+    let nodes = || sorted.iter().copied();
     let total: usize = nodes().map(|node| types_at(node).count()).sum();
-    let stride = total.div_ceil(limit.max(1)).max(1);
+    // Of every `total / limit` the last.
+    let is_chosen = |number: usize| total <= limit || number * limit / total != (number + 1) * limit / total;
     let mut number = 0;
     for node in nodes() {
         for rtype in types_at(node) {
-            if number % stride == 0 {
+            if is_chosen(number) {
                 list.add(node.name().to_owned(), rtype, Purpose::Sample);
             }
             number += 1;
@@ -146,7 +149,7 @@ fn add_content(list: &mut List, content: &Zone, wanted: &Wanted<'_>) {
     for node in nodes().filter(|node| node.is_empty()).take(SOME_OF_EACH) {
         list.add(node.name().to_owned(), RrType::A, Purpose::Sample);
     }
-    let plain = |node: &NodeView<'_>| !node.is_cut() && !node.is_empty();
+    let plain = |node: &NodeView<'_>| !node.is_cut() && !node.is_empty() && !node.has_cname();
     for node in nodes().filter(plain).take(SOME_OF_EACH) {
         list.add(node.name().to_owned(), NOBODYS_TYPE, Purpose::Sample);
         list.add_below(label, node.name(), RrType::A, Purpose::Absent);

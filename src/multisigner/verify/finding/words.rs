@@ -175,7 +175,7 @@ impl Finding {
                 )
             }
             Self::DenialsDiffer { by_server } => format!("the ways of denial differ: {}", each(by_server)),
-            Self::Unreachable { server, why } => format!("{server} cannot be reached from here: {why}"),
+            Self::Unreachable { server, why } => format!("{server} is not seen from here: {why}"),
             Self::Lame { server, why } => format!("{server} does not answer for the zone: {why}"),
             Self::NoTcp { server, why } => format!("{server} does not answer over TCP: {why}"),
             Self::Unanswered {

@@ -83,6 +83,34 @@ fn a_name_that_only_one_has() {
         matches!(&found, Finding::OnlyAt { question, whole_name: true, .. } if question == "alias.example. CNAME"),
         "{found:?}"
     );
+    let accepted = [accepted("alias.example.", Some(RrType::CNAME))];
+    assert_eq!(judge(&lab.survey(), &accepted).findings, []);
+    // An alias answers for every type, and is told once.
+    let mut survey = lab.survey();
+    let (index, asked) = survey
+        .probes
+        .iter()
+        .enumerate()
+        .find(|(_, probe)| probe.name == name("alias.example."))
+        .map(|(index, probe)| (index, probe.clone()))
+        .unwrap();
+    for server in &mut survey.servers {
+        let mut answer = server.answers[index].as_ref().unwrap().clone();
+        answer.question.as_mut().unwrap().1 = RrType::MX;
+        server.answers.push(Ok(answer));
+    }
+    survey.probes.push(crate::multisigner::verify::Probe {
+        rtype: RrType::MX,
+        ..asked
+    });
+    let told = judge(&survey, &[]).findings;
+    assert_eq!(
+        told.iter()
+            .filter(|found| found.severity() == Severity::Difference)
+            .count(),
+        1,
+        "{told:?}"
+    );
     // An empty name.
     let mut lab = Lab::new();
     lab.theirs.replace("a.b 3600 A 192.0.2.6\n", "");
@@ -176,4 +204,34 @@ fn names_are_not_compared_where_a_server_tells_nothing_of_them() {
     let kinds: Vec<_> = judge(&survey, &[]).findings.iter().map(Finding::kind).collect();
     // The signatures are spoiled with it; but nobody is said to have names.
     assert!(!kinds.contains(&"name-only-at"), "{kinds:?}");
+}
+
+/// As many owners and types as are wanted, from the beginning to the end of the zone, and each once.
+#[test]
+fn samples_are_spread() {
+    let text: String = (0..1_000).map(|n| format!("n{n} 60 A 192.0.2.1\n")).collect();
+    let content = zone(&format!("{ZONE_TEXT}{text}"));
+    for limit in [0, 1, 200, 5_000] {
+        let wanted = Wanted {
+            content: Some(&content),
+            samples: limit,
+            nobodys_label: "x",
+            ..Wanted::default()
+        };
+        let probes = samples::probes(&name("example."), &wanted);
+        let numbered = |probe: &&crate::multisigner::verify::Probe| {
+            probe.name.to_string().starts_with('n') && probe.rtype == RrType::A
+        };
+        let count = probes.iter().filter(numbered).count();
+        let expected = limit.min(1_000);
+        assert!(count.abs_diff(expected) <= 20, "{count} of {limit}");
+        let mut unique: Vec<_> = probes
+            .iter()
+            .map(|probe| (probe.name.clone(), probe.rtype))
+            .collect();
+        unique.sort();
+        unique.dedup();
+        assert_eq!(unique.len(), probes.len());
+        assert_eq!(probes[0].rtype, RrType::SOA);
+    }
 }

@@ -1,0 +1,236 @@
+//! Whom `verify` asks: the servers that are named, those of the configuration, or those that the zone's NS names.
+
+use std::{net::SocketAddr, path::Path};
+
+use super::{VerifyArguments, reachable};
+use crate::{
+    client::Resolver,
+    commands::{
+        arguments::read_config,
+        outcome::{Failure, chain},
+    },
+    config::{Config, ServerAt, ZoneSettings},
+    multisigner::{observe::At, verify::Target},
+    wire::Name,
+};
+
+/// What our own servers are called.
+const OURS: &str = "ours";
+
+/// The configuration, and what it says of the zone.
+pub(super) struct ZoneConfig {
+    pub config: Config,
+    pub zone: ZoneSettings,
+}
+
+/// Whom to ask, and what could not be found.
+#[derive(Default)]
+pub(super) struct Found {
+    pub targets: Vec<Target>,
+    pub parent: Vec<At>,
+    pub remarks: Vec<String>,
+}
+
+/// Reads the configuration that is named, or the one at hand where nothing says whom to ask.
+pub(super) fn config(arguments: &VerifyArguments) -> Result<Option<ZoneConfig>, Failure> {
+    let at_hand = Path::new("countersign.toml");
+    let (path, is_named) = match &arguments.config {
+        Some(path) => (path.as_path(), true),
+        None if arguments.server.is_empty() && at_hand.exists() => (at_hand, false),
+        None => return Ok(None),
+    };
+    let config = read_config(path)?;
+    let zone = config
+        .zones
+        .iter()
+        .find(|zone| zone.origin == arguments.origin)
+        .cloned();
+    match zone {
+        Some(zone) => Ok(Some(ZoneConfig { config, zone })),
+        None if is_named => Err(Failure::new(format!(
+            "{} has no zone {}",
+            path.display(),
+            arguments.origin
+        ))),
+        None => Ok(None),
+    }
+}
+
+pub(super) async fn find(arguments: &VerifyArguments, config: Option<&ZoneConfig>) -> Result<Found, Failure> {
+    let mut search = Search {
+        zone: &arguments.origin,
+        resolver: resolver(config),
+        found: Found::default(),
+    };
+    for (label, server) in &arguments.server {
+        search.add_server(label.as_deref(), server).await;
+    }
+    if arguments.server.is_empty() {
+        match config {
+            Some(config) => search.add_configured(config).await,
+            None => search.add_delegated(None).await,
+        }
+    }
+    search.add_parent(arguments, config).await;
+    let mut found = search.found;
+    let mut seen = std::collections::BTreeSet::new();
+    found.targets.retain(|target| seen.insert(target.at.address));
+    if found.targets.is_empty() {
+        let why = found.remarks.join("; ");
+        let what = format!(
+            "no server of {} is known{}",
+            arguments.origin,
+            if why.is_empty() { why } else { format!(": {why}") }
+        );
+        return Err(Failure::usage(what)
+            .advice("name them with --server, those of the other provider too, or a configuration with -c"));
+    }
+    Ok(found)
+}
+
+fn resolver(config: Option<&ZoneConfig>) -> Result<Resolver, String> {
+    match config {
+        Some(config) if !config.config.resolvers.is_empty() => {
+            Ok(Resolver::new(config.config.resolvers.clone()))
+        }
+        _ => Resolver::of_system().map_err(|error| chain(&error)),
+    }
+}
+
+struct Search<'a> {
+    zone: &'a Name,
+    resolver: Result<Resolver, String>,
+    found: Found,
+}
+
+impl Search<'_> {
+    /// Where a server is; a name is looked up.
+    async fn locate(&mut self, server: &ServerAt) -> Vec<At> {
+        match server {
+            ServerAt::Address(address) => vec![At {
+                name: None,
+                address: *address,
+            }],
+            ServerAt::Name(name) => match self.look_up(name).await {
+                Ok(addresses) => addresses
+                    .into_iter()
+                    .map(|address| At {
+                        name: Some(name.clone()),
+                        address,
+                    })
+                    .collect(),
+                Err(why) => {
+                    self.found.remarks.push(format!("{name} is left out: {why}"));
+                    Vec::new()
+                }
+            },
+        }
+    }
+
+    async fn look_up(&self, name: &Name) -> Result<Vec<SocketAddr>, String> {
+        let resolver = self.resolver.as_ref().map_err(String::clone)?;
+        let addresses = resolver.addresses_of(name).await.map_err(|error| chain(&error))?;
+        let at = |address| resolver.ports().at(address);
+        Ok(addresses.into_iter().map(at).collect())
+    }
+
+    async fn add_server(&mut self, label: Option<&str>, server: &ServerAt) {
+        for at in self.locate(server).await {
+            let provider = match label {
+                Some(label) => label.to_owned(),
+                None => at_address(&at),
+            };
+            self.found.targets.push(Target { provider, at });
+        }
+    }
+
+    /// Ours as they listen, and those of the providers; of a provider whose servers are not written down, those that
+    /// the zone's NS names and that are not ours.
+    async fn add_configured(&mut self, config: &ZoneConfig) {
+        for listen in &config.config.listen {
+            let at = At {
+                name: None,
+                address: reachable(*listen),
+            };
+            self.found.targets.push(Target {
+                provider: OURS.to_owned(),
+                at,
+            });
+        }
+        let named = |provider: &&String| config.zone.providers.contains(provider);
+        let providers = config.config.providers.iter();
+        for provider in providers.filter(|provider| named(&&provider.name)) {
+            if provider.servers.is_empty() {
+                self.add_delegated(Some(&provider.name)).await;
+            }
+            for server in &provider.servers {
+                self.add_server(Some(&provider.name), server).await;
+            }
+        }
+    }
+
+    /// The servers that the zone's NS names, by the domain that each is in where nobody says whose they are.
+    async fn add_delegated(&mut self, provider: Option<&str>) {
+        let names = match &self.resolver {
+            Err(why) => Err(why.clone()),
+            Ok(resolver) => resolver
+                .name_servers_of(self.zone)
+                .await
+                .map_err(|error| chain(&error)),
+        };
+        let names = match names {
+            Ok(names) => names,
+            Err(why) => {
+                self.found.remarks.push(why);
+                return;
+            }
+        };
+        for name in names {
+            let domain = name.as_ref().parent().map(|parent| parent.to_string());
+            let domain = domain.unwrap_or_default();
+            let label = provider
+                .map_or(domain.trim_end_matches('.'), |provider| provider)
+                .to_owned();
+            self.add_server(Some(&label), &ServerAt::Name(name)).await;
+        }
+    }
+
+    /// The parent's servers: those that are named, or configured, or found; none are looked for where the servers
+    /// of the zone were named by hand, for then it may be one that the world does not know.
+    async fn add_parent(&mut self, arguments: &VerifyArguments, config: Option<&ZoneConfig>) {
+        let configured = config.map_or(&[][..], |config| &config.zone.parent);
+        let named = if arguments.parent.is_empty() {
+            configured
+        } else {
+            &arguments.parent
+        };
+        for server in named {
+            let at = self.locate(server).await;
+            self.found.parent.extend(at);
+        }
+        let by_hand = !arguments.server.is_empty() || !arguments.ds.is_empty();
+        if !named.is_empty() || by_hand {
+            return;
+        }
+        let Ok(resolver) = &self.resolver else { return };
+        match resolver.parent_of(self.zone).await {
+            Ok(parent) => {
+                let at = |address| At {
+                    name: None,
+                    address: resolver.ports().at(address),
+                };
+                self.found.parent = parent.addresses().into_iter().map(at).collect();
+            }
+            Err(error) => self.found.remarks.push(chain(&error)),
+        }
+    }
+}
+
+/// The address as [`Target`] prints it: a label that says no more is not printed twice.
+fn at_address(at: &At) -> String {
+    At {
+        name: None,
+        address: at.address,
+    }
+    .to_string()
+}
