@@ -14,9 +14,9 @@ mod format;
 mod tests;
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, BufReader, Read, Write},
-    os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _},
+    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -32,6 +32,7 @@ use format::{BaseFrame, End, FRAME_HEAD, Id, Kind, LARGEST_FRAME, PREAMBLE, RECO
 use crate::{
     client::transfer::Delta,
     clock::UnixTime,
+    disk::{self, System},
     wire::{Name, NameRef, RrType, Serial, Ttl},
     zone::Entry,
 };
@@ -118,6 +119,8 @@ struct AtHand {
     base_octets: u64,
     log_octets: u64,
     log_frames: u64,
+    /// Whether the names of both are known to be on disk: whoever wrote them may have died before.
+    named: bool,
 }
 
 impl Replica {
@@ -180,6 +183,7 @@ impl Replica {
             base_octets: metadata.len(),
             log_octets: 0,
             log_frames: 0,
+            named: false,
         });
         Ok(Some(Head {
             origin: origin.unwrap_or_default(),
@@ -240,11 +244,7 @@ impl Replica {
     /// # Errors
     /// When the file cannot be made.
     pub fn begin(&self, origin: &str) -> Result<NewBase, ReplicaError> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.folder)
-            .map_err(failed("make", &self.folder))?;
+        disk::make_folder(&System, &self.folder).map_err(failed("make", &self.folder))?;
         let mut id = Id::default();
         SystemRandom::new()
             .fill(&mut id)
@@ -299,10 +299,9 @@ impl Replica {
             from,
         };
         let mut at_hand = self.at_hand.ok_or_else(|| gap(first.from))?;
-        let is_new = at_hand.log_octets == 0;
         let start = at_hand.log_octets;
         let mut octets = Vec::new();
-        if is_new {
+        if start == 0 {
             octets = format::preamble(Kind::Log, at_hand.id);
         }
         for delta in deltas {
@@ -330,8 +329,9 @@ impl Replica {
             .and_then(|()| file.write_all_at(&octets, start))
             .and_then(|()| file.sync_data());
         written.map_err(failed("write", &self.log))?;
-        if is_new {
+        if !at_hand.named {
             self.sync_folder()?;
+            at_hand.named = true;
         }
         at_hand.log_octets += octets.len() as u64;
         self.at_hand = Some(at_hand);
@@ -465,6 +465,7 @@ impl NewBase {
             base_octets: self.octets,
             log_octets: 0,
             log_frames: 0,
+            named: false,
         })
     }
 }
