@@ -168,7 +168,7 @@ impl Server {
     /// Takes what was seen at the zone's other providers, and serves what follows from it at once.
     ///
     /// # Errors
-    /// When there is no such zone.
+    /// When there is no such zone, or what was seen cannot be kept. Then what was served goes on.
     pub fn observe(
         &self,
         zone: &Name,
@@ -177,14 +177,23 @@ impl Server {
         let work = self.work();
         let held = self.held.load_full();
         let before = held.get(zone).ok_or_else(|| unknown(zone))?;
-        let (renewed, report) = zones::renew(before, observed, self.loading(&work));
+        let renewed = zones::renew(before, observed, self.loading(&work));
         let mut held = Held::clone(&held);
-        held.insert(zone.clone(), Arc::new(renewed));
+        held.insert(zone.clone(), Arc::new(renewed.held));
         self.put(held);
-        if !report.changes.is_empty() {
-            log_zone(&report);
+        if !renewed.refused.is_empty() {
+            return Err(Refusal {
+                error: format!(
+                    "what was seen at the other providers of {zone} cannot be kept, so what was served goes on: {}",
+                    renewed.refused.join("; ")
+                ),
+                advice: None,
+            });
         }
-        Ok(report)
+        if !renewed.report.changes.is_empty() {
+            log_zone(&renewed.report);
+        }
+        Ok(renewed.report)
     }
 
     fn loading<'a>(&'a self, work: &'a Work) -> Loading<'a> {

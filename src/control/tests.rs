@@ -1,6 +1,6 @@
 //! The server as people command it, without sockets of DNS: a simulated clock, a real store and key folder.
 
-use std::{fs, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fs, path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
     Client, ClientError, Server, http,
@@ -11,7 +11,14 @@ use crate::{
     answer::{Engine, EngineSettings},
     clock::{SimulatedClock, UnixTime, guard::GuardedClock},
     config,
-    store::{Absent, Store},
+    disk::simulated::SimulatedDisk,
+    dnssec::{
+        algorithm::SigningAlgorithm,
+        custody::Observation,
+        key::{Dnskey, SigningKey, ZONE},
+        register::{Evidence, Source},
+    },
+    store::{Absent, Store, full_disk::append_until_full},
     wire::Name,
 };
 
@@ -29,6 +36,11 @@ impl Fixture {
     /// A server for zones with these origins, from a configuration file.
     fn new(origins: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("state"), Absent::Create).unwrap();
+        Self::with_store(origins, folder, store)
+    }
+
+    fn with_store(origins: &[&str], folder: tempfile::TempDir, store: Store) -> Self {
         for (number, origin) in origins.iter().enumerate() {
             let text = format!(
                 "{origin} 300 IN SOA ns.{origin} h.{origin} 1 3600 600 86400 300\n\
@@ -40,7 +52,7 @@ impl Fixture {
         fs::write(&path, config_text(origins, "")).unwrap();
         let clock = Arc::new(SimulatedClock::new(NOW));
         let guarded = Arc::new(GuardedClock::new(clock.clone(), None));
-        let store = Arc::new(Store::open(&folder.path().join("state"), Absent::Create).unwrap());
+        let store = Arc::new(store);
         let engine = Engine::new(EngineSettings::default(), guarded.clone());
         let config = config::load(&path).unwrap();
         let server = Server::new(config, engine, guarded, Arc::clone(&store), Vec::new());
@@ -57,6 +69,14 @@ impl Fixture {
         let started = fixture.server.start();
         assert!(started.is_whole(), "{started:?}");
         fixture
+    }
+
+    /// The DNSKEY RRset of the zone that is served.
+    fn keys(&self) -> BTreeSet<Dnskey> {
+        let held = self.server.held.load();
+        let zone = held.values().next().unwrap();
+        let keys = zone.served.content().unwrap().keys();
+        keys.published().iter().map(|key| key.dnskey.clone()).collect()
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -232,4 +252,54 @@ fn a_zone_that_is_mended_comes_back_with_the_reload() {
     let outcomes: Vec<Outcome> = reloaded.zones.iter().map(|zone| zone.outcome).collect();
     assert_eq!(outcomes, [Outcome::Unchanged, Outcome::Added]);
     assert_eq!(fixture.server.count(), (2, 0));
+}
+
+#[test]
+fn what_finds_no_room_is_told_and_what_was_served_goes_on() {
+    let disk = SimulatedDisk::new(1);
+    let store = Store::simulated(&disk.process()).unwrap();
+    let fixture = Fixture::with_store(&["example."], tempfile::tempdir().unwrap(), store);
+    let config = fixture.path("countersign.toml");
+    let file = fixture.path("ns1.keys");
+    fs::write(&file, "").unwrap();
+    let external = "external_keys = [\"ns1.keys\"]\nproviders = [\"ns1\"]\n";
+    let provider = "[[provider]]\nname = \"ns1\"\nkind = \"dns\"\nservers = [\"127.0.0.1\"]\n";
+    fs::write(&config, config_text(&["example."], external) + provider).unwrap();
+    assert!(fixture.server.reload().is_whole());
+    let served = fixture.keys();
+
+    disk.fill(true);
+    append_until_full(&fixture.store);
+    let seen = |key: &SigningKey| Observation {
+        source: Source::Api("ns1".to_owned()),
+        evidence: Evidence::Api,
+        keys: vec![key.dnskey().clone()],
+        ttl: None,
+        trust: None,
+    };
+    let [by_file, by_api] =
+        [0, 1].map(|_| SigningKey::generate(SigningAlgorithm::EcdsaP256Sha256, ZONE).unwrap());
+    let refusal = fixture
+        .server
+        .observe(&name("example."), &[seen(&by_api)])
+        .unwrap_err();
+    assert!(refusal.error.contains("cannot be kept"), "{refusal:?}");
+    fs::write(&file, format!("example. 60 IN DNSKEY {}\n", by_file.dnskey())).unwrap();
+    let reloaded = fixture.server.reload();
+    assert_eq!(reloaded.zones[0].outcome, Outcome::Kept, "{reloaded:?}");
+    let problem = &reloaded.zones[0].problems[0];
+    assert!(
+        problem.contains("register cannot be read or written"),
+        "{problem}"
+    );
+    assert_eq!(fixture.keys(), served);
+
+    disk.fill(false);
+    let reloaded = fixture.server.reload();
+    assert!(reloaded.is_whole(), "{reloaded:?}");
+    let observed = fixture.server.observe(&name("example."), &[seen(&by_api)]);
+    assert!(observed.unwrap().problems.is_empty());
+    let mut expected = served;
+    expected.extend([by_file, by_api].map(|key| key.dnskey().clone()));
+    assert_eq!(fixture.keys(), expected);
 }

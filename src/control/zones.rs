@@ -106,16 +106,29 @@ pub fn load(zones: &[ZoneSettings], before: &Held, loading: Loading<'_>) -> (Hel
     (held, reports)
 }
 
+/// A zone with its keys opened anew.
+#[derive(Debug)]
+pub struct Renewed {
+    /// The zone.
+    pub held: HeldZone,
+    /// What changed.
+    pub report: ZoneReloaded,
+    /// Why the keys could not be opened. Then nothing of what was seen is kept.
+    pub refused: Vec<String>,
+}
+
 /// One zone with its keys opened anew, after something was seen at a provider; its content stays.
-pub fn renew(
-    before: &Arc<HeldZone>,
-    observed: &[Observation],
-    loading: Loading<'_>,
-) -> (HeldZone, ZoneReloaded) {
+pub fn renew(before: &Arc<HeldZone>, observed: &[Observation], loading: Loading<'_>) -> Renewed {
     let mut draft = [Draft::unread(&before.settings, before)];
     open_keys(&mut draft, observed, loading);
-    let [draft] = draft;
-    draft.finish(loading.now)
+    let [mut draft] = draft;
+    let refused = std::mem::take(&mut draft.refused);
+    let (held, report) = draft.finish(loading.now);
+    Renewed {
+        held,
+        report,
+        refused,
+    }
 }
 
 /// Content as its source has it now; `None` where that is elsewhere, and comes in its own time.
@@ -155,6 +168,8 @@ struct Draft<'a> {
     before: Option<&'a Arc<HeldZone>>,
     content: Option<Arc<Content>>,
     keyset: Option<Arc<KeySet>>,
+    /// Why the keys could not be opened; among the problems, too.
+    refused: Vec<String>,
     problems: Vec<String>,
     warnings: Vec<String>,
     changes: Vec<String>,
@@ -170,6 +185,7 @@ impl<'a> Draft<'a> {
             before: Some(before),
             content: before.content.clone(),
             keyset: None,
+            refused: Vec::new(),
             problems,
             warnings,
             changes: Vec::new(),
@@ -183,6 +199,7 @@ impl<'a> Draft<'a> {
             before,
             content: None,
             keyset: None,
+            refused: Vec::new(),
             problems: Vec::new(),
             warnings: Vec::new(),
             changes: Vec::new(),
@@ -227,8 +244,8 @@ impl<'a> Draft<'a> {
                 opened.notes
             }
             Err(refused) => {
-                self.problems
-                    .extend(refused.errors.iter().map(|error| causes(error)));
+                self.refused = refused.errors.iter().map(|error| causes(error)).collect();
+                self.problems.extend(self.refused.iter().cloned());
                 self.keyset = self.keyset_before().cloned();
                 refused.notes
             }

@@ -16,12 +16,8 @@ use crate::{
 
 const NOW: UnixTime = UnixTime(1_800_000_000);
 
-fn open_store(process: &Process) -> Result<Store, StoreError> {
-    Store::open_on(Medium::Simulated(process.clone()), "store".into())
-}
-
 /// Appends events until there is no more room.
-fn append_until_full(store: &Store) {
+pub(crate) fn append_until_full(store: &Store) {
     let apex: Name = "other.example.".parse().unwrap();
     let what = What::Folder {
         path: "x".repeat(1000).into(),
@@ -42,18 +38,18 @@ fn append_until_full(store: &Store) {
 fn a_store_is_read_and_opened_on_a_full_disk_and_written_once_there_is_room() {
     let disk = SimulatedDisk::new(1);
     let process = disk.process();
-    let store = open_store(&process).unwrap();
+    let store = Store::simulated(&process).unwrap();
     store.keep_good_time(NOW).unwrap();
     disk.fill(true);
     append_until_full(&store);
     // It can be read, and opened after any death, on the full disk.
     assert_eq!(store.last_good_time().unwrap(), Some(NOW));
     for death in [Death::Killed, Death::PowerLoss] {
-        let store = open_store(&disk.restart(death)).unwrap();
+        let store = Store::simulated(&disk.restart(death)).unwrap();
         assert_eq!(store.last_good_time().unwrap(), Some(NOW));
         append_until_full(&store);
     }
-    let store = open_store(&disk.restart(Death::Killed)).unwrap();
+    let store = Store::simulated(&disk.restart(Death::Killed)).unwrap();
     append_until_full(&store);
     disk.fill(false);
     let apex: Name = "example.".parse().unwrap();
@@ -75,7 +71,7 @@ fn any_failure_but_that_of_a_sync_passes() {
     let mut stopped = 0;
     for after in 0.. {
         let disk = SimulatedDisk::new(after);
-        let store = open_store(&disk.process()).unwrap();
+        let store = Store::simulated(&disk.process()).unwrap();
         append(&store).unwrap();
         disk.fail(after, io::ErrorKind::Other);
         if append(&store).is_ok() {
@@ -88,7 +84,7 @@ fn any_failure_but_that_of_a_sync_passes() {
                 let error = error.0.to_string();
                 assert!(error.contains("start the server again"), "{error}");
                 stopped += 1;
-                let store = open_store(&disk.restart(Death::Killed)).unwrap();
+                let store = Store::simulated(&disk.restart(Death::Killed)).unwrap();
                 append(&store).unwrap();
             }
         }
@@ -108,7 +104,7 @@ impl World {
     fn new() -> Self {
         let disk = SimulatedDisk::new(7);
         let process = disk.process();
-        let store = open_store(&process).unwrap();
+        let store = Store::simulated(&process).unwrap();
         let external = disk.root().join("ns1.keys");
         fs::write(&external, "").unwrap();
         Self {

@@ -13,7 +13,7 @@
 
 mod file;
 #[cfg(test)]
-mod full_disk;
+pub(crate) mod full_disk;
 #[cfg(test)]
 mod histories;
 
@@ -172,6 +172,12 @@ impl Store {
         // Whoever made it may have died before this.
         System.sync_folder(folder).map_err(failed(folder))?;
         Self::open_on(Medium::File, path)
+    }
+
+    /// A store on a simulated disk.
+    #[cfg(test)]
+    pub(crate) fn simulated(process: &Process) -> Result<Self, StoreError> {
+        Self::open_on(Medium::Simulated(process.clone()), FILE_NAME.into())
     }
 
     fn open_on(medium: Medium, path: PathBuf) -> Result<Self, StoreError> {

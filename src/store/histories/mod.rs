@@ -235,7 +235,7 @@ impl History {
     /// Starts, again and again if it must, for a start may be interrupted, too.
     fn start(&mut self) {
         loop {
-            match Store::open_on(Medium::Simulated(self.process.clone()), "store".into()) {
+            match Store::simulated(&self.process) {
                 Ok(store) => {
                     let kept = store.last_good_time();
                     self.store = Some(store);
