@@ -11,12 +11,16 @@
 
 use std::{fmt, str::FromStr};
 
+use ring::{agreement, rand::SystemRandom};
+
 use crate::wire::text::{algorithm_name, algorithm_number};
 
 /// A DNSSEC algorithm's number, whether we can sign with it or not.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Algorithm(pub u8);
 
+/// In front of a point that is written whole (SEC 1 §2.3.3); DNSKEY leaves it out (RFC 6605 §4).
+const UNCOMPRESSED: u8 = 4;
 /// The smallest RSA modulus that a foreign key may have, in bits (RFC 5702 §2.1 allows 512; validators ask more).
 const SMALLEST_RSA: usize = 1024;
 /// The largest RSA modulus that validators take, in bits (RFC 5702 §2.1).
@@ -52,12 +56,29 @@ impl Algorithm {
             Self::ED448 => 57,
             _ => return None,
         };
-        (key.len() != expected).then(|| {
-            format!(
+        if key.len() != expected {
+            return Some(format!(
                 "a public key of {self} has {expected} octets, this one has {}",
                 key.len()
-            )
-        })
+            ));
+        }
+        // One such key, and delv refuses the whole RRset with everything that it signs.
+        self.is_off_its_curve(key)
+            .then(|| format!("it is no public key of {self}: not a point on its curve"))
+    }
+
+    /// An exchange of keys with it, whose outcome nobody wants, is ring's way to look at a point.
+    fn is_off_its_curve(self, key: &[u8]) -> bool {
+        let curve = match self {
+            Self::ECDSAP256SHA256 => &agreement::ECDH_P256,
+            Self::ECDSAP384SHA384 => &agreement::ECDH_P384,
+            _ => return false,
+        };
+        let Ok(ours) = agreement::EphemeralPrivateKey::generate(curve, &SystemRandom::new()) else {
+            return false;
+        };
+        let point = agreement::UnparsedPublicKey::new(curve, [&[UNCOMPRESSED], key].concat());
+        agreement::agree_ephemeral(ours, &point, |_| ()).is_err()
     }
 
     /// Reads a mnemonic in either letter case, or a number.
@@ -252,7 +273,24 @@ mod tests {
 
     #[test]
     fn a_public_key_of_the_wrong_form_is_named() {
-        assert_eq!(Algorithm::ECDSAP256SHA256.public_key_fault(&[1; 64]), None);
+        // The points of RFC 6605 §6, each with a bit turned over besides.
+        for (algorithm, key) in [
+            (
+                Algorithm::ECDSAP256SHA256,
+                "GojIhhXUN/u4v54ZQqGSnyhWJwaubCvTmeexv7bR6edbkrSqQpF64cYbcB7wNcP+e+MAnLr+Wi9xMWyQLc8NAA==",
+            ),
+            (
+                Algorithm::ECDSAP384SHA384,
+                "xKYaNhWdGOfJ+nPrL8/arkwf2EY3MDJ+SErKivBVSum1w/egsXvSADtNJhyem5RCOpgQ6K8X1DRSEkrbYQ+OB+v8/uX45NBwY8rp65F6Glur\
+                 8I/mlVNgF6W/qTI37m40",
+            ),
+        ] {
+            let mut key = data_encoding::BASE64.decode(key.as_bytes()).unwrap();
+            assert_eq!(algorithm.public_key_fault(&key), None, "{algorithm}");
+            key[3] ^= 1;
+            let fault = algorithm.public_key_fault(&key).unwrap();
+            assert!(fault.ends_with("not a point on its curve"), "{fault}");
+        }
         assert!(Algorithm::ECDSAP256SHA256.public_key_fault(&[1; 63]).is_some());
         assert!(Algorithm::ED25519.public_key_fault(&[]).is_some());
         let rsa = |bits: usize| [&[3, 1, 0, 1][..], &vec![0x80; bits / 8]].concat();

@@ -26,6 +26,7 @@ mod lab_faults;
 mod lab_ns1;
 mod odd_packets;
 mod operations;
+mod peers_of_ns1;
 mod rfc_tables;
 mod tidy;
 mod transport;
