@@ -219,8 +219,8 @@ fn lags(peer: &PeerReport) -> bool {
 
 /// Whether anything of it is believed: only then its keys are taken.
 fn is_believed(peer: &PeerReport) -> bool {
-    peer.trusted.is_some()
-        && (peer.api.is_some() || peer.servers.iter().any(|server| server.failed.is_none()))
+    let said = peer.api.as_ref().is_some_and(|api| api.signs);
+    peer.trusted.is_some() && (said || peer.servers.iter().any(|server| server.failed.is_none()))
 }
 
 fn report(peers: &PeersReport, json: bool) -> Report {

@@ -369,7 +369,9 @@ async fn visit(
         Some(Ok(Published::Changed { what })) => {
             tracing::info!(zone = %zone.origin, provider, "{what}");
             done = Some(what);
+            let dropped = peer.dropped(server, &seen);
             seen = peer.look(server, doing).await?;
+            seen.verdict.findings.extend(dropped);
         }
         Some(Err(error)) if doing.gift != Some(Gift::Keys) => {
             return Err(Refusal {
@@ -415,6 +417,22 @@ struct Seen {
 }
 
 impl Peer {
+    /// Whether keys of ours went without our doing: all of them were there at the last look.
+    fn dropped(&self, server: &Server, seen: &Seen) -> Option<Finding> {
+        let known = lock(&server.peers.known);
+        let before = known.get(&self.pair)?.report.as_ref()?.api.as_ref()?;
+        let lacking = seen.verdict.findings.iter().find_map(|found| match found {
+            Finding::NotGiven { tags } => Some(tags),
+            _ => None,
+        })?;
+        let gone: Vec<u16> = lacking
+            .iter()
+            .filter(|tag| before.ours.contains(tag))
+            .copied()
+            .collect();
+        (!gone.is_empty()).then_some(Finding::Dropped { tags: gone })
+    }
+
     /// Gives the provider what the visit is for; `None` when it is for nothing, or nothing lacks.
     async fn give(&self, seen: &Seen, gift: Option<Gift>) -> Option<Result<Published, ProviderError>> {
         let zone = &self.zone.origin;

@@ -128,6 +128,11 @@ pub enum Finding {
         /// The tags of those that it lacks.
         tags: Vec<u16>,
     },
+    /// The API had our keys at the last look, and had lost some at this one; they were given again.
+    Dropped {
+        /// The tags of those that were gone.
+        tags: Vec<u16>,
+    },
     /// What the API holds as ours is not what is to be there.
     Stale {
         /// The tags of those that should go.
@@ -203,6 +208,7 @@ impl Finding {
             | Self::Unbelieved { .. }
             | Self::Odd { .. }
             | Self::NewKey { .. }
+            | Self::Dropped { .. }
             | Self::NoChain { .. } => Severity::Alarm,
         }
     }
@@ -220,7 +226,7 @@ impl fmt::Display for Finding {
             Self::ApiFails(why) | Self::ApiRemark(why) => f.write_str(why),
             Self::NotSigning => f.write_str(
                 "it does not sign the zone, so its answers are bogus to who sees a DS at the parent; \
-                 switch DNSSEC on there, then `countersign peer sync`",
+                 `countersign peer enable-dnssec` switches DNSSEC on there",
             ),
             Self::ApiUntrusted { tags: list } if list.is_empty() => {
                 f.write_str("its API shows no KSK, so nothing vouches for it")
@@ -269,6 +275,12 @@ impl fmt::Display for Finding {
                     tags(list)
                 )
             }
+            Self::Dropped { tags: list } => write!(
+                f,
+                "our {} were gone from its external keys, and are given again. Who takes them out there? Until all its \
+                 servers show them, resolvers that take the key set from there find what they sign bogus",
+                tags(list)
+            ),
             Self::Stale { tags: list } => write!(
                 f,
                 "its external keys still have our {}, which we no longer publish; `countersign peer push`",

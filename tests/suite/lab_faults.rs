@@ -27,7 +27,7 @@ const TABLE: &[(&str, bool, &[&str])] = &[
     ("connection-resets", true, &[]),
     ("html-answers", true, &[]),
     // Given again, or taken at once.
-    ("lost-keys", true, &["are not among its external keys"]),
+    ("lost-keys", true, &["were gone from its external keys"]),
     ("early-keys", true, &[]),
     ("zsk-roll", true, &["a new ZSK"]),
     ("second-network", true, &[]),
