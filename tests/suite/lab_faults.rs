@@ -13,7 +13,7 @@ use futures_util::{StreamExt as _, stream};
 use crate::harness::process::repository;
 
 /// How many labs run at the same time: most of what they do is to wait.
-const AT_ONCE: usize = 6;
+const AT_ONCE: usize = 15;
 
 /// A fault, whether all is well at the end, and what must have been told on the way.
 const TABLE: &[(&str, bool, &[&str])] = &[
