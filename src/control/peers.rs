@@ -685,7 +685,8 @@ impl Peer {
             }
         });
         let findings: Vec<PeerFinding> = findings.collect();
-        let all_seen = seen.servers.iter().all(|view| view.seen.is_ok());
+        // One that cannot be reached is a finding, unless another address stands for it.
+        let some_seen = seen.servers.iter().any(|view| view.seen.is_ok());
         PeerReport {
             zone: self.zone.origin.to_string(),
             provider: self.settings.name.clone(),
@@ -695,9 +696,7 @@ impl Peer {
                 .trusted
                 .get(&self.settings.name)
                 .map(ToString::to_string),
-            in_step: all_seen
-                && !seen.servers.is_empty()
-                && findings.iter().all(|found| found.severity == Severity::Note),
+            in_step: some_seen && findings.iter().all(|found| found.severity == Severity::Note),
             lagging_since,
             api: seen
                 .api
