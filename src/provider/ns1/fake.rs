@@ -85,6 +85,8 @@ pub(crate) struct World {
     pub takes: Option<WireForm>,
     /// It says yes to a set, and forgets it.
     pub forgets: bool,
+    /// POST adds to a set.
+    pub adds: bool,
     /// The TTL that it gives every set.
     pub own_ttl: Option<u32>,
     /// How many lists are answered as of before the last write.
@@ -158,6 +160,7 @@ impl Fake {
             shows: WireForm::default(),
             takes: None,
             forgets: false,
+            adds: false,
             own_ttl: None,
             late: 0,
             page: 2_500,
@@ -455,6 +458,19 @@ impl World {
                 let mut inner = inner.clone();
                 if let Some(ttl) = self.own_ttl {
                     inner["ttl"] = json!(ttl);
+                }
+                if let Some(held) = zone.sets.get(name).filter(|_| self.adds) {
+                    let (old, _) = super::model::external::read_set(held);
+                    let old = super::model::external::write_set(
+                        &old.keys,
+                        old.ttl.unwrap(),
+                        WireForm {
+                            nesting: Nesting::Bare,
+                            values,
+                        },
+                    );
+                    let rows = old["data"].as_array().unwrap().clone();
+                    inner["data"].as_array_mut().unwrap().extend(rows);
                 }
                 if !self.forgets {
                     zone.sets.insert(name.into(), inner);

@@ -373,6 +373,15 @@ async fn a_yes_that_does_not_show_is_an_error() {
     advises(&error, ProviderFault::Unintelligible);
     assert!(error.what.contains("does not show it"), "{error}");
     assert_eq!(fake.world().sent.len(), 1, "what was taken is not sent again");
+    // Should POST add, nothing of ours is missing, and nothing is removed to make it so.
+    let fake = Fake::start().await;
+    fake.world().adds = true;
+    let ns1 = fake.driver();
+    ns1.publish_keys(&zone(), &ours()[..1], TTL).await.unwrap();
+    let error = ns1.publish_keys(&zone(), &ours()[1..], TTL).await.unwrap_err();
+    advises(&error, ProviderFault::Unintelligible);
+    assert!(error.what.contains("did not replace"), "{error}");
+    assert!(fake.seen().iter().all(|line| !line.starts_with("DELETE")));
     // A form that NS1 does not take is its word against ours, at once.
     let fake = Fake::start().await;
     fake.world().takes = Some(WireForm {
