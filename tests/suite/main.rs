@@ -27,6 +27,7 @@ mod lab_ns1;
 mod odd_packets;
 mod operations;
 mod peers_of_ns1;
+mod probe;
 mod rfc_tables;
 mod tidy;
 mod transport;
