@@ -92,6 +92,8 @@ pub(crate) struct World {
     /// How many lists are answered as of before the last write.
     pub late: u32,
     pub page: usize,
+    /// How often the zone still changes while its records are read.
+    pub moves: u32,
     pub limits: &'static str,
 }
 
@@ -164,6 +166,7 @@ impl Fake {
             own_ttl: None,
             late: 0,
             page: 2_500,
+            moves: 0,
             limits: "X-RateLimit-Limit: 90000\r\nX-RateLimit-Period: 300\r\nX-RateLimit-Remaining: 80000\r\n",
         }));
         let shared = world.clone();
@@ -486,7 +489,12 @@ impl World {
     }
 
     fn record(&mut self, method: &str, zone: &str, owner: &str, rtype: &str, body: &Value) -> Answer {
-        let records = &mut self.zones.get_mut(zone).unwrap().records;
+        let zone = self.zones.get_mut(zone).unwrap();
+        if method == "GET" && self.moves > 0 {
+            self.moves -= 1;
+            zone.serial += 1;
+        }
+        let records = &mut zone.records;
         let found = records
             .iter_mut()
             .find(|(found, kind, _)| found == owner && kind == rtype);
