@@ -9,6 +9,8 @@
 mod any_octets;
 mod bad_keys;
 mod bitmaps;
+mod crash;
+mod full_disk;
 #[allow(dead_code, reason = "a promise takes what it needs")]
 mod harness;
 mod interop_bind_chain;
