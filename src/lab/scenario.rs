@@ -42,7 +42,7 @@ use crate::{
         },
     },
     serve::Listeners,
-    wire::Name,
+    wire::{Name, RrType},
 };
 
 /// How long servers are waited for.
@@ -534,14 +534,20 @@ impl Lab {
                 .collect::<Vec<_>>(),
         );
         let tags: Vec<String> = ds.iter().map(|ds| ds.tag().to_string()).collect();
-        let mut servers = self.ns1_servers();
-        let own = b"ns".as_slice();
-        if let Ok(name) = zone.as_ref().prepend(own) {
-            servers.push((name, vec![self.ours.ip()]));
-        }
+        let servers = self.apex_ns();
         self.delegate(servers, ds)?;
         tell(Told::Done(format!("DS for keys {}", tags.join(", "))));
         Ok(())
+    }
+
+    /// The name servers that the zone itself names, which is what both serve.
+    fn apex_ns(&self) -> Vec<(Name, Vec<IpAddr>)> {
+        let held = self.instance.server().content_of(&self.settings.zone);
+        let content = held.as_ref().and_then(|held| held.served.content().ok());
+        let set = content.and_then(|content| content.zone().apex_node().rrset(RrType::NS));
+        let rdatas = set.into_iter().flat_map(|set| set.rdatas());
+        let names = rdatas.filter_map(|rdata| Name::from_wire(rdata).ok());
+        names.map(|name| (name, vec![self.ours.ip()])).collect()
     }
 
     fn delegate(&self, servers: Vec<(Name, Vec<IpAddr>)>, ds: Vec<Ds>) -> Result<(), LabError> {
