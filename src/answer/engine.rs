@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use arc_swap::ArcSwap;
@@ -12,6 +12,7 @@ use super::{
     Effort, Outcome, Peer, Responder, Transport, Work,
     budget::Budget,
     counters::{Counters, Totals, count},
+    notice::Notices,
     resolve::{self, Stop, Task},
     served::ServedZone,
     synthesised::Synthesised,
@@ -112,6 +113,7 @@ pub struct Engine {
     settings: EngineSettings,
     synthesised: Synthesised,
     counters: Mutex<Vec<Arc<Counters>>>,
+    notices: OnceLock<Arc<dyn Notices>>,
 }
 
 impl Engine {
@@ -123,7 +125,13 @@ impl Engine {
             synthesised: Synthesised::new(settings.synthesised),
             settings,
             counters: Mutex::default(),
+            notices: OnceLock::new(),
         })
+    }
+
+    /// Hands notices of changed zones to `notices` from now on. Of two calls the first stands.
+    pub fn hand_notices_to(&self, notices: Arc<dyn Notices>) {
+        let _ = self.notices.set(notices);
     }
 
     /// Serves these zones from the next batch on. What they replace is returned, to be dropped outside the
@@ -219,6 +227,15 @@ fn servfail(packet: &[u8], out: &mut Vec<u8>) -> Outcome {
 }
 
 impl Worker {
+    pub(super) fn notices(&self) -> Option<&dyn Notices> {
+        self.engine.notices.get().map(|notices| &**notices)
+    }
+
+    /// The moment of the batch.
+    pub(super) fn moment(&self) -> UnixTime {
+        self.now
+    }
+
     fn tally(&self, outcome: Outcome, transport: Transport, out: &[u8]) {
         let counters = &*self.counters;
         match outcome {
@@ -258,6 +275,12 @@ impl Worker {
             nsid: settings.nsid.as_deref().filter(|_| edns.wants_nsid),
             error: None,
         });
+        if query.opcode() == Opcode::NOTIFY
+            && query.edns.is_none_or(|edns| edns.version == 0)
+            && let Some(outcome) = self.answer_notice(packet, &query, from, opt.as_ref(), out)
+        {
+            return outcome;
+        }
         let limit = match from.transport {
             Transport::Tcp => MAX_MESSAGE,
             Transport::Udp => query

@@ -5,6 +5,7 @@ mod budget;
 pub mod counters;
 mod denial;
 pub mod engine;
+pub mod notice;
 mod resolve;
 pub mod served;
 mod soa_block;

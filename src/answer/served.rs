@@ -30,6 +30,8 @@ pub struct ZonePolicy {
     pub denial: Denial,
     /// The validity of signatures; `None`: by the largest TTL (see [`Validity::for_largest_ttl`]).
     pub validity: Option<std::time::Duration>,
+    /// The apex NS RRset: the servers of all providers, the same at each of them. Empty: the content's own.
+    pub name_servers: Vec<Name>,
 }
 
 /// Why a zone cannot be served with these keys.
@@ -107,6 +109,17 @@ pub struct Content {
 /// Issuers are numbered once a process, so that none is ever taken for another.
 static NEXT_ISSUER: AtomicU32 = AtomicU32::new(1);
 
+/// The apex NS RRset where the policy has one, with the TTL that the content's has.
+fn apex_ns<'p>(zone: &Zone, policy: &'p ZonePolicy) -> Option<(RrType, Ttl, Vec<&'p [u8]>)> {
+    let own = zone.apex_node().rrset(RrType::NS)?;
+    let mut servers: Vec<NameRef<'_>> = policy.name_servers.iter().map(Name::as_ref).collect();
+    // Canonical order is that of the octets, not of the names (RFC 4034 §6.3).
+    servers.sort_by_cached_key(|server| server.to_lowercase().as_wire().to_vec());
+    servers.dedup_by_key(|server| server.to_lowercase());
+    let rdatas: Vec<&[u8]> = servers.into_iter().map(NameRef::as_wire).collect();
+    (!rdatas.is_empty()).then_some((RrType::NS, own.ttl(), rdatas))
+}
+
 fn new_issuer() -> u32 {
     NEXT_ISSUER.fetch_add(1, Ordering::Relaxed)
 }
@@ -165,7 +178,7 @@ impl ServedZone {
             // change of it finds the chain and brings it up to date.
             zone.chain();
         }
-        let zone = zone.with_apex_rrsets(key_sets.chain(nsec3param));
+        let zone = zone.with_apex_rrsets(key_sets.chain(nsec3param).chain(apex_ns(zone, policy)));
         let validity = match policy.validity {
             Some(lifetime) => Validity::new(lifetime, zone.largest_ttl()),
             None => Validity::for_largest_ttl(zone.largest_ttl()),
