@@ -22,7 +22,7 @@ use super::{
     shard::{NewNode, Node, NodeFlags, Shard, ShardDraft, StoredRrset, Totals, shard_of},
     slot::{Signed, SignedDenial, Slot},
 };
-use crate::wire::{LowerName, Name, NameRef, RrType, Ttl, types};
+use crate::wire::{LowerName, Name, NameRef, RrType, Soa, Ttl, types};
 
 /// The zone's names, by number: which shard, and which node in it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -170,6 +170,12 @@ impl Zone {
     /// (RFC 2308 §3, RFC 9077).
     pub fn negative_ttl(&self) -> Ttl {
         self.soa().ttl().min(Ttl::new(self.soa_number(4)))
+    }
+
+    /// The numbers of the SOA.
+    pub fn soa_numbers(&self) -> Soa {
+        let rdata = self.soa().rdatas().next().unwrap_or_default();
+        Soa::from_rdata(rdata).expect("the rdata of a zone is well formed")
     }
 
     fn soa_number(&self, index: usize) -> u32 {

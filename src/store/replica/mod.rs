@@ -266,6 +266,7 @@ impl Replica {
             records: 0,
             left_out: 0,
             failed: None,
+            is_whole: false,
         };
         new.write(&format::preamble(Kind::Base, id));
         new.frame(&format::head(origin));
@@ -382,6 +383,16 @@ pub struct NewBase {
     records: u64,
     left_out: u64,
     failed: Option<io::Error>,
+    is_whole: bool,
+}
+
+impl Drop for NewBase {
+    /// What will not become the copy is no use to anybody.
+    fn drop(&mut self) {
+        if !self.is_whole {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
 }
 
 impl NewBase {
@@ -459,6 +470,7 @@ impl NewBase {
                 .and_then(|()| self.file.sync_all()),
         };
         written.map_err(failed("write", &self.path))?;
+        self.is_whole = true;
         Ok(AtHand {
             id: self.id,
             serial,
