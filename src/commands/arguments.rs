@@ -8,7 +8,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{lab::LabArguments, outcome::Failure, probe::ProbeArguments};
+use super::{lab::LabArguments, outcome::Failure};
 use crate::{
     config::{self, Config, LogFormat, LogLevel},
     dnssec::denial::Denial,
@@ -227,6 +227,24 @@ pub(super) enum AcceptCommand {
 Example:
   date && countersign accept clock")]
     Clock(StateArgument),
+    /// Accepts content that the server holds back: that of a zone that is fetched from another server or from NS1.
+    ///
+    /// Content that has lost more than `largest_shrink` of its records, or all of them, or that is an older version
+    /// than what is served, does not replace it by itself. When it is right after all, say so with this: it is then
+    /// fetched and served. `countersign status` tells what is held back.
+    #[command(after_help = "\
+Example:
+  countersign accept content example.")]
+    Content(AcceptContent),
+}
+
+/// The zone whose content is accepted.
+#[derive(Debug, Args)]
+pub(super) struct AcceptContent {
+    /// The zone.
+    pub origin: Name,
+    #[command(flatten)]
+    pub state: StateArgument,
 }
 
 /// Prints the DS records (SHA-256) that the parent should have: of every provider's published KSK and CSK.
@@ -285,7 +303,6 @@ pub(super) enum PeerCommand {
     Sync(PeerSyncArguments),
     EnableDnssec(PeerPlainArguments),
     Withdraw(PeerWithdrawArguments),
-    Probe(ProbeArguments),
 }
 
 /// Makes a provider sign the zone, and nothing else.
@@ -564,9 +581,6 @@ mod tests {
             "countersign peer sync example. --watch",
             "countersign peer enable-dnssec example. --provider ns1",
             "countersign peer withdraw example. --force why",
-            "countersign peer probe example. --api-key-env NS1_API_KEY",
-            "countersign peer probe --scratch probe.example. --api-key-file k --endpoint https://localhost/v1/ --report r",
-            "countersign peer probe example. -c x.toml --provider ns1 --server 127.0.0.1:5401 --json",
         ] {
             assert_eq!(parse(line), Ok(()), "{line}");
         }
@@ -586,10 +600,6 @@ mod tests {
             "countersign keys generate example. --keys k --role zsk2",
             "countersign peer push example. --wait 5",
             "countersign peer withdraw example.",
-            "countersign peer probe --api-key-env NS1_API_KEY",
-            "countersign peer probe example.",
-            "countersign peer probe example. --api-key-env A --api-key-file b",
-            "countersign peer probe example. -c x.toml --api-key-env A",
         ] {
             assert_eq!(parse(line), Err(2), "{line}");
         }

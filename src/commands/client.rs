@@ -1,18 +1,18 @@
-//! The commands that speak with the running server: status, reload, ds, accept clock.
+//! The commands that speak with the running server: status, reload, ds, accept.
 
 use std::{path::Path, time::Duration};
 
 use super::{
     access::{Access, open},
-    arguments::{AcceptCommand, DsArguments, ReloadArguments, StatusArguments},
+    arguments::{AcceptCommand, AcceptContent, DsArguments, ReloadArguments, StateArgument, StatusArguments},
     outcome::{Failure, Report},
     table::Table,
 };
 use crate::{
-    clock::guard::FLOOR,
+    clock::{UnixTime, guard::FLOOR},
     control::{
         Client, ClientError, keys,
-        protocol::{DsRecords, KeyStatus, Outcome, Reloaded, Status, ZoneStatus},
+        protocol::{ContentStatus, DsRecords, KeyStatus, Outcome, Reloaded, Status, ZoneStatus},
     },
     dnssec::{
         algorithm::DigestType,
@@ -44,7 +44,21 @@ pub(super) fn reload(arguments: &ReloadArguments) -> Result<Report, Failure> {
 }
 
 pub(super) fn accept(command: &AcceptCommand) -> Result<Report, Failure> {
-    let AcceptCommand::Clock(state) = command;
+    match command {
+        AcceptCommand::Clock(state) => accept_clock(state),
+        AcceptCommand::Content(content) => accept_content(content),
+    }
+}
+
+fn accept_content(arguments: &AcceptContent) -> Result<Report, Failure> {
+    let accepted = server(&arguments.state.folder()?)?.accept_content(&arguments.origin)?;
+    let serial = accepted
+        .serial
+        .map_or(String::new(), |serial| format!(" with serial {serial}"));
+    Ok(Report::of(format!("{} is served{serial}\n", accepted.zone)))
+}
+
+fn accept_clock(state: &StateArgument) -> Result<Report, Failure> {
     let now = match open(&state.folder()?)? {
         Access::Server(client) => client.accept_clock()?.now,
         Access::Store(store, clock) => {
@@ -117,6 +131,14 @@ fn print_status(status: &Status, named: bool) -> String {
         zones.row(zone_row(zone));
     }
     out.push_str(&zones.print(0));
+    let fetched: Vec<&ZoneStatus> = status
+        .zones
+        .iter()
+        .filter(|zone| zone.content.is_some())
+        .collect();
+    if !fetched.is_empty() {
+        out.push_str(&format!("\n{}", sources_table(&fetched).print(0)));
+    }
     if named || status.zones.len() <= ZONES_WITH_KEYS {
         for zone in status.zones.iter().filter(|zone| !zone.keys.is_empty()) {
             out.push_str(&format!(
@@ -140,6 +162,41 @@ fn print_status(status: &Status, named: bool) -> String {
         }
     }
     out
+}
+
+/// Zones whose content is fetched, and where they stand with their sources.
+fn sources_table(zones: &[&ZoneStatus]) -> Table {
+    let mut table = Table::new(&[
+        "FETCHED",
+        "FROM",
+        "SERIAL",
+        "CURRENT AT",
+        "NEXT",
+        "EXPIRES",
+        "STATE",
+    ]);
+    let time = |time: Option<UnixTime>| time.map_or("-".to_owned(), |time| time.to_string());
+    for zone in zones {
+        let Some(content) = &zone.content else { continue };
+        let state = match content {
+            ContentStatus {
+                held_back: Some(_), ..
+            } => "held back",
+            ContentStatus { failure: Some(_), .. } => "failing",
+            ContentStatus { current_at: None, .. } => "waiting",
+            _ => "current",
+        };
+        table.row(vec![
+            zone.origin.clone(),
+            format!("{} {}", content.source, content.from.join(", ")),
+            content.serial.map_or("-".to_owned(), |serial| serial.to_string()),
+            time(content.current_at),
+            time(Some(content.next_at)),
+            time(content.expires_at),
+            state.to_owned(),
+        ]);
+    }
+    table
 }
 
 fn zone_row(zone: &ZoneStatus) -> Vec<String> {

@@ -11,7 +11,6 @@ mod lab;
 mod logging;
 mod outcome;
 mod peer;
-mod probe;
 mod serve;
 mod table;
 mod verify;

@@ -14,8 +14,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     protocol::{
-        ClockAccepted, DsRecords, Generate, Import, KeyList, KeysChanged, PeerRequest, PeersReport, Refusal,
-        Reloaded, Status, Withdraw,
+        ClockAccepted, ContentAccepted, DsRecords, Generate, Import, KeyList, KeysChanged, PeerRequest,
+        PeersReport, Refusal, Reloaded, Status, Withdraw,
     },
     socket,
 };
@@ -142,6 +142,13 @@ impl Client {
     #[expect(clippy::missing_errors_doc, reason = "as for `status`")]
     pub fn accept_clock(&self) -> Result<ClockAccepted, ClientError> {
         self.call(Method::POST, "/v1/clock/accept", &())
+    }
+
+    /// `POST /v1/zones/ORIGIN/content/accept`.
+    #[expect(clippy::missing_errors_doc, reason = "as for `status`")]
+    pub fn accept_content(&self, zone: &Name) -> Result<ContentAccepted, ClientError> {
+        let path = format!("/v1/zones/{}/content/accept", encode(zone));
+        self.call(Method::POST, &path, &())
     }
 
     /// `GET /v1/zones/ORIGIN/ds`.

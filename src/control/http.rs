@@ -13,7 +13,7 @@ use axum::{
 use serde::Deserialize;
 
 use super::{
-    peers,
+    content, peers,
     protocol::{Generate, Import, PeerRequest, Refusal, Withdraw},
     server::Server,
 };
@@ -36,6 +36,7 @@ pub fn router(server: Arc<Server>) -> Router {
         .route("/v1/zones/{origin}/keys/import", post(import))
         .route("/v1/zones/{origin}/keys/withdraw", post(withdraw))
         .route("/v1/zones/{origin}/peers", post(peer_action))
+        .route("/v1/zones/{origin}/content/accept", post(accept_content))
         .layer(DefaultBodyLimit::max(MAX_REQUEST))
         .with_state(server)
 }
@@ -118,6 +119,17 @@ async fn peer_action(
     };
     match acted {
         Ok(report) => Json(report).into_response(),
+        Err(refusal) => (StatusCode::UNPROCESSABLE_ENTITY, Json(refusal)).into_response(),
+    }
+}
+
+async fn accept_content(State(server): Shared, Path(origin): Path<String>) -> Response {
+    let accepted = match name(&origin) {
+        Ok(zone) => content::accept(&server, &zone).await,
+        Err(refusal) => Err(refusal),
+    };
+    match accepted {
+        Ok(accepted) => Json(accepted).into_response(),
         Err(refusal) => (StatusCode::UNPROCESSABLE_ENTITY, Json(refusal)).into_response(),
     }
 }

@@ -17,7 +17,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep},
 };
 
-use super::{Server, http, peers, protocol::Outcome, server::CountTransports, socket};
+use super::{Server, content, http, peers, protocol::Outcome, server::CountTransports, socket};
 use crate::{
     answer::{Engine, EngineSettings, warm::Warmer},
     clock::{Clock, SystemClock, guard::GuardedClock},
@@ -134,6 +134,7 @@ impl Instance {
         background.spawn(tick(Arc::clone(&server)));
         background.spawn(warm(Arc::clone(&engine), clock));
         background.spawn(peers::exchange(Arc::clone(&server)));
+        background.spawn(content::keep(Arc::clone(&server)));
         Ok(Self {
             server,
             running,

@@ -1,6 +1,7 @@
 //! The running server as people command it, and the socket by which they do.
 
 pub mod client;
+pub mod content;
 pub mod http;
 pub mod instance;
 pub mod keys;

@@ -5,6 +5,7 @@ use std::{fmt, net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::content::judge::HeldBack;
 use crate::{
     answer::{counters::Totals, warm::SignatureState},
     clock::UnixTime,
@@ -46,6 +47,9 @@ pub struct ZoneStatus {
     /// Its master file, where its content comes from one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<PathBuf>,
+    /// Where it is fetched from, where its content comes from elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<ContentStatus>,
     /// Why it is answered with SERVFAIL; absent when it is served.
     pub failed: Option<String>,
     /// The serial in its SOA record.
@@ -65,6 +69,42 @@ pub struct ZoneStatus {
     pub keys: Vec<KeyStatus>,
     /// Its signatures.
     pub signatures: SignatureState,
+}
+
+/// Where a zone whose content is fetched stands with its source.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ContentStatus {
+    /// `axfr` or `ns1`.
+    pub source: String,
+    /// The primaries, or the provider.
+    pub from: Vec<String>,
+    /// The version of the content.
+    pub serial: Option<u32>,
+    /// When the source was last known to have that.
+    pub current_at: Option<UnixTime>,
+    /// When it is asked next.
+    pub next_at: UnixTime,
+    /// From when on the zone is answered with SERVFAIL, should it not answer.
+    pub expires_at: Option<UnixTime>,
+    /// Questions without an answer since it last answered.
+    pub failures: u32,
+    /// Why the last one brought nothing.
+    pub failure: Option<String>,
+    /// Content that waits for `countersign accept content`.
+    pub held_back: Option<HeldBack>,
+    /// Records of another signer that are left out.
+    pub left_out: u64,
+    /// Whether the content's own digest was verified (RFC 8976).
+    pub digest_verified: bool,
+}
+
+/// Content that was held back, and is served now.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ContentAccepted {
+    /// The zone.
+    pub zone: String,
+    /// Its version.
+    pub serial: Option<u32>,
 }
 
 /// One key.
@@ -151,6 +191,8 @@ pub enum Outcome {
     Kept,
     /// It is answered with SERVFAIL.
     Failed,
+    /// Its content has not come yet from where it is fetched.
+    Waiting,
     /// It is no longer served.
     Removed,
 }
@@ -164,6 +206,7 @@ impl fmt::Display for Outcome {
             Self::ChangedInPart => "changed in part",
             Self::Kept => "kept",
             Self::Failed => "failed",
+            Self::Waiting => "waiting",
             Self::Removed => "removed",
         })
     }

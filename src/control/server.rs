@@ -12,6 +12,7 @@ use std::{
 use arc_swap::ArcSwap;
 
 use super::{
+    content::{Content, Sources},
     keys,
     peers::Peers,
     protocol::{
@@ -27,7 +28,7 @@ use crate::{
         Clock, UnixTime,
         guard::{Fault, GuardedClock},
     },
-    config::{self, Config},
+    config::{self, Config, ZoneSettings},
     dnssec::custody::{Observation, Place},
     serve::Counters,
     store::Store,
@@ -59,6 +60,10 @@ pub struct Server {
     pub(super) config: ArcSwap<Config>,
     /// The other providers.
     pub(super) peers: Peers,
+    /// The zones whose content is fetched.
+    pub(super) sources: Sources,
+    /// Makes fingerprints of content.
+    pub(super) hasher: ahash::RandomState,
     /// What is wrong with the configuration file since the last reload.
     pub(super) config_problems: ArcSwap<Vec<String>>,
     /// Asks the transports what they counted, once they run.
@@ -71,7 +76,6 @@ pub struct Server {
 #[derive(Debug)]
 struct Work {
     config: Config,
-    hasher: ahash::RandomState,
     clock_fault: Option<Fault>,
     time_kept: Option<Duration>,
 }
@@ -86,9 +90,10 @@ impl Server {
         listen: Vec<SocketAddr>,
     ) -> Arc<Self> {
         let in_force = ArcSwap::from_pointee(config.clone());
+        let sources = Sources::new(&config.state);
+        engine.hand_notices_to(sources.board());
         let work = Work {
             config,
-            hasher: ahash::RandomState::new(),
             clock_fault: None,
             time_kept: None,
         };
@@ -101,6 +106,8 @@ impl Server {
             held: ArcSwap::default(),
             config: in_force,
             peers: Peers::default(),
+            sources,
+            hasher: ahash::RandomState::new(),
             config_problems: ArcSwap::default(),
             transports: OnceLock::new(),
             work: Mutex::new(work),
@@ -201,7 +208,8 @@ impl Server {
             keys: &work.config.keys,
             journal: &*self.store,
             now: self.clock.now(),
-            hasher: &work.hasher,
+            hasher: &self.hasher,
+            copies: self.sources.copies(),
         }
     }
 
@@ -219,7 +227,54 @@ impl Server {
     fn load(&self, work: &Work) -> Vec<super::protocol::ZoneReloaded> {
         let (held, reports) = zones::load(&work.config.zones, &self.held.load(), self.loading(work));
         self.put(held);
+        let now = self.clock.now();
+        self.sources.follow(&work.config, &self.held.load(), now);
+        self.sources.want_all(now);
         reports
+    }
+
+    /// Serves other content of a zone that is fetched, or none; `None` leaves what it has. Nothing happens when the
+    /// configuration says something else of it by now.
+    pub(super) fn refill(&self, zone: &ZoneSettings, content: Option<Arc<Content>>, halted: Option<String>) {
+        let work = self.work();
+        let held = self.held.load_full();
+        let is_asked_for = |held: &&Arc<zones::HeldZone>| {
+            held.settings.source == zone.source && held.settings.signature_validity == zone.signature_validity
+        };
+        let Some(before) = held.get(&zone.origin).filter(is_asked_for) else {
+            return;
+        };
+        let (refilled, report) = zones::refill(before, content, halted, self.loading(&work));
+        let mut held = Held::clone(&held);
+        held.insert(zone.origin.clone(), Arc::new(refilled));
+        self.put(held);
+        log_zone(&report);
+    }
+
+    /// What is served of a zone is what its source has: it is served again where it had expired.
+    pub(super) fn confirm(&self, zone: &ZoneSettings) {
+        let halted = |held: &Held| held.get(&zone.origin).is_some_and(|zone| zone.halted.is_some());
+        if halted(&self.held.load()) {
+            self.refill(zone, None, None);
+        }
+        let replica = self.sources.copies().of(&zone.origin);
+        let replica = replica.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = replica.note_current(self.clock.now()) {
+            tracing::warn!(zone = %zone.origin, "{}", zones::causes(&error));
+        }
+    }
+
+    /// A zone that its source has not confirmed for too long is served no more (RFC 1035 §3.3.13).
+    pub(super) fn expire(&self, zone: &Name, current_at: UnixTime) {
+        let held = self.held.load_full();
+        let Some(before) = held
+            .get(zone)
+            .filter(|held| held.halted.is_none() && held.zone().is_some())
+        else {
+            return;
+        };
+        let why = format!("its content expired: the primaries did not confirm it since {current_at}");
+        self.refill(&before.settings, None, Some(why));
     }
 
     /// What is to be done every second or so: look at the clock, write the good time down, and free what was
@@ -465,8 +520,8 @@ fn log_zone(zone: &super::protocol::ZoneReloaded) {
     }
     match zone.outcome {
         Outcome::Unchanged => tracing::debug!(zone = origin, "unchanged"),
-        // The problems have said it.
-        Outcome::Failed | Outcome::Kept if zone.changes.is_empty() => {}
+        // The problems, or the warnings, have said it.
+        Outcome::Failed | Outcome::Kept | Outcome::Waiting if zone.changes.is_empty() => {}
         outcome => tracing::info!(zone = origin, "{outcome}: {}", zone.changes.join("; ")),
     }
 }

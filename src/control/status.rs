@@ -43,10 +43,15 @@ pub(super) fn of(server: &Server, zone: Option<&Name>) -> Result<Status, Refusal
         );
     }
     for (name, zone) in &shown {
-        for what in zone.problems.iter().chain(&zone.warnings) {
-            warn(Some(name), what.clone());
+        for what in zone.problems().into_iter().chain(zone.warnings()) {
+            warn(Some(name), what);
         }
-        for what in server.peers.warnings(name) {
+        for what in server
+            .sources
+            .warnings(name)
+            .into_iter()
+            .chain(server.peers.warnings(name))
+        {
             warn(Some(name), what);
         }
     }
@@ -60,7 +65,7 @@ pub(super) fn of(server: &Server, zone: Option<&Name>) -> Result<Status, Refusal
         listen: server.listen.clone(),
         zones: shown
             .iter()
-            .map(|(name, zone)| zone_status(name, zone, judgement.trusted))
+            .map(|(name, zone)| zone_status(server, name, zone, judgement.trusted))
             .collect(),
         counters: server.engine.totals(),
         transports: server.transports.get().and_then(|count| count.0()),
@@ -68,10 +73,11 @@ pub(super) fn of(server: &Server, zone: Option<&Name>) -> Result<Status, Refusal
     })
 }
 
-fn zone_status(name: &Name, held: &HeldZone, now: UnixTime) -> ZoneStatus {
+fn zone_status(server: &Server, name: &Name, held: &HeldZone, now: UnixTime) -> ZoneStatus {
     let mut status = ZoneStatus {
         origin: name.to_string(),
         file: held.settings.source.file().map(ToOwned::to_owned),
+        content: server.sources.status(held),
         failed: None,
         serial: None,
         names: 0,

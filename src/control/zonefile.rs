@@ -3,11 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
+use super::content::{fingerprint_of, ttl_limit};
 use crate::{
-    dnssec::{
-        key::Dnskey,
-        sign::{LONGEST_VALIDITY, Validity},
-    },
+    dnssec::key::Dnskey,
     wire::NameRef,
     zone::{
         Finding, Place, Severity, Zone, ZoneBuilder,
@@ -47,13 +45,12 @@ pub fn read(
     validity: Option<std::time::Duration>,
     hasher: &ahash::RandomState,
 ) -> Result<ZoneFile, Unusable> {
-    let ttl_limit = Validity::ttl_limit(validity.unwrap_or(LONGEST_VALIDITY));
-    let mut builder = ZoneBuilder::new(origin, ttl_limit);
+    let mut builder = ZoneBuilder::new(origin, ttl_limit(validity));
     let mut fingerprint = 0u64;
     let read = master::read(&Source::File(path), origin, &mut |entry| {
-        let record = (entry.owner.as_wire(), entry.rtype, entry.ttl, entry.rdata);
         // A sum does not mind the order of the records.
-        fingerprint = fingerprint.wrapping_add(hasher.hash_one(record));
+        let record = fingerprint_of(hasher, entry.owner, entry.rtype, entry.ttl, entry.rdata);
+        fingerprint = fingerprint.wrapping_add(record);
         builder.add(&entry);
     });
     let line = |at: Place, what: &dyn std::fmt::Display| line(&read.files, path, at, what);

@@ -10,7 +10,6 @@
 
 pub mod exchange;
 pub mod observe;
-pub mod safety;
 pub mod trust;
 pub mod verify;
 
