@@ -9,8 +9,6 @@
 mod any_octets;
 mod bad_keys;
 mod bitmaps;
-mod crash;
-mod full_disk;
 #[allow(dead_code, reason = "a promise takes what it needs")]
 mod harness;
 mod interop_bind_chain;
@@ -20,6 +18,7 @@ mod interop_ns1_clients;
 mod interop_random_zones;
 mod interop_resolver;
 mod interop_same_answers;
+mod interop_sources;
 mod interop_transfers;
 mod interop_two_providers;
 mod interop_unbound;
@@ -29,7 +28,6 @@ mod lab_ns1;
 mod odd_packets;
 mod operations;
 mod peers_of_ns1;
-mod probe;
 mod rfc_tables;
 mod tidy;
 mod transport;

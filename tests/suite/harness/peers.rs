@@ -52,8 +52,12 @@ impl Peer {
 
 /// Knot serves the zones; `settings` stand in each zone's section (`dnssec-signing: on`).
 pub fn knot(zones: &[(&str, PathBuf)], settings: &str) -> Peer {
+    knot_at(free_address(), zones, settings)
+}
+
+/// The same at an address that is known before.
+pub fn knot_at(address: SocketAddr, zones: &[(&str, PathBuf)], settings: &str) -> Peer {
     let folder = tempfile::tempdir().unwrap();
-    let address = free_address();
     let here = folder.path().display();
     let mut conf = format!(
         "server:\n    rundir: {here}\n    listen: {}@{}\n    udp-workers: 1\n    tcp-workers: 1\n    \
