@@ -3,11 +3,12 @@
 .PHONY: help build run serve check fmt lint unit tools test test-long fuzz bench peers instructions
 
 CARGO ?= cargo
-# How many packets test-long sends into the engine, how many random zones it serves, and how many histories of power
-# losses it plays; a plain `make test` does a hundredth, a twentieth and a tenth of that.
+# How many packets test-long sends into the engine, how many random zones it serves, how many histories of power losses
+# it plays, and how often it kills the server; a plain `make test` does a hundredth to a tenth of that.
 PACKETS ?= 2000000
 ZONES ?= 240
 HISTORIES ?= 3000
+KILLS ?= 200
 # How long `make fuzz` runs, in seconds.
 FUZZ_SECONDS ?= 60
 TARGET ?= engine
@@ -47,7 +48,7 @@ test: tools fmt lint ## everything: formatting, lints, every test, real resolver
 
 test-long: tools ## the same with millions of packets, hundreds of random zones, thousands of power losses
 	COUNTERSIGN_PACKETS=$(PACKETS) COUNTERSIGN_ZONES=$(ZONES) COUNTERSIGN_HISTORIES=$(HISTORIES) \
-		$(CARGO) test --release -- --include-ignored
+		COUNTERSIGN_KILLS=$(KILLS) $(CARGO) test --release -- --include-ignored
 
 fuzz: ## fuzz TARGET (engine or master) for FUZZ_SECONDS (needs cargo-fuzz; stable toolchain)
 	@command -v cargo-fuzz >/dev/null || { echo 'cargo-fuzz is missing: cargo install cargo-fuzz'; exit 1; }

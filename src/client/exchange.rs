@@ -134,12 +134,31 @@ impl Asker {
     ) -> Result<Received, AskError> {
         let id = random_id().map_err(|source| AskError::Unreachable { server, source })?;
         let sent = Sent::new(Asking::query(id, question), signing);
+        self.exchange(transport, server, &sent).await
+    }
+
+    /// Asks for the real RCODE where denial is compact (CO, RFC 9824 §5.1).
+    ///
+    /// # Errors
+    /// As [`Asker::ask`].
+    pub async fn ask_compact(&self, server: SocketAddr, question: &Question) -> Result<Received, AskError> {
+        let id = random_id().map_err(|source| AskError::Unreachable { server, source })?;
+        let sent = Sent::new(Asking::compact_query(id, question), None);
+        self.exchange(Transport::Udp, server, &sent).await
+    }
+
+    async fn exchange(
+        &self,
+        transport: Transport,
+        server: SocketAddr,
+        sent: &Sent<'_>,
+    ) -> Result<Received, AskError> {
         if transport == Transport::Udp
-            && let Some(received) = self.by_datagram(server, &sent).await?
+            && let Some(received) = self.by_datagram(server, sent).await?
         {
             return Ok(received);
         }
-        self.by_stream(server, &sent).await
+        self.by_stream(server, sent).await
     }
 
     /// `None`: it was cut.

@@ -50,12 +50,21 @@ pub(super) enum Verdict {
 impl Asking {
     /// A query with EDNS.
     pub fn query(id: u16, question: &Question) -> Self {
+        Self::with_edns(id, question, false)
+    }
+
+    /// A query that asks for the real RCODE where denial is compact (CO, RFC 9824 §5.1).
+    pub fn compact_query(id: u16, question: &Question) -> Self {
+        Self::with_edns(id, question, true)
+    }
+
+    fn with_edns(id: u16, question: &Question, compact_ok: bool) -> Self {
         let flags = if question.recursion { RD } else { 0 };
         let mut asking = Self::start(id, Opcode::QUERY, flags, &question.name, question.rtype);
         let opt = OptReply {
             udp_payload: UDP_PAYLOAD,
             dnssec_ok: question.dnssec,
-            compact_ok: false,
+            compact_ok,
             nsid: None,
             error: None,
         };

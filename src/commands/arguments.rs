@@ -8,7 +8,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{lab::LabArguments, outcome::Failure};
+use super::{lab::LabArguments, outcome::Failure, probe::ProbeArguments};
 use crate::{
     config::{self, Config, LogFormat, LogLevel},
     dnssec::denial::Denial,
@@ -303,6 +303,7 @@ pub(super) enum PeerCommand {
     Sync(PeerSyncArguments),
     EnableDnssec(PeerPlainArguments),
     Withdraw(PeerWithdrawArguments),
+    Probe(ProbeArguments),
 }
 
 /// Makes a provider sign the zone, and nothing else.
@@ -581,6 +582,9 @@ mod tests {
             "countersign peer sync example. --watch",
             "countersign peer enable-dnssec example. --provider ns1",
             "countersign peer withdraw example. --force why",
+            "countersign peer probe example. --api-key-env NS1_API_KEY",
+            "countersign peer probe --scratch probe.example. --api-key-file k --endpoint https://localhost/v1/ --report r",
+            "countersign peer probe example. -c x.toml --provider ns1 --server 127.0.0.1:5401 --json",
         ] {
             assert_eq!(parse(line), Ok(()), "{line}");
         }
@@ -600,6 +604,10 @@ mod tests {
             "countersign keys generate example. --keys k --role zsk2",
             "countersign peer push example. --wait 5",
             "countersign peer withdraw example.",
+            "countersign peer probe --api-key-env NS1_API_KEY",
+            "countersign peer probe example.",
+            "countersign peer probe example. --api-key-env A --api-key-file b",
+            "countersign peer probe example. -c x.toml --api-key-env A",
         ] {
             assert_eq!(parse(line), Err(2), "{line}");
         }

@@ -316,6 +316,16 @@ fn invitation(lab: &Lab, zone: &Name) -> String {
         "  dig {} +dnssec no-such-name.{zone} A\n",
         at(lab.ours())
     ));
+    let servers = lab.ns1().dns().iter();
+    let servers: Vec<String> = servers
+        .map(|address| format!(" --server ns1={address}"))
+        .collect();
+    out.push_str(&format!(
+        "  countersign verify {zone} --server ours={}{} --parent {}\n",
+        lab.ours(),
+        servers.concat(),
+        lab.parent().addresses()[0]
+    ));
     out.push_str(&format!("  countersign status --state {}\n", state.display()));
     out.push_str(&format!(
         "  countersign peer status --state {}\n",

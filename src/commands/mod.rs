@@ -11,6 +11,7 @@ mod lab;
 mod logging;
 mod outcome;
 mod peer;
+mod probe;
 mod serve;
 mod table;
 mod verify;

@@ -7,7 +7,7 @@ use std::{
     process::ExitCode,
 };
 
-use crate::control::ClientError;
+use crate::{control::ClientError, provider::ProviderError};
 
 /// What a command has to say on stdout.
 #[derive(Debug, Default)]
@@ -107,7 +107,11 @@ impl Failure {
 impl<E: Error + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
         let known: &(dyn Error + 'static) = &error;
-        let advice = known.downcast_ref::<ClientError>().and_then(ClientError::advice);
+        let of_client = known.downcast_ref::<ClientError>().and_then(ClientError::advice);
+        let of_provider = known
+            .downcast_ref::<ProviderError>()
+            .and_then(|error| error.advice.clone());
+        let advice = of_client.or(of_provider);
         Self {
             advice,
             ..Self::new(chain(&error))

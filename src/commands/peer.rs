@@ -8,6 +8,7 @@ use std::{
 use super::{
     arguments::{PeerArguments, PeerCommand, PeerStatusArguments, PeerSyncArguments},
     outcome::{Failure, Report},
+    probe,
     table::Table,
 };
 use crate::{
@@ -51,6 +52,7 @@ pub(super) fn run(command: &PeerCommand) -> Result<Report, Failure> {
             let reason = arguments.force.clone();
             once(&arguments.common, PeerAction::Withdraw { reason })
         }
+        PeerCommand::Probe(arguments) => probe::run(arguments),
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     dnssec::{denial::Denial, key::Dnskey, keyset::Cds, sign::LONGEST_VALIDITY},
     multisigner::Pin,
-    provider::ns1::{KeySource, WireForm},
+    provider::ns1::{self, KeySource, WireForm},
     wire::Name,
 };
 use std::{
@@ -88,6 +88,20 @@ pub struct ProviderSettings {
     pub propagation: Duration,
     /// Its KSKs that are believed without a DS.
     pub pinned: Vec<Pin>,
+}
+
+impl ProviderSettings {
+    /// What the driver of NS1 is told; none for another kind, and without a key.
+    pub fn ns1(&self) -> Option<ns1::Settings> {
+        let key = self.api_key.clone().filter(|_| self.kind == ProviderKind::Ns1)?;
+        Some(ns1::Settings {
+            endpoint: self.endpoint.clone(),
+            ca: self.ca_file.clone(),
+            key_set: self.key_set.clone(),
+            form: self.form,
+            ..ns1::Settings::new(self.name.clone(), key)
+        })
+    }
 }
 
 /// A place in the configuration file, for problems found later.

@@ -30,11 +30,7 @@ use crate::{
         DsView, Finding, KeyView, Round, Severity, Verdict, judge,
         observe::{self, At, Unseen},
     },
-    provider::{
-        ObservedKeys, Provider, ProviderError, Published,
-        dns::AnyServer,
-        ns1::{self, Ns1},
-    },
+    provider::{ObservedKeys, Provider, ProviderError, Published, dns::AnyServer, ns1::Ns1},
     wire::{Name, Ttl},
 };
 
@@ -138,31 +134,22 @@ impl Peers {
 /// One line a kind of provider: what makes its driver.
 fn make_driver(settings: &ProviderSettings) -> Result<Arc<dyn Provider>, Refusal> {
     match settings.kind {
-        ProviderKind::Ns1 => Ok(Arc::new(Ns1::new(ns1_settings(settings)?).map_err(|error| {
-            Refusal {
-                error: format!("{}: {}", settings.name, chain(&error)),
+        ProviderKind::Ns1 => {
+            let refused = |why: String| Refusal {
+                error: format!("{}: {why}", settings.name),
                 advice: None,
-            }
-        })?)),
+            };
+            let told = settings
+                .ns1()
+                .ok_or_else(|| refused("there is no API key; give api_key_file or api_key_env".into()))?;
+            let ns1 = Ns1::new(told).map_err(|error| refused(chain(&error)))?;
+            Ok(Arc::new(ns1))
+        }
         ProviderKind::Dns => Ok(Arc::new(AnyServer {
             name: settings.name.clone(),
             servers: Vec::new(),
         })),
     }
-}
-
-fn ns1_settings(settings: &ProviderSettings) -> Result<ns1::Settings, Refusal> {
-    let key = settings.api_key.clone().ok_or_else(|| Refusal {
-        error: format!("{}: there is no API key", settings.name),
-        advice: Some("give api_key_file or api_key_env".to_owned()),
-    })?;
-    Ok(ns1::Settings {
-        endpoint: settings.endpoint.clone(),
-        ca: settings.ca_file.clone(),
-        key_set: settings.key_set.clone(),
-        form: settings.form,
-        ..ns1::Settings::new(settings.name.clone(), key)
-    })
 }
 
 /// A zone and one of its providers, ready to be asked.
@@ -685,7 +672,8 @@ impl Peer {
             }
         });
         let findings: Vec<PeerFinding> = findings.collect();
-        let all_seen = seen.servers.iter().all(|view| view.seen.is_ok());
+        // One that cannot be reached is a finding, unless another address stands for it.
+        let some_seen = seen.servers.iter().any(|view| view.seen.is_ok());
         PeerReport {
             zone: self.zone.origin.to_string(),
             provider: self.settings.name.clone(),
@@ -695,9 +683,7 @@ impl Peer {
                 .trusted
                 .get(&self.settings.name)
                 .map(ToString::to_string),
-            in_step: all_seen
-                && !seen.servers.is_empty()
-                && findings.iter().all(|found| found.severity == Severity::Note),
+            in_step: some_seen && findings.iter().all(|found| found.severity == Severity::Note),
             lagging_since,
             api: seen
                 .api

@@ -42,11 +42,11 @@ use crate::{
         },
     },
     serve::Listeners,
-    wire::Name,
+    wire::{Name, RrType},
 };
 
 /// How long servers are waited for.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(12);
 /// The pause between two looks.
 const PAUSE: Duration = Duration::from_millis(500);
 /// The TTL of what the parent has, in seconds.
@@ -238,8 +238,8 @@ impl Lab {
         if let Some(knob) = fault.filter(|knob| !is_late(knob)) {
             self.turn(knob, tell)?;
         }
-        self.sign_at_ns1(tell).await?;
-        let mut peer = if self.settings.exchange {
+        let signed = self.sign_at_ns1(tell).await?;
+        let mut peer = if self.settings.exchange && signed {
             self.pull(tell).await?;
             self.push(tell).await?
         } else {
@@ -335,7 +335,7 @@ impl Lab {
     }
 
     /// NS1 is told to sign, and the parent that it does: the state that most people begin with.
-    async fn sign_at_ns1(&mut self, tell: &mut dyn FnMut(Told)) -> Result<(), LabError> {
+    async fn sign_at_ns1(&mut self, tell: &mut dyn FnMut(Told)) -> Result<bool, LabError> {
         tell(Told::Begun(
             "NS1 signs the zone alone, and the parent has its DS".into(),
         ));
@@ -348,7 +348,7 @@ impl Lab {
                 Err(LabError::Refused(refusal)) if began.elapsed() > PATIENCE => {
                     self.told.push(refusal.error.clone());
                     tell(Told::NotDone(refusal.error));
-                    return Ok(());
+                    return Ok(false);
                 }
                 Err(LabError::Refused(_)) => sleep(PAUSE).await,
                 other => {
@@ -361,7 +361,7 @@ impl Lab {
         let keys = self.ns1.own_keys(&self.settings.zone);
         let tags: Vec<String> = keys.iter().map(|key| key.key_tag().to_string()).collect();
         tell(Told::Done(format!("keys {}", tags.join(", "))));
-        Ok(())
+        Ok(true)
     }
 
     async fn pull(&mut self, tell: &mut dyn FnMut(Told)) -> Result<(), LabError> {
@@ -422,12 +422,16 @@ impl Lab {
     async fn watch(&mut self, tell: &mut dyn FnMut(Told)) -> Result<PeerReport, LabError> {
         tell(Told::Begun("what Countersign makes of it".into()));
         let began = Instant::now();
-        let mut calm = 0;
+        let mut calm_since: Option<Instant> = None;
         loop {
             let peer = self.act(PeerAction::Sync { trust_api: false }, tell).await?;
-            calm = if peer.in_step { calm + 1 } else { 0 };
+            calm_since = if peer.in_step {
+                calm_since.or(Some(Instant::now()))
+            } else {
+                None
+            };
             // In step for longer than a fault's steps lie apart: it is over.
-            if calm > CALM {
+            if calm_since.is_some_and(|since| since.elapsed() > CALM) {
                 tell(Told::Done(format!(
                     "in step again after {:.1} s",
                     began.elapsed().as_secs_f32()
@@ -530,14 +534,20 @@ impl Lab {
                 .collect::<Vec<_>>(),
         );
         let tags: Vec<String> = ds.iter().map(|ds| ds.tag().to_string()).collect();
-        let mut servers = self.ns1_servers();
-        let own = b"ns".as_slice();
-        if let Ok(name) = zone.as_ref().prepend(own) {
-            servers.push((name, vec![self.ours.ip()]));
-        }
+        let servers = self.apex_ns();
         self.delegate(servers, ds)?;
         tell(Told::Done(format!("DS for keys {}", tags.join(", "))));
         Ok(())
+    }
+
+    /// The name servers that the zone itself names, which is what both serve.
+    fn apex_ns(&self) -> Vec<(Name, Vec<IpAddr>)> {
+        let held = self.instance.server().content_of(&self.settings.zone);
+        let content = held.as_ref().and_then(|held| held.served.content().ok());
+        let set = content.and_then(|content| content.zone().apex_node().rrset(RrType::NS));
+        let rdatas = set.into_iter().flat_map(|set| set.rdatas());
+        let names = rdatas.filter_map(|rdata| Name::from_wire(rdata).ok());
+        names.map(|name| (name, vec![self.ours.ip()])).collect()
     }
 
     fn delegate(&self, servers: Vec<(Name, Vec<IpAddr>)>, ds: Vec<Ds>) -> Result<(), LabError> {
@@ -553,8 +563,8 @@ impl Lab {
     }
 }
 
-/// Looks in step, at [`PAUSE`], after which a fault counts as over: longer than its steps lie apart.
-const CALM: u32 = 8;
+/// For how long a provider must be in step until a fault counts as over: longer than a fault's steps lie apart.
+const CALM: Duration = Duration::from_secs(4);
 
 /// Faults of a provider that was in step already; the others are there from the start.
 fn is_late(knob: &Knob) -> bool {
@@ -590,7 +600,7 @@ fn configure(
     let text = format!(
         "listen = [\"{ours}\"]\nstate = \"state\"\nkeys = \"keys\"\n\n\
          [[provider]]\nname = \"{PROVIDER}\"\nkind = \"ns1\"\nendpoint = \"{}\"\napi_key_file = \"ns1.key\"\n\
-         ca_file = \"ns1-ca.pem\"\nservers = [{}]\npoll = \"5s\"\npropagation = \"10s\"\n\n\
+         ca_file = \"ns1-ca.pem\"\nservers = [{}]\npoll = \"5s\"\npropagation = \"5s\"\n\n\
          [[zone]]\norigin = \"{}\"\nfile = \"zone\"\nauto_keys = true\nproviders = [\"{PROVIDER}\"]\nexchange_keys = false\nparent = [\"{}\"]\n",
         ns1.api_url(),
         servers.join(", "),

@@ -102,6 +102,13 @@ pub enum Finding {
         /// Why.
         why: String,
     },
+    /// A server cannot be reached by this address; another one of its addresses stands for it.
+    StoodFor {
+        /// The address.
+        at: String,
+        /// The other one.
+        by: String,
+    },
     /// A server answers without what was asked for.
     Odd {
         /// The server.
@@ -192,7 +199,9 @@ impl Finding {
     /// How much it matters.
     pub fn severity(&self) -> Severity {
         match self {
-            Self::ApiRemark(_) | Self::OursPast { .. } | Self::NoDs { .. } => Severity::Note,
+            Self::ApiRemark(_) | Self::OursPast { .. } | Self::NoDs { .. } | Self::StoodFor { .. } => {
+                Severity::Note
+            }
             Self::ApiFails(_)
             | Self::ApiUntrusted { .. }
             | Self::Unreachable { .. }
@@ -253,6 +262,12 @@ impl fmt::Display for Finding {
                 write!(
                     f,
                     "{at}: not reachable from here, which says nothing of its keys: {why}"
+                )
+            }
+            Self::StoodFor { at, by } => {
+                write!(
+                    f,
+                    "{at}: not reachable from here; {by}, the same server, stands for it"
                 )
             }
             Self::Odd { at, why } => write!(f, "{at}: {why}"),
@@ -500,6 +515,9 @@ impl<'a> Judge<'a> {
         let answer = match &view.seen {
             Ok(answer) => answer,
             Err(Unseen::Unreachable(why)) => {
+                if let Some(by) = self.stands_for(view) {
+                    return self.find(Finding::StoodFor { at, by });
+                }
                 let why = why.clone();
                 return self.find(Finding::Unreachable { at, why });
             }
@@ -548,6 +566,18 @@ impl<'a> Judge<'a> {
             ttl: Some(answer.ttl),
             trust: None,
         });
+    }
+
+    /// Many hosts have one address family alone: a server's address of the other one is stood for by its address of
+    /// this one.
+    fn stands_for(&self, view: &KeyView) -> Option<String> {
+        view.at.name.as_ref()?;
+        let same = self.round.servers.iter().find(|other| {
+            other.at.name == view.at.name
+                && other.at.address.is_ipv4() != view.at.address.is_ipv4()
+                && other.seen.is_ok()
+        });
+        same.map(|other| other.at.to_string())
     }
 
     fn ours_at(&mut self, at: &str, answer: &KeyAnswer) {

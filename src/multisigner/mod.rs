@@ -10,6 +10,7 @@
 
 pub mod exchange;
 pub mod observe;
+pub mod safety;
 pub mod trust;
 pub mod verify;
 

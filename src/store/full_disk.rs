@@ -9,7 +9,7 @@ use crate::{
         algorithm::SigningAlgorithm,
         custody::{self, Opened, Place, Policy, Refused, Request, Wanted},
         key::{Dnskey, SigningKey, ZONE},
-        keyset::Role,
+        keyset::{KeySet, Role},
         register::What,
     },
 };
@@ -120,7 +120,11 @@ impl World {
         self.disk.root().join("keys")
     }
 
-    fn open(&self) -> Result<Opened, Refused> {
+    fn start(&self) -> Result<Opened, Refused> {
+        self.open_after(None)
+    }
+
+    fn open_after(&self, previous: Option<&KeySet>) -> Result<Opened, Refused> {
         let request = Request {
             apex: &self.apex,
             folder: &self.folder(),
@@ -128,7 +132,7 @@ impl World {
             providers: &[],
             observed: &[],
             policy: &Policy::default(),
-            previous: None,
+            previous,
         };
         let mut opened = custody::open_on(&self.process, &[request], &self.store, NOW);
         opened.pop().unwrap()
@@ -157,9 +161,9 @@ impl World {
 fn a_zone_is_served_as_it_was_until_there_is_room() {
     let world = World::new();
     world.disk.fill(true);
-    world.open().expect_err("neither register nor keys have room");
+    world.start().expect_err("neither register nor keys have room");
     world.disk.fill(false);
-    let served = world.open().unwrap().keyset;
+    let served = world.start().unwrap().keyset;
     assert_eq!(served.published().len(), 2);
 
     world.disk.fill(true);
@@ -169,12 +173,17 @@ fn a_zone_is_served_as_it_was_until_there_is_room() {
     append_until_full(&world.store);
     let theirs = SigningKey::generate(SigningAlgorithm::EcdsaP256Sha256, ZONE).unwrap();
     world.show(theirs.dnskey());
-    let refused = world.open().unwrap_err();
+    let refused = world.open_after(Some(&served)).unwrap_err();
     let error = refused.errors[0].to_string();
     assert!(error.contains("register cannot be read or written"), "{error}");
+    // A start has nothing in use that could go on; what is kept is served, and the news can wait.
+    let standing = world.start().unwrap();
+    assert_eq!(standing.keyset.published(), served.published());
+    let notes: Vec<String> = standing.notes.iter().map(ToString::to_string).collect();
+    assert!(notes[0].contains("served as they were"), "{notes:?}");
     world.disk.fill(false);
     world.generate().unwrap();
-    let opened = world.open().unwrap().keyset;
+    let opened = world.start().unwrap().keyset;
     assert_eq!(opened.published().len(), 4);
     assert!(served.published().iter().all(|key| {
         let same = |now: &&crate::dnssec::keyset::PublishedKey| now.dnskey == key.dnskey;

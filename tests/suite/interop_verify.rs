@@ -11,6 +11,7 @@ use crate::{
         peers::{self, Peer},
         process::{Countersign, Server, countersign, free_address, output, repository, run, write},
         questions,
+        spoil::{Spoiler, spoil},
     },
     interop_two_providers::{as_text, dnskeys, other_provider},
 };
@@ -361,6 +362,39 @@ fn the_parent_and_the_configuration() {
     assert!(questions > 150, "the file is asked for: {questions}");
     let unknown = output(&mut verify("other.example."));
     assert_eq!(unknown.status.code(), Some(1));
+}
+
+/// Answers that are spoiled on their way, as by a broken server in front of ours.
+#[test]
+fn spoiled_answers_are_bogus() {
+    let two = start(&Fault::default());
+    let kinds = |spoiler| {
+        let proxy = spoil(two.server.address, spoiler);
+        let mut command = countersign();
+        command
+            .args(["verify", ORIGIN, "--json", "--zone-file"])
+            .arg(&two.zone);
+        command.arg("--server").arg(format!("ours={}", proxy.address));
+        command
+            .arg("--server")
+            .arg(format!("knot={}", two.knot.address()));
+        command.args(two.ds.iter().flat_map(|ds| ["--ds", ds]));
+        said(&mut command)
+    };
+    expect(&kinds(Spoiler::nothing()), &[], 0);
+    let flipped = kinds(Spoiler::flipped_bit());
+    expect(&flipped, &["bogus bogus-answer"], 1);
+    let what = flipped.report["findings"][0]["what"].as_str().unwrap();
+    assert!(what.contains("does not verify"), "{what}");
+    let dropped = kinds(Spoiler::dropped_nsec());
+    assert_eq!(dropped.code, 1);
+    assert!(
+        dropped.findings.iter().all(|found| found == "bogus bogus-answer"),
+        "{:?}",
+        dropped.findings
+    );
+    // Denials of data, of names, of closer names than a wildcard's, and of a DS.
+    assert_eq!(dropped.findings.len(), 4, "{:#}", dropped.report["findings"]);
 }
 
 /// Wrong usage ends with 2, and says what to write.

@@ -9,6 +9,8 @@
 mod any_octets;
 mod bad_keys;
 mod bitmaps;
+mod crash;
+mod full_disk;
 #[allow(dead_code, reason = "a promise takes what it needs")]
 mod harness;
 mod interop_bind_chain;
@@ -28,6 +30,7 @@ mod lab_ns1;
 mod odd_packets;
 mod operations;
 mod peers_of_ns1;
+mod probe;
 mod rfc_tables;
 mod tidy;
 mod transport;

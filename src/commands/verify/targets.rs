@@ -10,6 +10,10 @@ use crate::{
         outcome::{Failure, chain},
     },
     config::{Config, ServerAt, ZoneSettings},
+    control::{
+        Client,
+        protocol::{PeerAction, PeerRequest},
+    },
     multisigner::{observe::At, verify::Target},
     wire::Name,
 };
@@ -21,6 +25,8 @@ const OURS: &str = "ours";
 pub(super) struct ZoneConfig {
     pub config: Config,
     pub zone: ZoneSettings,
+    /// The servers of providers whose servers nobody wrote down, as the running server knows them by their API.
+    known: Vec<(String, ServerAt)>,
 }
 
 /// Whom to ask, and what could not be found.
@@ -46,7 +52,11 @@ pub(super) fn config(arguments: &VerifyArguments) -> Result<Option<ZoneConfig>, 
         .find(|zone| zone.origin == arguments.origin)
         .cloned();
     match zone {
-        Some(zone) => Ok(Some(ZoneConfig { config, zone })),
+        Some(zone) => Ok(Some(ZoneConfig {
+            known: known_to_the_server(&config, &zone),
+            config,
+            zone,
+        })),
         None if is_named => Err(Failure::new(format!(
             "{} has no zone {}",
             path.display(),
@@ -54,6 +64,41 @@ pub(super) fn config(arguments: &VerifyArguments) -> Result<Option<ZoneConfig>, 
         ))),
         None => Ok(None),
     }
+}
+
+/// Asks the running server. Where none runs, nothing is known.
+fn known_to_the_server(config: &Config, zone: &ZoneSettings) -> Vec<(String, ServerAt)> {
+    let mut unknown = config
+        .providers
+        .iter()
+        .filter(|provider| provider.servers.is_empty() && zone.providers.contains(&provider.name));
+    let request = PeerRequest {
+        provider: None,
+        action: PeerAction::Status,
+    };
+    if unknown.next().is_none() {
+        return Vec::new();
+    }
+    let said = Client::new(&config.state).and_then(|client| client.peers(&zone.origin, &request));
+    let Ok(said) = said else { return Vec::new() };
+    let servers = said.peers.into_iter().flat_map(|peer| {
+        let provider = peer.provider;
+        // Its name, if it has one, and its address.
+        let address = |at: &str| {
+            at.split_whitespace()
+                .last()
+                .and_then(|address| address.parse().ok())
+        };
+        let servers: Vec<ServerAt> = peer
+            .servers
+            .iter()
+            .filter_map(|server| address(&server.at))
+            .collect();
+        servers.into_iter().map(move |server| (provider.clone(), server))
+    });
+    servers
+        .filter(|(_, server)| matches!(server, ServerAt::Address(_)))
+        .collect()
 }
 
 pub(super) async fn find(arguments: &VerifyArguments, config: Option<&ZoneConfig>) -> Result<Found, Failure> {
@@ -68,7 +113,7 @@ pub(super) async fn find(arguments: &VerifyArguments, config: Option<&ZoneConfig
     if arguments.server.is_empty() {
         match config {
             Some(config) => search.add_configured(config).await,
-            None => search.add_delegated(None).await,
+            None => search.add_delegated().await,
         }
     }
     search.add_parent(arguments, config).await;
@@ -144,8 +189,8 @@ impl Search<'_> {
         }
     }
 
-    /// Ours as they listen, and those of the providers; of a provider whose servers are not written down, those that
-    /// the zone's NS names and that are not ours.
+    /// Ours as they listen, and those of the providers; where nobody knows those of a provider, all that the zone's NS
+    /// names besides.
     async fn add_configured(&mut self, config: &ZoneConfig) {
         for listen in &config.config.listen {
             let at = At {
@@ -160,17 +205,19 @@ impl Search<'_> {
         let named = |provider: &&String| config.zone.providers.contains(provider);
         let providers = config.config.providers.iter();
         for provider in providers.filter(|provider| named(&&provider.name)) {
-            if provider.servers.is_empty() {
-                self.add_delegated(Some(&provider.name)).await;
+            let known = config.known.iter().filter(|(name, _)| *name == provider.name);
+            let known: Vec<&ServerAt> = known.map(|(_, server)| server).chain(&provider.servers).collect();
+            if known.is_empty() {
+                self.add_delegated().await;
             }
-            for server in &provider.servers {
+            for server in known {
                 self.add_server(Some(&provider.name), server).await;
             }
         }
     }
 
-    /// The servers that the zone's NS names, by the domain that each is in where nobody says whose they are.
-    async fn add_delegated(&mut self, provider: Option<&str>) {
+    /// The servers that the zone's NS names, by the domain that each is in, for nobody says whose they are.
+    async fn add_delegated(&mut self) {
         let names = match &self.resolver {
             Err(why) => Err(why.clone()),
             Ok(resolver) => resolver
@@ -188,10 +235,8 @@ impl Search<'_> {
         for name in names {
             let domain = name.as_ref().parent().map(|parent| parent.to_string());
             let domain = domain.unwrap_or_default();
-            let label = provider
-                .map_or(domain.trim_end_matches('.'), |provider| provider)
-                .to_owned();
-            self.add_server(Some(&label), &ServerAt::Name(name)).await;
+            let label = domain.trim_end_matches('.');
+            self.add_server(Some(label), &ServerAt::Name(name)).await;
         }
     }
 

@@ -19,7 +19,7 @@ use crate::{
             folder::{Contents, StoredKey},
             timing::{Claim, Timing},
         },
-        keyset::{KeySet, KeyState, Member, Origin, Publishing, Role},
+        keyset::{KeySet, KeySetError, KeyState, Member, Origin, Publishing, Role},
         register::{Event, Evidence, OwnState, Register, Source, What},
     },
     wire::{NameRef, Ttl},
@@ -68,9 +68,32 @@ pub(super) struct Decision {
     pub(super) keyset: KeySet,
     pub(super) register: Register,
     pub(super) notes: Vec<Note>,
+    /// What the register gave before all this, for a start at which nothing can be written.
+    pub(super) standing: Option<(KeySet, Register)>,
 }
 
 impl Decision {
+    /// Leaves everything as the register has it, where that is enough to serve the zone. Gives whether it is.
+    pub(super) fn stand(&mut self) -> bool {
+        let Some((keyset, register)) = self.standing.take() else {
+            return false;
+        };
+        *self = Self {
+            before: Vec::new(),
+            make: Vec::new(),
+            complete: Vec::new(),
+            settle: Vec::new(),
+            after: Vec::new(),
+            discard: Vec::new(),
+            rewrite: Vec::new(),
+            keyset,
+            register,
+            notes: Vec::new(),
+            standing: None,
+        };
+        true
+    }
+
     /// Whether there is something to do with key files.
     pub(super) fn touches_files(&self) -> bool {
         let files = self.make.len() + self.complete.len();
@@ -526,7 +549,7 @@ impl<'a> Zone<'a> {
 
     fn into_decision(mut self) -> Result<Decision, Refused> {
         self.note_what_stands();
-        let keyset = KeySet::assemble(self.apex, self.members(), self.publishing(), self.previous);
+        let keyset = self.assemble(&self.register);
         let keyset = match keyset {
             Ok(keyset) if self.errors.is_empty() => keyset,
             other => {
@@ -541,6 +564,7 @@ impl<'a> Zone<'a> {
             }
         };
         Ok(Decision {
+            standing: self.standing(),
             rewrite: self.rewrite(),
             discard: self.discard,
             before: self.before,
@@ -554,26 +578,41 @@ impl<'a> Zone<'a> {
         })
     }
 
+    /// A zone that was served before is served at a start though its disk is full; later, what is in use goes on.
+    fn standing(&self) -> Option<(KeySet, Register)> {
+        let has_news = !(self.before.is_empty() && self.after.is_empty() && self.complete.is_empty());
+        if !has_news || !self.was.opened || self.previous.is_some() {
+            return None;
+        }
+        let keyset = self.assemble(&self.was).ok()?;
+        Some((keyset, self.was.clone()))
+    }
+
+    fn assemble(&self, register: &Register) -> Result<KeySet, KeySetError> {
+        let (members, publishing) = (self.members(register), self.publishing(register));
+        KeySet::assemble(self.apex, members, publishing, self.previous)
+    }
+
     /// One RRset has one TTL, whoever serves it: the smallest of ours and of what the providers answer with.
-    fn publishing(&self) -> Publishing {
+    fn publishing(&self, register: &Register) -> Publishing {
         let theirs = self
             .providers
             .iter()
-            .filter_map(|provider| self.register.ttls.get(provider));
+            .filter_map(|provider| register.ttls.get(provider));
         Publishing {
             ttl: theirs.copied().fold(self.policy.publishing.ttl, Ttl::min),
             ..self.policy.publishing
         }
     }
 
-    fn members(&self) -> Vec<Member> {
-        let ours = self.register.own_in_set().map(|(key, state)| Member {
+    fn members(&self, register: &Register) -> Vec<Member> {
+        let ours = register.own_in_set().map(|(key, state)| Member {
             dnskey: key.clone(),
             origin: Origin::Own,
             state,
             signer: self.keys.get(key).map(|(_, signer)| Arc::clone(signer)),
         });
-        let theirs = self.register.foreign_in_set().map(|(key, foreign, state)| {
+        let theirs = register.foreign_in_set().map(|(key, foreign, state)| {
             let sources = if state == KeyState::Kept {
                 &foreign.ever_shown_by
             } else {

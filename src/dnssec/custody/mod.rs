@@ -232,6 +232,11 @@ pub enum Note {
         /// Its tag.
         tag: u16,
     },
+    /// What is new about the keys could not be written, so the zone is served as it was.
+    NothingNew {
+        /// The error with its causes.
+        error: String,
+    },
     /// The state of keys could not be written into their files.
     NotWritten {
         /// The error with its causes.
@@ -261,7 +266,10 @@ impl Note {
             | Self::PrivateAlone { .. }
             | Self::NotWritten { .. }
             | Self::TagShared { .. } => Level::Warning,
-            Self::Barred { .. } | Self::ExternalIgnored { .. } | Self::Refused { .. } => Level::Alarm,
+            Self::Barred { .. }
+            | Self::ExternalIgnored { .. }
+            | Self::Refused { .. }
+            | Self::NothingNew { .. } => Level::Alarm,
         }
     }
 }
@@ -336,6 +344,10 @@ impl fmt::Display for Note {
             Self::Schedule { tag } => write!(
                 f,
                 "the times ahead in the files of key {tag} are taken out: dates switch nothing here"
+            ),
+            Self::NothingNew { error } => write!(
+                f,
+                "what is new about the keys cannot be kept, so they are served as they were: {error}; make it good, then reload"
             ),
             Self::NotWritten { error } => {
                 write!(
@@ -534,11 +546,20 @@ fn record(
     }
 }
 
+/// What was decided cannot be written. At a start the zone is served as its register stands.
 fn refuse(zone: &mut Course, error: CustodyError) {
-    let notes = match zone {
+    let mut notes = match zone {
         Course::Decided(decision) => std::mem::take(&mut decision.notes),
         Course::Refused(refused) => std::mem::take(&mut refused.notes),
     };
+    if let Course::Decided(decision) = zone
+        && decision.stand()
+    {
+        let error = with_causes(&error);
+        notes.push(Note::NothingNew { error });
+        decision.notes = notes;
+        return;
+    }
     *zone = Course::Refused(Refused {
         errors: vec![error],
         notes,

@@ -435,7 +435,7 @@ fn write_aside(disk: &dyn Disk, path: &Path, mode: u32, octets: &[u8]) -> io::Re
 mod tests {
     use super::*;
     use crate::{
-        disk::System,
+        disk::{System, simulated::SimulatedDisk},
         dnssec::{
             key::{PrivateKey, SEP, ZONE},
             keyfile::timing::Timing,
@@ -486,6 +486,28 @@ mod tests {
         let error = write(&folder, &files[..1], Existing::Refuse).unwrap_err();
         assert!(matches!(error, KeyFileError::Exists { .. }), "{error}");
         write(&folder, &files[..1], Existing::Replace).unwrap();
+    }
+
+    #[test]
+    fn what_cannot_be_written_leaves_nothing_half_done() {
+        let disk = SimulatedDisk::new(1);
+        let folder = disk.root().join("keys");
+        let write = |files: &[KeyFile]| super::write(&disk.process(), &folder, files, Existing::Refuse);
+        write(&[made("example.")]).unwrap();
+        let names = || fs::read_dir(&folder).unwrap().count();
+        disk.fill(true);
+        write(&[made("example."), made("example.")]).unwrap_err();
+        assert_eq!(names(), 2);
+        disk.fill(false);
+        for after in 0.. {
+            disk.fail(after, io::ErrorKind::Other);
+            if write(&[made("example."), made("example.")]).is_ok() {
+                assert!(after > 8, "two pairs in {after} operations");
+                break;
+            }
+            assert_eq!(names(), 2, "failed after {after} operations");
+        }
+        assert_eq!(read(&folder, "example.").keys.len(), 3);
     }
 
     #[test]

@@ -14,22 +14,22 @@ use crate::{
     wire::{Name, Ttl},
 };
 
-const SECRET: &str = "qYp7C4naryKeyZ3t81Wv";
+pub(super) const SECRET: &str = "qYp7C4naryKeyZ3t81Wv";
 const ZONE: &str = "$TTL 300\n@ SOA ns1 host 1 7200 3600 1209600 300\n@ NS ns1\n@ NS ns2\nns1 A 192.0.2.1\n\
                     ns2 A 192.0.2.2\n@ MX 10 mx\n@ CAA 0 issue \"ca.test; a=b\"\ntxt TXT \"a;b\" \"c d\"\n\
                     *.w CNAME ns1\n_s._tcp SRV 1 2 3 ns1\n";
 
-fn zone() -> Name {
+pub(super) fn zone() -> Name {
     "unit.test.".parse().unwrap()
 }
 
-struct World {
-    simulated: Simulated,
+pub(super) struct World {
+    pub simulated: Simulated,
     folder: tempfile::TempDir,
 }
 
 impl World {
-    async fn start(signed: bool, knobs: &[(&str, &str)]) -> Self {
+    pub async fn start(signed: bool, knobs: &[(&str, &str)]) -> Self {
         let settings = Settings {
             api: "127.0.0.1:0".parse().unwrap(),
             dns: vec!["127.0.0.1:0".parse().unwrap(), "127.0.0.1:0".parse().unwrap()],
@@ -53,12 +53,17 @@ impl World {
         Self { simulated, folder }
     }
 
-    fn driver(&self, form: WireForm) -> Ns1 {
+    pub fn settings(&self) -> ns1::Settings {
         let mut settings = ns1::Settings::new("ns1", KeySource::File(self.folder.path().join("key")));
         settings.endpoint = self.simulated.api_url();
         settings.ca = Some(self.folder.path().join("ca.pem"));
-        settings.form = form;
         settings.deadline = Duration::from_secs(10);
+        settings
+    }
+
+    fn driver(&self, form: WireForm) -> Ns1 {
+        let mut settings = self.settings();
+        settings.form = form;
         Ns1::new(settings).unwrap()
     }
 }

@@ -23,6 +23,8 @@ pub mod keys;
 pub mod knobs;
 mod notify;
 mod others;
+#[cfg(test)]
+mod probed;
 mod rate;
 pub mod record;
 mod records;

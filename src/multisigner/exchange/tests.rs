@@ -433,3 +433,21 @@ fn a_set_that_no_ds_leads_to_is_an_alarm() {
     let tag = ksk(1).key_tag();
     assert_eq!(world.findings(), [Finding::NoDs { ours: true, tag }]);
 }
+
+#[test]
+fn an_address_family_that_is_missing_here_is_stood_for() {
+    let mut world = World::new();
+    world.take();
+    let name: Name = "dns1.p01.nsone.net.".parse().unwrap();
+    world.servers[0].at.name = Some(name.clone());
+    let mut other = world.servers[0].clone();
+    other.at.address = "[2001:db8::1]:53".parse().unwrap();
+    other.seen = Err(Unseen::Unreachable("no route".into()));
+    world.servers.push(other);
+    let at = "dns1.p01.nsone.net. 2001:db8::1".to_owned();
+    let by = "dns1.p01.nsone.net. 192.0.2.1".to_owned();
+    assert_eq!(world.findings(), [Finding::StoodFor { at, by }]);
+    // Nobody stands for it when the other address is another server's, of the same family, or gone as well.
+    world.servers[0].at.name = None;
+    assert!(matches!(&world.findings()[..], [Finding::Unreachable { .. }]));
+}

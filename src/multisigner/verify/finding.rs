@@ -86,6 +86,8 @@ pub enum Finding {
         why: String,
         with_keys_of: Vec<String>,
     },
+    /// Denials that validators take for unsigned, for they hash too often.
+    HashesTooOften { server: String, iterations: u16 },
     /// A signature ends within its TTL.
     EndsTooSoon {
         server: String,
@@ -214,6 +216,7 @@ impl Finding {
             | Self::CdsContradicts { .. }
             | Self::CdsUnvouched { .. }
             | Self::NotSigning { .. }
+            | Self::HashesTooOften { .. }
             | Self::NoDs { .. } => Severity::Difference,
             Self::Unreachable { .. }
             | Self::Lame { .. }
@@ -236,6 +239,7 @@ impl Finding {
             Self::IdleKeyMissing { .. } => "idle-key-missing",
             Self::KskMissing { .. } => "ksk-missing",
             Self::BogusAnswer { .. } => "bogus-answer",
+            Self::HashesTooOften { .. } => "hashes-too-often",
             Self::EndsTooSoon { .. } => "signature-ends-too-soon",
             Self::NotSigning { .. } => "not-signing",
             Self::NoChain { .. } => "no-chain",

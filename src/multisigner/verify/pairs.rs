@@ -13,7 +13,7 @@ use crate::{
         denial::{Denial, TypeBitmap},
         key::Dnskey,
         validate::{
-            Bogus, SeenDenial, Shown, Verdict, ZoneKeys,
+            Bogus, Insecure, SeenDenial, Shown, Verdict, ZoneKeys,
             reason::{BadSignature, SignatureFault},
             validate,
         },
@@ -338,6 +338,7 @@ impl<'a> Verdicts<'a> {
         }
         for server in 0..self.servers.len() {
             findings.extend(self.ends_too_soon(server));
+            findings.extend(self.hashes_too_often(server));
         }
     }
 
@@ -356,6 +357,17 @@ impl<'a> Verdicts<'a> {
             rtype: first.rtype,
             ttl: first.ttl,
             expiration: first.expiration,
+        })
+    }
+
+    fn hashes_too_often(&self, server: usize) -> Option<Finding> {
+        let mut own = (0..self.survey.probes.len()).filter_map(|probe| self.own(server, probe));
+        own.find_map(|verdict| match verdict {
+            Verdict::Insecure(Insecure::Iterations(iterations)) => Some(Finding::HashesTooOften {
+                server: self.servers[server].label.clone(),
+                iterations: *iterations,
+            }),
+            _ => None,
         })
     }
 

@@ -34,7 +34,8 @@ const MOST_PAGES: usize = 2_000;
 const MOST_READINGS: u32 = 3;
 
 /// What an export came to.
-enum Export {
+pub(super) enum Export {
+    /// Its text.
     Text(Vec<u8>),
     /// NS1 does not give one, and says why.
     Refused(String),
@@ -61,7 +62,7 @@ impl Ns1 {
     }
 
     /// Has NS1 make an export, and waits for it.
-    async fn export(&self, zone: &Name) -> Result<Export, ProviderError> {
+    pub(super) async fn export(&self, zone: &Name) -> Result<Export, ProviderError> {
         let name = self.path_of(zone)?;
         let path = ["export", "zonefile", name.as_str()];
         let begin = Call::new(Method::Put, Kind::Export, &path, Some(json!({})));
@@ -101,7 +102,12 @@ impl Ns1 {
         Ok(Export::Text(self.client.call(&fetch).await?.body))
     }
 
-    fn read_export(&self, zone: &Name, info: &ZoneInfo, text: &[u8]) -> Result<Content, ProviderError> {
+    pub(super) fn read_export(
+        &self,
+        zone: &Name,
+        info: &ZoneInfo,
+        text: &[u8],
+    ) -> Result<Content, ProviderError> {
         let source = master::Source::Text {
             name: "export",
             octets: text,

@@ -85,11 +85,15 @@ pub(crate) struct World {
     pub takes: Option<WireForm>,
     /// It says yes to a set, and forgets it.
     pub forgets: bool,
+    /// POST adds to a set.
+    pub adds: bool,
     /// The TTL that it gives every set.
     pub own_ttl: Option<u32>,
     /// How many lists are answered as of before the last write.
     pub late: u32,
     pub page: usize,
+    /// How often the zone still changes while its records are read.
+    pub moves: u32,
     pub limits: &'static str,
 }
 
@@ -158,9 +162,11 @@ impl Fake {
             shows: WireForm::default(),
             takes: None,
             forgets: false,
+            adds: false,
             own_ttl: None,
             late: 0,
             page: 2_500,
+            moves: 0,
             limits: "X-RateLimit-Limit: 90000\r\nX-RateLimit-Period: 300\r\nX-RateLimit-Remaining: 80000\r\n",
         }));
         let shared = world.clone();
@@ -456,6 +462,19 @@ impl World {
                 if let Some(ttl) = self.own_ttl {
                     inner["ttl"] = json!(ttl);
                 }
+                if let Some(held) = zone.sets.get(name).filter(|_| self.adds) {
+                    let (old, _) = super::model::external::read_set(held);
+                    let old = super::model::external::write_set(
+                        &old.keys,
+                        old.ttl.unwrap(),
+                        WireForm {
+                            nesting: Nesting::Bare,
+                            values,
+                        },
+                    );
+                    let rows = old["data"].as_array().unwrap().clone();
+                    inner["data"].as_array_mut().unwrap().extend(rows);
+                }
                 if !self.forgets {
                     zone.sets.insert(name.into(), inner);
                 }
@@ -470,7 +489,12 @@ impl World {
     }
 
     fn record(&mut self, method: &str, zone: &str, owner: &str, rtype: &str, body: &Value) -> Answer {
-        let records = &mut self.zones.get_mut(zone).unwrap().records;
+        let zone = self.zones.get_mut(zone).unwrap();
+        if method == "GET" && self.moves > 0 {
+            self.moves -= 1;
+            zone.serial += 1;
+        }
+        let records = &mut zone.records;
         let found = records
             .iter_mut()
             .find(|(found, kind, _)| found == owner && kind == rtype);

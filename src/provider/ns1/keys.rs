@@ -252,9 +252,10 @@ impl Ns1 {
         let our_set = self.client.settings().key_set.as_str();
         let mut waits = Waits::new(self.client.settings().deadline);
         let (mut writes, mut is_written) = (0, false);
-        let (mut before, mut failure) = (None, None);
+        let (mut before, mut last, mut failure) = (None, None, None);
         loop {
             let held = self.key_sets(zone).await?.sets.remove(our_set);
+            last.clone_from(&held);
             if self.is_settled(zone, held.as_ref(), wanted, writes > 0) {
                 let Some(before) = before else {
                     return Ok(Published::Already);
@@ -281,9 +282,10 @@ impl Ns1 {
                 break;
             }
         }
-        Err(failure
-            .filter(|_| !is_written)
-            .unwrap_or_else(|| self.not_shown(our_set, wanted)))
+        match failure {
+            Some(error) if !is_written => Err(error),
+            _ => Err(self.not_shown(our_set, wanted, last.as_ref())),
+        }
     }
 
     /// Whether NS1 holds what it should.
@@ -342,19 +344,35 @@ impl Ns1 {
             .map(drop)
     }
 
-    fn not_shown(&self, our_set: &str, wanted: Option<(&[Dnskey], Ttl)>) -> ProviderError {
-        let what = match wanted {
-            Some((keys, _)) => format!(
-                "NS1 took the key set {our_set} ({}), but does not show it",
-                tags(keys)
+    fn not_shown(
+        &self,
+        our_set: &str,
+        wanted: Option<(&[Dnskey], Ttl)>,
+        held: Option<&KeySet>,
+    ) -> ProviderError {
+        let shown = held.map_or("no such set".into(), |set| tags(&set.keys));
+        let (what, advice) = match (wanted, held) {
+            // Nothing is missing: to remove the set for the sake of what is too much would leave a gap.
+            (Some((keys, _)), Some(held)) if keys.iter().all(|key| held.keys.contains(key)) => (
+                format!(
+                    "NS1 added to the key set {our_set} and did not replace it: it holds {shown}, and should hold {}",
+                    tags(keys)
+                ),
+                "all our keys are there, so answers validate; the others can go when nothing signs with them any more, by removing the set and pushing again",
             ),
-            None => format!("NS1 took the removal of the key set {our_set}, but still shows it"),
+            (Some((keys, _)), _) => (
+                format!(
+                    "NS1 took the key set {our_set} ({}), but does not show it: {shown}",
+                    tags(keys)
+                ),
+                "`countersign peer probe --scratch ZONE` finds out which form of key sets NS1 takes",
+            ),
+            (None, _) => (
+                format!("NS1 took the removal of the key set {our_set}, but still shows it: {shown}"),
+                "look again in some minutes, and then ask NS1's support",
+            ),
         };
-        self.error(
-            &what,
-            ProviderFault::Unintelligible,
-            "`countersign peer probe --scratch ZONE` finds out which form of key sets NS1 takes",
-        )
+        self.error(&what, ProviderFault::Unintelligible, advice)
     }
 }
 

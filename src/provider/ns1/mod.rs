@@ -9,6 +9,7 @@
 //! | `keys` | whose a key is; ours put there and taken away |
 //! | `content` | the zone's records: an export, or record by record |
 //! | `apex` | the apex NS RRset, and switching DNSSEC on |
+//! | `probe` | what nobody can know without an account, asked of the real thing |
 //!
 //! Nothing here sends a whole zone object back: members that were not meant would change, and `dnssec` has been
 //! switched off that way.
@@ -20,6 +21,7 @@ mod content;
 mod http;
 mod keys;
 mod model;
+pub mod probe;
 mod rate;
 mod reply;
 mod retry;

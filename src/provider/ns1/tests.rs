@@ -16,7 +16,7 @@ use crate::{
         contract::{self, advises},
         dns::AnyServer,
     },
-    wire::{Name, Ttl, text::print_rdata},
+    wire::{Name, RrType, Ttl, text::print_rdata},
 };
 
 const TTL: Ttl = Ttl::new(3600);
@@ -373,6 +373,15 @@ async fn a_yes_that_does_not_show_is_an_error() {
     advises(&error, ProviderFault::Unintelligible);
     assert!(error.what.contains("does not show it"), "{error}");
     assert_eq!(fake.world().sent.len(), 1, "what was taken is not sent again");
+    // Should POST add, nothing of ours is missing, and nothing is removed to make it so.
+    let fake = Fake::start().await;
+    fake.world().adds = true;
+    let ns1 = fake.driver();
+    ns1.publish_keys(&zone(), &ours()[..1], TTL).await.unwrap();
+    let error = ns1.publish_keys(&zone(), &ours()[1..], TTL).await.unwrap_err();
+    advises(&error, ProviderFault::Unintelligible);
+    assert!(error.what.contains("did not replace"), "{error}");
+    assert!(fake.seen().iter().all(|line| !line.starts_with("DELETE")));
     // A form that NS1 does not take is its word against ours, at once.
     let fake = Fake::start().await;
     fake.world().takes = Some(WireForm {
@@ -479,6 +488,27 @@ async fn records_are_read_one_by_one_where_there_is_no_export() {
         told.contains("URLFWD is no type of DNS") && told.contains("not for this account"),
         "{told}"
     );
+}
+
+#[tokio::test]
+async fn records_of_two_versions_are_never_mixed() {
+    let fake = Fake::start().await;
+    fake.world().moves = 1;
+    let content = fake.driver().read_content(&zone()).await.unwrap();
+    let soa = content
+        .records
+        .iter()
+        .find(|record| record.rtype == RrType::SOA)
+        .unwrap();
+    assert_eq!(
+        soa.rdata[soa.rdata.len() - 20..][..4],
+        1_473_863_359_u32.to_be_bytes(),
+        "the version after the change"
+    );
+    fake.world().moves = u32::MAX;
+    let error = fake.driver().read_content(&zone()).await.unwrap_err();
+    advises(&error, PASSING);
+    assert!(error.what.contains("changed"), "{error}");
 }
 
 #[tokio::test]

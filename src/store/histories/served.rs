@@ -116,10 +116,12 @@ impl History {
     pub(super) fn excuse_refusal(&mut self, number: usize, refused: Refused) {
         let text: Vec<String> = refused.errors.iter().map(|error| causes(error)).collect();
         self.say(format!("  refused: {}", text.join("; ")));
-        if self.weather == Weather::Foul || self.full {
+        let zone = &self.zones[number];
+        // On a full disk what is in use goes on; a start has nothing in use, and serves what is kept.
+        let may_wait = zone.keyset.is_some() || !zone.was_served();
+        if self.weather == Weather::Foul || (self.full && may_wait) {
             return;
         }
-        let zone = &self.zones[number];
         let is_torn = |error: &CustodyError| zone.copied && concerns_files(error);
         let is_right = |error: &CustodyError| {
             matches!(

@@ -77,6 +77,9 @@ impl Finding {
             } => format!(
                 "at {server} the signature of {owner} {rtype} ends at {expiration}, within its TTL of {ttl} s"
             ),
+            Self::HashesTooOften { server, iterations } => {
+                format!("the NSEC3 records of {server} hash {iterations} times more than once")
+            }
             Self::NotSigning { server, .. } => {
                 format!("{server} does not sign the zone: it has no DNSKEY RRset")
             }
@@ -245,6 +248,9 @@ impl Finding {
             Self::EndsTooSoon { .. } => {
                 "what a cache gives on to other validators is bogus to them when the signature has ended".to_owned()
             }
+            Self::HashesTooOften { .. } => {
+                "validators stop at some such number and take its denials for unsigned (RFC 9276 section 3.2)".to_owned()
+            }
             Self::NotSigning {
                 beside_signers: true, ..
             } => "a resolver that sees a DS at the parent finds everything from there bogus".to_owned(),
@@ -325,6 +331,7 @@ impl Finding {
             Self::KskMissing { .. } => "nothing has to be done; to have one set everywhere, publish it there".to_owned(),
             Self::BogusAnswer { .. } => "mend it at that server; `delv` and dnsviz.net show the same from elsewhere".to_owned(),
             Self::EndsTooSoon { .. } => "have it signed anew earlier, or lower the TTL".to_owned(),
+            Self::HashesTooOften { .. } => "set the iterations to 0 there".to_owned(),
             Self::NotSigning { .. } => {
                 "switch DNSSEC on there, or take the server out of the NS RRset".to_owned()
             }

@@ -174,6 +174,26 @@ fn ways_of_denial_that_differ_are_a_note() {
     assert!(lab.report().holds(true));
 }
 
+#[test]
+fn hashing_that_validators_do_not_follow_is_told() {
+    let mut lab = Lab::new();
+    (lab.ours.denial, lab.theirs.denial) = (Denial::Nsec3, Denial::Nsec3);
+    lab.theirs.iterations = 51;
+    let findings = lab.report().findings;
+    assert!(
+        findings.iter().any(
+            |found| matches!(found, Finding::HashesTooOften { server, iterations: 51 } if server == THEIRS)
+        ),
+        "{findings:?}"
+    );
+    assert!(
+        findings
+            .iter()
+            .all(|found| found.severity() <= Severity::Difference),
+        "{findings:?}"
+    );
+}
+
 /// Who denies a name by saying that there is no such data, as compact denial did before NXNAME, is not said to have
 /// it.
 #[test]

@@ -19,7 +19,7 @@ use crate::{
     clock::{SimulatedClock, UnixTime},
     dnssec::{
         algorithm::{DigestType, SigningAlgorithm},
-        denial::Denial,
+        denial::{Denial, nsec3::Parameters},
         key::{Dnskey, SEP, SigningKey, ZONE},
         keyset::{Cds, KeySet, KeyState, Member, Origin, Publishing},
         validate::Ds,
@@ -75,6 +75,8 @@ struct Signer {
     label: &'static str,
     text: String,
     denial: Denial,
+    /// Of NSEC3.
+    iterations: u16,
     /// Sign here.
     own: Vec<Arc<SigningKey>>,
     /// Are published here.
@@ -101,6 +103,7 @@ impl Signer {
             label,
             text: ZONE_TEXT.to_owned(),
             denial: Denial::Compact,
+            iterations: 0,
             own: vec![key(algorithm, ZONE | SEP), key(algorithm, ZONE)],
             foreign: Vec::new(),
             idle: Vec::new(),
@@ -165,7 +168,19 @@ impl Signer {
             validity: self.validity,
             ..ZonePolicy::default()
         };
-        let served = ServedZone::new(&zone(&self.text), Arc::new(keys), &policy, self.signed, None).unwrap();
+        let parameters = Parameters {
+            iterations: self.iterations,
+            ..Parameters::default()
+        };
+        let served = ServedZone::with_nsec3(
+            &zone(&self.text),
+            Arc::new(keys),
+            &policy,
+            parameters,
+            self.signed,
+            None,
+        );
+        let served = served.unwrap();
         engine.publish(vec![Arc::new(served)]);
         engine
     }

@@ -53,23 +53,19 @@ fn take_list(value: &Value, found: &mut KeySets) -> Result<(), String> {
     match value {
         Value::Null => Ok(()),
         Value::Array(items) => items.iter().try_for_each(|item| take_item(item, found)),
+        Value::Object(_) if is_set(value) => take_item(value, found),
         Value::Object(members) => {
-            let wrapped = WRAPPERS.iter().find_map(|name| members.get(*name));
-            match wrapped {
-                // Beside the list stands at most what the zone is.
-                Some(inner) if !is_set(inner) => take_list(inner, found),
-                _ if is_set(value) => take_item(value, found),
-                _ => {
-                    for (name, inner) in members {
-                        match inner {
-                            Value::Array(_) | Value::Object(_) => take_set(name, inner, found),
-                            // The zone's name, a count, and their like.
-                            _ => {}
-                        }
-                    }
-                    Ok(())
+            // Beside a list stand the zone's name, a count, and their like, but no sets.
+            let is_wrapper = |name: &str| WRAPPERS.contains(&name) && !members.values().any(holds_keys);
+            if let Some((_, inner)) = members.iter().find(|(name, _)| is_wrapper(name)) {
+                return take_list(inner, found);
+            }
+            for (name, inner) in members {
+                if inner.is_array() || inner.is_object() {
+                    take_set(name, inner, found);
                 }
             }
+            Ok(())
         }
         other => Err(format!("expected the external key sets, found {}", kind(other))),
     }
@@ -106,6 +102,17 @@ fn take_set(name: &str, value: &Value, found: &mut KeySets) {
 /// Whether this is one set, and not a list of them.
 fn is_set(value: &Value) -> bool {
     value.get("data").is_some() || value.get("dnskey").is_some()
+}
+
+/// Whether this is a set in any form: as above, or an array of keys, or of nameless sets.
+fn holds_keys(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.first().is_some_and(|item| {
+            let has_name = NAMES.iter().any(|member| member_text(item, member).is_some());
+            item.is_array() || item.get("public_key").is_some() || (is_set(item) && !has_name)
+        }),
+        _ => is_set(value),
+    }
 }
 
 /// Reads one set, and what could not be read of it: wrapped in `dnskey` or bare, its keys in `data` or not.
@@ -207,7 +214,7 @@ mod tests {
         let array: Vec<Value> = sets.iter().map(named).collect();
         vec![
             json!({"external_keys": map.clone()}),
-            json!({"zone": "example.com", "external_keys": array.clone()}),
+            json!({"zone": "example.com", "external_keys": array.clone(), "meta": {}}),
             map,
             json!(array),
             json!(
@@ -236,7 +243,8 @@ mod tests {
             form in prop::sample::select(&WireForm::ALL[..]),
         ) {
             let (first, second): (Vec<u8>, Vec<u8>) = (first.into_iter().collect(), second.into_iter().collect());
-            let sets = sets(&[("countersign", &first), ("other-1", &second)]);
+            // One is called what a wrapper may be called.
+            let sets = sets(&[("countersign", &first), ("other-1", &second), ("keys", &second)]);
             for layout in layouts(&sets, form) {
                 let found = read_list(&layout).unwrap();
                 prop_assert_eq!(&found.remarks, &Vec::<String>::new(), "{}", layout);

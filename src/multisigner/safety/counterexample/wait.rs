@@ -1,0 +1,109 @@
+//! Which wait was too short, and the least that is enough, found by moving the step that it precedes.
+
+use std::collections::BTreeSet;
+
+use super::super::{
+    check::{Terms, Violation, first_violation},
+    model::{Seconds, Timeline, Value},
+};
+use super::{Mark, ShortWait};
+
+/// How much later this step, and all after it, must be for nothing to be violated up to and at it; none when no
+/// delay is enough. Zero when nothing is.
+pub fn least_delay(timeline: &Timeline, step: usize, terms: &Terms) -> Option<Seconds> {
+    let at = timeline.steps.get(step)?.at.0;
+    let enough = |by: Seconds| {
+        first_violation(&timeline.delayed(step, by), terms)
+            .is_none_or(|violation| violation > at.saturating_add(by))
+    };
+    if enough(0) {
+        return Some(0);
+    }
+    let most = longest(timeline, terms.margin);
+    let mut short = 0;
+    let mut long = 1;
+    while !enough(long) {
+        if long > most {
+            return None;
+        }
+        short = long;
+        long = long.saturating_mul(2);
+    }
+    while long - short > 1 {
+        let middle = short + (long - short) / 2;
+        if enough(middle) {
+            long = middle;
+        } else {
+            short = middle;
+        }
+    }
+    Some(long)
+}
+
+/// A wait after which nothing old is left anywhere: NS RRsets may hand a resolver on from provider to provider.
+fn longest(timeline: &Timeline, margin: Seconds) -> Seconds {
+    let changes = timeline.steps.iter().flat_map(|step| &step.changes);
+    let lag = changes.clone().map(|change| change.lag).max().unwrap_or(0);
+    let values = timeline.initial.iter().chain(changes.map(|change| &change.value));
+    let ttl = values.map(|value| match value {
+        Value::Ds(ds) => ds.ttl,
+        Value::ParentNs(ns) | Value::ChildNs(_, ns) => ns.ttl,
+        Value::Keys(_, keys) => keys.ttl,
+        Value::Data(_, _, data) => data.ttl,
+        Value::Serving(..) | Value::Cds(..) => 0,
+    });
+    let hold = ttl.max().unwrap_or(0).saturating_add(margin);
+    let hands = timeline.providers.len() as u64 + 2;
+    hold.saturating_add(lag).saturating_mul(hands).saturating_add(1)
+}
+
+/// Violations begin at steps. Of the steps at that moment the last one that helps when it is moved came too early.
+pub(super) fn short_wait(
+    timeline: &Timeline,
+    terms: &Terms,
+    violation: &Violation<'_>,
+    ended: &BTreeSet<usize>,
+) -> Option<ShortWait> {
+    let same = Terms {
+        invariants: BTreeSet::from([violation.invariant]),
+        ..terms.clone()
+    };
+    let now = |step: usize| {
+        timeline
+            .steps
+            .get(step)
+            .is_some_and(|step| step.at.0 == violation.at)
+    };
+    let early: Vec<usize> = (0..timeline.steps.len())
+        .rev()
+        .filter(|step| now(*step))
+        .collect();
+    // A wait that mends this invariant alone is the second choice: another one asks for longer.
+    let (step, delay) = [terms, &same]
+        .into_iter()
+        .flat_map(|terms| {
+            early
+                .iter()
+                .map(move |step| (*step, least_delay(timeline, *step, terms)))
+        })
+        .find(|(_, delay)| delay.is_some())
+        .or_else(|| early.first().map(|step| (*step, None)))?;
+    let mark = |step: usize| {
+        let marked = timeline.steps.get(step)?;
+        Some(Mark {
+            step,
+            what: marked.what.clone(),
+            at: marked.at,
+        })
+    };
+    let after = ended.range(..step).next_back().and_then(|step| mark(*step));
+    let before = mark(step)?;
+    let since = after.as_ref().map_or(timeline.start, |after| after.at);
+    let waited = before.at.since(since).as_secs();
+    Some(ShortWait {
+        after,
+        before,
+        waited,
+        enough: delay.map(|delay| waited.saturating_add(delay)),
+    })
+}
