@@ -569,33 +569,36 @@ fn refuse(zone: &mut Course, error: CustodyError) {
 /// Writes new and completed key files, and makes sure of those that were found: one batch a folder, and zone by zone
 /// where the batch fails, so that one zone's trouble is not the others'.
 fn write_keys(disk: &dyn Disk, requests: &[Request<'_>], zones: &mut [Course]) {
+    let stages: [fn(&dyn Disk, &Path, &Files) -> Result<(), KeyFileError>; 3] = [
+        |disk, folder, files| folder::write(disk, folder, &files.make, Existing::Refuse),
+        |disk, folder, files| folder::write(disk, folder, &files.complete, Existing::Replace),
+        |disk, folder, files| folder::settle(disk, folder, &files.settle),
+    ];
     for folder in folders_of(requests) {
-        let mut batch = Files::default();
         let mut concerned = Vec::new();
         for (at, (request, zone)) in requests.iter().zip(zones.iter()).enumerate() {
             if request.folder == folder
                 && let Course::Decided(decision) = zone
                 && decision.touches_files()
             {
-                batch.add(decision);
                 concerned.push(at);
+                for stem in &decision.discard {
+                    folder::discard_leftovers(disk, folder, stem);
+                }
             }
         }
-        let written = batch.write(disk, folder);
-        for at in concerned {
-            let Course::Decided(decision) = &zones[at] else {
-                continue;
-            };
-            for stem in &decision.discard {
-                folder::discard_leftovers(disk, folder, stem);
-            }
-            if written.is_ok() {
+        for stage in stages {
+            let mut batch = Files::default();
+            concerned.iter().for_each(|at| batch.add(&zones[*at]));
+            if stage(disk, folder, &batch).is_ok() {
                 continue;
             }
-            let mut of_zone = Files::default();
-            of_zone.add(decision);
-            if let Err(error) = of_zone.write(disk, folder) {
-                refuse(&mut zones[at], error.into());
+            for at in &concerned {
+                let mut of_zone = Files::default();
+                of_zone.add(&zones[*at]);
+                if let Err(error) = stage(disk, folder, &of_zone) {
+                    refuse(&mut zones[*at], error.into());
+                }
             }
         }
     }
@@ -610,16 +613,12 @@ struct Files {
 }
 
 impl Files {
-    fn add(&mut self, decision: &Decision) {
-        self.make.extend(decision.make.iter().cloned());
-        self.complete.extend(decision.complete.iter().cloned());
-        self.settle.extend(decision.settle.iter().cloned());
-    }
-
-    fn write(&self, disk: &dyn Disk, folder: &Path) -> Result<(), KeyFileError> {
-        folder::write(disk, folder, &self.make, Existing::Refuse)?;
-        folder::write(disk, folder, &self.complete, Existing::Replace)?;
-        folder::settle(disk, folder, &self.settle)
+    fn add(&mut self, zone: &Course) {
+        if let Course::Decided(decision) = zone {
+            self.make.extend(decision.make.iter().cloned());
+            self.complete.extend(decision.complete.iter().cloned());
+            self.settle.extend(decision.settle.iter().cloned());
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    disk::System,
+    disk::{Disk as _, System, simulated::SimulatedDisk},
     dnssec::{
         algorithm::DigestType,
         key::{Dnskey, SEP, SigningKey, ZONE},
@@ -970,6 +970,59 @@ fn one_zone_in_trouble_is_no_other_zones() {
             .values()
             .all(|own| own.state == OwnState::Is(Claim::Active))
     );
+}
+
+#[test]
+fn one_failure_of_the_disk_is_made_good_for_every_zone() {
+    let names: [Name; 3] = ["new.", "half.", "copied."].map(|name| name.parse().unwrap());
+    for after in 0.. {
+        let disk = SimulatedDisk::new(after);
+        let (process, journal) = (disk.process(), MemoryJournal::default());
+        let (keys, policy) = (disk.root().join("keys"), Policy::default());
+        let open = |names: &[Name]| {
+            let requests = names.iter().map(|apex| Request {
+                apex,
+                folder: &keys,
+                external: &[],
+                providers: &[],
+                observed: &[],
+                policy: &policy,
+                previous: None,
+            });
+            open_on(&process, &requests.collect::<Vec<_>>(), &journal, NOW)
+        };
+        let half = open(&names[1..2]).remove(0).unwrap();
+        let lost = half.keyset.key_signers()[0].dnskey();
+        let stem = super::super::keyfile::stem(names[1].as_ref(), lost.algorithm(), lost.key_tag());
+        process.remove(&keys.join(format!("{stem}.key"))).unwrap();
+        let csk = KeyFile {
+            owner: names[2].clone(),
+            ..key_file(P256, ZONE | SEP, active())
+        };
+        let copy = |ending: &str, mode, text: &str| {
+            disk.copy(
+                &keys.join(format!("{}.{ending}", csk.stem())),
+                mode,
+                text.as_bytes(),
+            );
+        };
+        copy("private", 0o600, &csk.private_text());
+        copy("key", 0o644, &csk.public_text());
+        disk.fail(after, std::io::ErrorKind::Other);
+        for (name, opened) in names.iter().zip(open(&names)) {
+            let opened = opened.unwrap_or_else(|refused| panic!("{name}, {after}: {:?}", refused.errors));
+            assert!(
+                !opened
+                    .notes
+                    .iter()
+                    .any(|note| matches!(note, Note::NotWritten { .. }))
+            );
+        }
+        if disk.awaits() {
+            assert!(after > 20, "all of it takes more than {after} operations");
+            break;
+        }
+    }
 }
 
 /// What may happen to a zone with two files of external keys, a pool of four provider keys and two further keys
