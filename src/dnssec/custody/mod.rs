@@ -569,7 +569,7 @@ fn refuse(zone: &mut Course, error: CustodyError) {
 /// Writes new and completed key files, and makes sure of those that were found: one batch a folder, and zone by zone
 /// where the batch fails, so that one zone's trouble is not the others'.
 fn write_keys(disk: &dyn Disk, requests: &[Request<'_>], zones: &mut [Course]) {
-    let stages: [fn(&dyn Disk, &Path, &Files) -> Result<(), KeyFileError>; 3] = [
+    let stages: [Stage; 3] = [
         |disk, folder, files| folder::write(disk, folder, &files.make, Existing::Refuse),
         |disk, folder, files| folder::write(disk, folder, &files.complete, Existing::Replace),
         |disk, folder, files| folder::settle(disk, folder, &files.settle),
@@ -603,6 +603,9 @@ fn write_keys(disk: &dyn Disk, requests: &[Request<'_>], zones: &mut [Course]) {
         }
     }
 }
+
+/// One thing after the other is done with the files of a folder.
+type Stage = fn(&dyn Disk, &Path, &Files) -> Result<(), KeyFileError>;
 
 /// What is to be done in a key folder.
 #[derive(Default)]
