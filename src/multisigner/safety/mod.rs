@@ -31,6 +31,8 @@ mod validator;
 mod window;
 
 #[cfg(test)]
+mod oracle;
+#[cfg(test)]
 mod tests;
 
 pub use check::{Invariant, Terms, Verdict, check};

@@ -73,9 +73,12 @@ impl KeySet {
 
     /// The keys, in the order of the timeline.
     pub fn iter(self) -> impl Iterator<Item = KeyId> {
-        (0..MOST_KEYS as u8)
-            .map(KeyId)
-            .filter(move |key| self.contains(*key))
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            let key = left.trailing_zeros();
+            left = left.checked_sub(1)? & left;
+            Some(KeyId(key as u8))
+        })
     }
 }
 

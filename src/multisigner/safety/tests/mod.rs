@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::{clock::UnixTime, dnssec::algorithm::Algorithm};
 
-const START: u64 = 1_000;
+pub(super) const START: u64 = 1_000;
 const TTL_DS: u64 = 3;
 const TTL_KEY: u64 = 2;
 const TTL_DATA: u64 = 5;
@@ -25,27 +25,33 @@ struct Zone {
     labels: Vec<&'static str>,
 }
 
-const LABELS: [&str; 16] = [
+pub(super) const LABELS: [&str; 16] = [
     "KA", "ZA", "KB", "ZB", "KA2", "ZA2", "KB2", "ZB2", "CA", "CA2", "KAe", "ZAe", "KBe", "ZBe", "KB8", "ZB8",
 ];
 
+/// A timeline with all those keys, and with A and B.
+pub(super) fn keyring() -> Timeline {
+    let mut timeline = Timeline::new(UnixTime(START));
+    for label in LABELS {
+        let algorithm = match label.as_bytes()[2..] {
+            [b'e'] => Algorithm::ED25519,
+            [b'8'] => Algorithm::RSASHA256,
+            _ => Algorithm::ECDSAP256SHA256,
+        };
+        timeline.add_key(label, algorithm, KeyUse::ZoneKey).unwrap();
+    }
+    for label in ["A", "B"] {
+        timeline.add_provider(label).unwrap();
+    }
+    timeline
+}
+
 impl Zone {
     fn empty() -> Self {
-        let mut timeline = Timeline::new(UnixTime(START));
-        for label in LABELS {
-            let algorithm = match label.as_bytes()[2..] {
-                [b'e'] => Algorithm::ED25519,
-                [b'8'] => Algorithm::RSASHA256,
-                _ => Algorithm::ECDSAP256SHA256,
-            };
-            timeline.add_key(label, algorithm, KeyUse::ZoneKey).unwrap();
-        }
-        let a = timeline.add_provider("A").unwrap();
-        let b = timeline.add_provider("B").unwrap();
         Self {
-            timeline,
-            a,
-            b,
+            timeline: keyring(),
+            a: ProviderId(0),
+            b: ProviderId(1),
             labels: LABELS.to_vec(),
         }
     }
@@ -180,6 +186,21 @@ impl Zone {
         self.timeline
             .add_step(UnixTime(START + at), &what, vec![Change { value, lag: 0 }]);
     }
+}
+
+/// The same course with these TTLs of DS, DNSKEY and data.
+fn with_ttls(mut zone: Zone, [ds_ttl, key_ttl, data_ttl]: [u64; 3]) -> Zone {
+    let steps = zone.timeline.steps.iter_mut().flat_map(|step| &mut step.changes);
+    let values = steps.map(|change| &mut change.value);
+    for value in zone.timeline.initial.iter_mut().chain(values) {
+        match value {
+            Value::Ds(ds) => ds.ttl = ds_ttl,
+            Value::Keys(_, keys) => keys.ttl = key_ttl,
+            Value::Data(_, _, data) => data.ttl = data_ttl,
+            _ => {}
+        }
+    }
+    zone
 }
 
 fn terms(modes: &[Mode], invariants: &[Invariant]) -> Terms {

@@ -204,6 +204,20 @@ fn an_algorithm_roll_has_a_wait_for_each_kind_of_validator() {
 }
 
 #[test]
+fn the_waits_follow_the_ttls_whichever_is_the_largest() {
+    for ttls @ [ds, key, data] in [[3, 2, 5], [2, 6, 1], [9, 1, 4], [0, 0, 0], [1, 8, 8]] {
+        let least = |course: &dyn Fn(u64) -> Zone| least(|wait| with_ttls(course(wait), ttls), &chains());
+        assert_eq!(least(&|wait| join(wait, wait)), LAG + ds.max(key) + 1, "{ttls:?}");
+        assert_eq!(least(&|wait| zsk(wait, 20, 20)), LAG + key + 1, "{ttls:?}");
+        assert_eq!(least(&|wait| zsk(20, wait, wait)), LAG + data + 1, "{ttls:?}");
+        assert_eq!(least(&|wait| ksk_double(wait, 20)), LAG + key + 1, "{ttls:?}");
+        assert_eq!(least(&|wait| ksk_double(20, wait)), LAG + ds + 1, "{ttls:?}");
+        assert_eq!(least(&|wait| leave(5, wait, 20)), data + 1, "{ttls:?}");
+        assert_eq!(least(&|wait| leave(5, 20, wait)), key + 1, "{ttls:?}");
+    }
+}
+
+#[test]
 fn the_margin_makes_every_wait_longer() {
     for margin in [1, 10] {
         let terms = with_margin(margin);
