@@ -123,6 +123,21 @@ fn pair(apex: &Name, algorithm: SigningAlgorithm, flags: u16, now: UnixTime) -> 
     KeyFile::new(apex.clone(), key, private, timing)
 }
 
+/// Key pairs no two of which share a tag, and with it the names of their files.
+fn pairs(apex: &Name, now: UnixTime) -> Vec<KeyFile> {
+    let pairs = vec![
+        pair(apex, P256, ZONE | SEP, now),
+        pair(apex, P256, ZONE, now),
+        pair(apex, SigningAlgorithm::Ed25519, ZONE, now),
+    ];
+    let tags: BTreeSet<u16> = pairs.iter().map(|pair| pair.dnskey.key_tag()).collect();
+    if tags.len() == pairs.len() {
+        pairs
+    } else {
+        self::pairs(apex, now)
+    }
+}
+
 impl History {
     fn new(seed: u64) -> Self {
         let mut dice = Dice(seed);
@@ -141,11 +156,7 @@ impl History {
                     ..Policy::default()
                 },
                 pool: pool(),
-                elsewhere: vec![
-                    pair(&apex, P256, ZONE | SEP, now),
-                    pair(&apex, P256, ZONE, now),
-                    pair(&apex, SigningAlgorithm::Ed25519, ZONE, now),
-                ],
+                elsewhere: pairs(&apex, now),
                 keyset: None,
                 foreign: BTreeSet::new(),
                 own: BTreeMap::new(),

@@ -164,6 +164,9 @@ impl History {
 
     pub(super) fn import_one(&mut self, number: usize, which: usize) {
         let file = &self.zones[number].elsewhere[which];
+        if self.has_a_namesake(number, file) {
+            return;
+        }
         let path = self.outside.path().join(format!("{}.key", file.stem()));
         self.say(format!("import {} for zone {number}", path.display()));
         let done = self.command(number, |disk, place, now| {
@@ -183,7 +186,10 @@ impl History {
     pub(super) fn copy_one(&mut self, number: usize, which: usize) {
         let zone = &self.zones[number];
         let file = zone.elsewhere[which].clone();
-        if !self.keys().is_dir() || keys_in(&self.keys(), &zone.apex).contains(&file.dnskey) {
+        if !self.keys().is_dir()
+            || keys_in(&self.keys(), &zone.apex).contains(&file.dnskey)
+            || self.has_a_namesake(number, &file)
+        {
             return;
         }
         self.say(format!(
@@ -193,6 +199,16 @@ impl History {
         self.zones[number].copied = true;
         self.put(&file);
         self.reload(&[]);
+    }
+
+    /// Whether another key of the zone has files of the same name: one pair in 65,536 shares its tag, and who copies
+    /// it over the other has lost that, whatever we do.
+    fn has_a_namesake(&self, number: usize, file: &KeyFile) -> bool {
+        let zone = &self.zones[number];
+        let name = |key: &Dnskey| (key.algorithm(), key.key_tag());
+        let is_namesake = |key: &Dnskey| *key != file.dnskey && name(key) == name(&file.dnskey);
+        zone.own.keys().chain(&zone.told).any(is_namesake)
+            || (self.keys().is_dir() && keys_in(&self.keys(), &zone.apex).iter().any(is_namesake))
     }
 
     pub(super) fn put(&mut self, file: &KeyFile) {
