@@ -16,7 +16,8 @@ use ring::{agreement, rand::SystemRandom};
 use crate::wire::text::{algorithm_name, algorithm_number};
 
 /// A DNSSEC algorithm's number, whether we can sign with it or not.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
 pub struct Algorithm(pub u8);
 
 /// In front of a point that is written whole (SEC 1 §2.3.3); DNSKEY leaves it out (RFC 6605 §4).

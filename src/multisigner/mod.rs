@@ -9,7 +9,9 @@
 //! ```
 
 pub mod exchange;
+pub mod execute;
 pub mod observe;
+pub mod plan;
 pub mod safety;
 pub mod trust;
 pub mod verify;

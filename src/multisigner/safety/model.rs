@@ -12,15 +12,15 @@ use crate::{clock::UnixTime, dnssec::algorithm::Algorithm};
 pub type Seconds = u64;
 
 /// A key of the timeline: its place in [`Timeline::keys`].
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
 pub struct KeyId(pub(super) u8);
 
 /// A provider of the timeline: its place in [`Timeline::providers`].
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
 pub struct ProviderId(pub(super) u8);
 
 /// What a DNSKEY record may do.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub enum KeyUse {
     /// A zone key that is not revoked.
     ZoneKey,
@@ -51,8 +51,48 @@ const MOST_PROVIDERS: usize = 64;
 pub struct TooMany(&'static str);
 
 /// A set of keys.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, serde::Serialize, serde::Deserialize,
+)]
 pub struct KeySet(u64);
+
+impl KeyId {
+    /// Its place in the list of keys.
+    pub fn place(self) -> usize {
+        usize::from(self.0)
+    }
+
+    /// The key at a place of the list.
+    ///
+    /// # Errors
+    /// [`TooMany`] for a place that no timeline has.
+    pub fn at(place: usize) -> Result<Self, TooMany> {
+        if place < MOST_KEYS {
+            Ok(Self(place as u8))
+        } else {
+            Err(TooMany("keys"))
+        }
+    }
+}
+
+impl ProviderId {
+    /// Its place in the list of providers.
+    pub fn place(self) -> usize {
+        usize::from(self.0)
+    }
+
+    /// The provider at a place of the list.
+    ///
+    /// # Errors
+    /// [`TooMany`] for a place that no timeline has.
+    pub fn at(place: usize) -> Result<Self, TooMany> {
+        if place < MOST_PROVIDERS {
+            Ok(Self(place as u8))
+        } else {
+            Err(TooMany("providers"))
+        }
+    }
+}
 
 impl KeySet {
     /// Whether `key` is in it.
@@ -95,7 +135,7 @@ impl<const N: usize> From<[KeyId; N]> for KeySet {
 }
 
 /// One DS record, whose digest is right.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, serde::Serialize, serde::Deserialize)]
 pub struct DsRecord {
     /// The key it points to.
     pub key: KeyId,
@@ -104,7 +144,7 @@ pub struct DsRecord {
 }
 
 /// The DS RRset at the parent. Empty: the delegation is insecure.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub struct DsSet {
     /// Its records.
     pub records: BTreeSet<DsRecord>,
@@ -115,7 +155,7 @@ pub struct DsSet {
 }
 
 /// An NS RRset: the providers whose servers it names.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub struct NsSet {
     /// Those providers.
     pub members: BTreeSet<ProviderId>,
@@ -124,7 +164,7 @@ pub struct NsSet {
 }
 
 /// A provider's DNSKEY RRset.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub struct KeyRrset {
     /// The keys in it.
     pub keys: KeySet,
@@ -135,7 +175,7 @@ pub struct KeyRrset {
 }
 
 /// A kind of data whose signatures change together at a provider.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
 pub enum Class {
     /// RRsets that are in the zone.
     Positive,
@@ -154,7 +194,7 @@ pub enum Class {
 }
 
 /// What the data of a class say, as far as providers must agree about it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub enum Content {
     /// RRsets of the zone, in this version of the content.
     Version(u64),
@@ -165,7 +205,7 @@ pub enum Content {
 }
 
 /// Signed data of one class at a provider.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub struct SignedData {
     /// The keys that sign each RRset.
     pub signers: KeySet,
@@ -176,7 +216,7 @@ pub struct SignedData {
 }
 
 /// A provider's CDS and CDNSKEY RRsets.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Cds {
     /// The keys that the DS RRset is to point to.
     pub wanted: KeySet,
@@ -185,7 +225,7 @@ pub struct Cds {
 }
 
 /// A place that has one value at a time.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
 pub enum Slot {
     /// The DS RRset at the parent.
     Ds,
@@ -204,7 +244,7 @@ pub enum Slot {
 }
 
 /// A value together with its slot.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub enum Value {
     /// The DS RRset at the parent.
     Ds(DsSet),

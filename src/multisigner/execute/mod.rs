@@ -1,0 +1,18 @@
+//! The execution of a plan: what to do next, decided from what was journaled and what every server shows.
+//!
+//! Values in, values out: a run is its journal read from the beginning, so that a restart at any point goes on with the
+//! same outcome. Whoever holds the run writes each [`Entry`] durably *before* it acts upon it.
+//!
+//! ```text
+//!            ┌────────── Seen ◄── every server shows it
+//!            ▼                         ▲
+//! Pending ─► due ─► (safe?) ─► Begun ─► acted, idempotent
+//!            │         └─► Halted: a story, a person decides
+//!            └─► Paused ─► Resumed
+//! ```
+
+mod run;
+mod view;
+
+pub use run::{Entry, Event, Next, Outcome, Run, Stage};
+pub use view::{Shown, Sight, View};

@@ -1,0 +1,74 @@
+//! What every server shows at one time, in the words of the safety checker.
+
+use std::collections::BTreeMap;
+
+use super::super::safety::{Slot, Value};
+use crate::clock::UnixTime;
+
+/// What one server shows of a slot.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Shown {
+    /// This.
+    Value(Value),
+    /// It cannot be reached from here: neither seen nor gone.
+    Unreachable(String),
+    /// It answered, and not with what was asked for.
+    Odd(String),
+}
+
+/// One look at a server for a slot.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sight {
+    /// The server, for people.
+    pub server: String,
+    /// When it was asked.
+    pub at: UnixTime,
+    /// What it showed.
+    pub shown: Shown,
+}
+
+/// The last look at every server, by slot. A slot that is missing was not looked at.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct View {
+    /// By slot, one entry a server.
+    pub slots: BTreeMap<Slot, Vec<Sight>>,
+}
+
+impl View {
+    /// Whether every server of a value's slot shows it, asked no earlier than `since`. An empty list shows nothing.
+    pub fn shows(&self, value: &Value, since: UnixTime) -> bool {
+        self.lacking(value, since).is_none()
+    }
+
+    /// The first server that does not show a value, in words; none when all do.
+    pub fn lacking(&self, value: &Value, since: UnixTime) -> Option<String> {
+        let Some(sights) = self.slots.get(&value.slot()).filter(|sights| !sights.is_empty()) else {
+            return Some("nobody has been asked yet".to_owned());
+        };
+        sights.iter().find_map(|sight| match &sight.shown {
+            _ if sight.at < since => Some(format!("{} has not been asked since", sight.server)),
+            Shown::Value(shown) if agrees(value, shown) => None,
+            Shown::Value(_) => Some(format!("{} does not show it yet", sight.server)),
+            Shown::Unreachable(why) => Some(format!("{} cannot be reached from here: {why}", sight.server)),
+            Shown::Odd(why) => Some(format!("{}: {why}", sight.server)),
+        })
+    }
+}
+
+/// Whether what is shown is what is wanted: TTLs, and what each provider may choose, aside.
+fn agrees(wanted: &Value, shown: &Value) -> bool {
+    match (wanted, shown) {
+        (Value::Ds(wanted), Value::Ds(shown)) => wanted.records == shown.records,
+        (Value::ParentNs(wanted), Value::ParentNs(shown)) => wanted.members == shown.members,
+        (Value::ChildNs(_, wanted), Value::ChildNs(_, shown)) => wanted.members == shown.members,
+        (Value::Keys(_, wanted), Value::Keys(_, shown)) => {
+            (wanted.keys, wanted.signers) == (shown.keys, shown.signers)
+        }
+        (Value::Data(_, _, wanted), Value::Data(_, _, shown)) => wanted.signers == shown.signers,
+        (Value::Serving(_, wanted), Value::Serving(_, shown)) => wanted == shown,
+        (Value::Cds(_, wanted), Value::Cds(_, shown)) => {
+            wanted.map(|cds| cds.wanted) == shown.map(|cds| cds.wanted)
+        }
+        _ => false,
+    }
+}

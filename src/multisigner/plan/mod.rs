@@ -1,0 +1,250 @@
+//! Plans: the steps of a key change, the wait before each and why, and what a person must do.
+//!
+//! ```text
+//! Situation ─► steps (by kind) ─► Plan ─► earliest times ─► Timeline ─► safety: a verdict for each validator
+//!  (observed)                      │
+//!                                  └─► execute: one step at a time, on evidence
+//! ```
+//!
+//! A plan speaks the safety checker's language: what the parent and each provider serve are slots, a step gives some of
+//! them new values, and it is done when every server shows these. So what is printed, checked, executed and simulated
+//! is one thing, and nothing is left for the executor to choose.
+//!
+//! A wait runs from the moment at which an earlier step was *seen at every server*, and is strict: a step is due when
+//! it has passed. Its length is what caches may hold (the largest TTL), and the propagation of servers that cannot be
+//! seen from here, and the margin.
+
+mod schedule;
+mod situation;
+
+use serde::{Deserialize, Serialize};
+
+pub use schedule::{Planned, Times};
+pub use situation::{Hand, Member, Parent, ParentHand, PlanKey, Situation};
+
+use super::safety::{KeyId, ProviderId, Seconds, Value};
+use crate::{clock::UnixTime, dnssec::keyfile::timing::Claim};
+
+/// What is to be achieved.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Kind {
+    /// A provider that signs already comes into the delegation.
+    Join {
+        /// The one that comes.
+        provider: ProviderId,
+    },
+    /// A provider goes out of the delegation, and its keys after it.
+    Leave {
+        /// The one that goes.
+        provider: ProviderId,
+    },
+    /// One of our ZSKs takes over from another.
+    RollZsk {
+        /// The one that signs now.
+        old: KeyId,
+        /// The one that shall sign.
+        new: KeyId,
+    },
+    /// One of our KSKs takes over from another.
+    RollKsk {
+        /// The one that signs now.
+        old: KeyId,
+        /// The one that shall sign.
+        new: KeyId,
+    },
+    /// One of our CSKs takes over from another.
+    RollCsk {
+        /// The one that signs now.
+        old: KeyId,
+        /// The one that shall sign.
+        new: KeyId,
+    },
+    /// All providers go over to another algorithm, in step with each other.
+    Algorithm {
+        /// Every key of the old algorithm.
+        old: Vec<KeyId>,
+        /// The keys that replace them, every provider's.
+        new: Vec<KeyId>,
+    },
+    /// A key of ours that somebody else may have is replaced.
+    Emergency {
+        /// The key.
+        old: KeyId,
+        /// The one that shall sign.
+        new: KeyId,
+        /// What is given up.
+        policy: Emergency,
+    },
+    /// A further ZSK of ours is published everywhere, so that it can take over at once when it must.
+    Standby {
+        /// The key.
+        new: KeyId,
+    },
+    /// The other provider changed its keys by itself: ours follows, by withdrawing those that are gone there.
+    Follow {
+        /// The provider that rolled.
+        provider: ProviderId,
+        /// Its keys that are gone, each with the time at which it was last seen anywhere, in a DNSKEY RRset or as a
+        /// signer.
+        gone: Vec<(KeyId, UnixTime)>,
+    },
+    /// A plan is undone, as far as it had come.
+    Retreat {
+        /// The plan that is undone.
+        from: Box<Kind>,
+    },
+}
+
+/// What an emergency gives up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Emergency {
+    /// Nobody sees a bogus answer; whoever has the key can forge for as long as an ordinary roll takes.
+    Availability,
+    /// A standby key that is published everywhere takes over at once; nobody sees a bogus answer.
+    Standby,
+    /// The key goes at once; answers are bogus in caches until what they hold has expired.
+    Security,
+}
+
+/// What is done in a step.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case")]
+pub enum Action {
+    /// Keys of ours are made; nobody sees them yet.
+    Make {
+        /// Which.
+        keys: Vec<KeyId>,
+    },
+    /// Keys of ours pass into other states, all at one moment. Published: in the DNSKEY RRset; active: signs.
+    Turn {
+        /// Which, and into what.
+        keys: Vec<(KeyId, Claim)>,
+    },
+    /// A provider is given our keys as they are published now, no more and no fewer. Where it has no API, a person
+    /// pastes them.
+    Give {
+        /// The provider.
+        provider: ProviderId,
+    },
+    /// A key of another provider goes out of our DNSKEY RRset.
+    Withdraw {
+        /// Which.
+        keys: Vec<KeyId>,
+    },
+    /// CDS and CDNSKEY for exactly these keys are published here; none: they are taken away.
+    Cds {
+        /// The keys that the parent's DS RRset is to point to.
+        wanted: Vec<KeyId>,
+    },
+    /// The parent's DS RRset is changed: by the parent itself where it reads CDS, otherwise by a person.
+    Ds {
+        /// The keys that it shall point to.
+        wanted: Vec<KeyId>,
+    },
+    /// The parent's NS RRset is changed.
+    ParentNs {
+        /// The providers that it shall name.
+        members: Vec<ProviderId>,
+    },
+    /// A provider's own NS RRset is changed.
+    ChildNs {
+        /// Where.
+        provider: ProviderId,
+        /// The providers that it shall name.
+        members: Vec<ProviderId>,
+    },
+    /// A provider stops answering for the zone.
+    Stop {
+        /// Which.
+        provider: ProviderId,
+    },
+    /// A provider does it itself, such as its part of a change of algorithm.
+    Theirs {
+        /// Which.
+        provider: ProviderId,
+        /// What, in words.
+        what: String,
+    },
+    /// Nothing is done, and something is waited for.
+    Await,
+}
+
+/// Who does it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "kebab-case")]
+pub enum Actor {
+    /// This server.
+    We,
+    /// This server, through a provider's API.
+    Api {
+        /// The provider's.
+        provider: ProviderId,
+    },
+    /// The parent, because of what it reads in CDS or CSYNC.
+    Parent,
+    /// Another provider by itself.
+    Provider {
+        /// Which.
+        provider: ProviderId,
+    },
+    /// A person.
+    Person {
+        /// Where: "at the registrar".
+        place: String,
+        /// What is to be pasted there, one record a line in master format.
+        paste: Vec<String>,
+    },
+}
+
+/// From when a wait runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Since {
+    /// From the moment at which this step, by its place, was seen at every server.
+    Step(usize),
+    /// From a moment that was observed.
+    Time(UnixTime),
+}
+
+/// A wait before a step.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Wait {
+    /// From when.
+    pub since: Since,
+    /// How long: the step is due when more than this has passed.
+    pub seconds: Seconds,
+    /// What caches may hold until then, in words: "the DNSKEY RRset without key 4711 (3600 s)".
+    pub why: String,
+}
+
+/// One step.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Step {
+    /// What it is, in words: "key 4711 is published".
+    pub what: String,
+    /// What is done.
+    pub action: Action,
+    /// Who does it.
+    pub by: Actor,
+    /// What is served when it is done. The step is seen when every server of these slots shows it.
+    pub changes: Vec<Value>,
+    /// What must have passed before, all of them.
+    pub waits: Vec<Wait>,
+    /// Whether something is taken away, so that the checker has to agree with the measured history right before.
+    pub withdraws: bool,
+    /// How to go back from here, in words.
+    pub back: String,
+}
+
+/// A key change, step by step.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Plan {
+    /// What is to be achieved.
+    pub kind: Kind,
+    /// What it starts from.
+    pub situation: Situation,
+    /// The steps, each begun only when the one before it was seen.
+    pub steps: Vec<Step>,
+}

@@ -1,0 +1,99 @@
+//! When each step of a plan is due at the earliest, and the timeline that the safety checker judges.
+
+use super::{
+    super::safety::{Change, KeyUse, Seconds, Timeline, TooMany},
+    Plan, Since,
+};
+use crate::clock::UnixTime;
+
+/// When a step was begun and when it was seen at every server, as planned or as measured.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Times {
+    /// When it was begun: from then on some server may give the new values.
+    pub begun: UnixTime,
+    /// When every server that is seen from here gave them.
+    pub seen: UnixTime,
+}
+
+/// The earliest times of a plan.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Planned {
+    /// One entry a step.
+    pub steps: Vec<Times>,
+}
+
+impl Plan {
+    /// When a step is due at the earliest, the steps before it having been begun and seen at these times.
+    pub fn due(&self, step: usize, before: &[Times]) -> UnixTime {
+        let start = self.situation.at;
+        let after_the_last = before.last().map_or(start, |last| last.seen);
+        let waits = self.steps.get(step).into_iter().flat_map(|step| &step.waits);
+        waits
+            .map(|wait| {
+                let from = match wait.since {
+                    Since::Step(since) => before.get(since).map_or(after_the_last, |times| times.seen),
+                    Since::Time(time) => time,
+                };
+                // The last second of what is held still counts.
+                UnixTime(from.0.saturating_add(wait.seconds).saturating_add(1))
+            })
+            .fold(after_the_last.max(start), UnixTime::max)
+    }
+
+    /// The earliest times of all steps: each is seen as soon as it is begun.
+    pub fn earliest(&self) -> Planned {
+        let mut steps: Vec<Times> = Vec::with_capacity(self.steps.len());
+        for step in 0..self.steps.len() {
+            let begun = self.due(step, &steps);
+            steps.push(Times { begun, seen: begun });
+        }
+        Planned { steps }
+    }
+
+    /// How long it takes at the least.
+    pub fn least_duration(&self) -> Seconds {
+        let last = self
+            .earliest()
+            .steps
+            .last()
+            .map_or(self.situation.at, |last| last.seen);
+        last.0.saturating_sub(self.situation.at.0)
+    }
+
+    /// The course of what is served with the steps at these times; steps without times are left out.
+    ///
+    /// # Errors
+    /// When there are more keys or providers than a timeline holds.
+    pub fn timeline(&self, times: &[Times]) -> Result<Timeline, TooMany> {
+        let situation = &self.situation;
+        let mut timeline = Timeline::new(situation.at);
+        for place in 0..situation.keys.len() {
+            let key = super::KeyId::at(place)?;
+            let usable = situation.keys[place]
+                .dnskey
+                .as_ref()
+                .is_none_or(|key| key.is_zone_key() && !key.is_revoked());
+            let usage = if usable { KeyUse::ZoneKey } else { KeyUse::None };
+            timeline.add_key(&situation.label(key), situation.keys[place].algorithm, usage)?;
+        }
+        for member in &situation.members {
+            timeline.add_provider(&member.name)?;
+        }
+        for value in &situation.serves {
+            timeline.initial.retain(|known| known.slot() != value.slot());
+            timeline.initial.push(value.clone());
+        }
+        for (step, times) in self.steps.iter().zip(times) {
+            let took = times.seen.0.saturating_sub(times.begun.0);
+            let changes = step.changes.iter().map(|value| Change {
+                value: value.clone(),
+                lag: took.saturating_add(situation.lag(&value.slot())),
+            });
+            let changes: Vec<Change> = changes.collect();
+            if !changes.is_empty() {
+                timeline.add_step(times.begun, &step.what, changes);
+            }
+        }
+        Ok(timeline)
+    }
+}

@@ -1,0 +1,134 @@
+//! What a plan starts from: the keys, who serves what, and how each of them can be changed.
+
+use serde::{Deserialize, Serialize};
+
+use super::super::safety::{KeyId, ProviderId, Seconds, Slot, TooMany, Value};
+use crate::{
+    clock::UnixTime,
+    dnssec::{algorithm::Algorithm, key::Dnskey, keyset::Role},
+    wire::Name,
+};
+
+/// A key of a plan. Its place in [`Situation::keys`] is its [`KeyId`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PlanKey {
+    /// The key; none while it is still to be made.
+    pub dnskey: Option<Dnskey>,
+    /// Its algorithm.
+    pub algorithm: Algorithm,
+    /// What it is for.
+    pub role: Role,
+    /// Whose it is; none where nobody knows.
+    pub owner: Option<ProviderId>,
+}
+
+/// How a provider's answers are changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Hand {
+    /// It is this server.
+    Ours,
+    /// Through its API.
+    Api,
+    /// By a person.
+    Person,
+}
+
+/// A signing provider. Its place in [`Situation::members`] is its [`ProviderId`]; the first is this server.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Member {
+    /// What the configuration calls it.
+    pub name: String,
+    /// How its answers are changed.
+    pub hand: Hand,
+    /// How long a change may take from its first server to its last, those included that cannot be seen from here.
+    pub propagation: Seconds,
+}
+
+/// How the parent is changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ParentHand {
+    /// It reads CDS and CSYNC.
+    Cds,
+    /// A person tells the registrar.
+    Person,
+}
+
+/// The parent.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Parent {
+    /// How it is changed.
+    pub hand: ParentHand,
+    /// How long a change may take from its first server to its last.
+    pub propagation: Seconds,
+}
+
+/// What is known at the start of a plan.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Situation {
+    /// The zone.
+    pub zone: Name,
+    /// When this was so.
+    pub at: UnixTime,
+    /// Every key that is served, is to be made, or that a DS record points to.
+    pub keys: Vec<PlanKey>,
+    /// The signing providers, this server first.
+    pub members: Vec<Member>,
+    /// The parent.
+    pub parent: Parent,
+    /// What is served, one value a slot, each with the largest TTL that caches may have got it with.
+    pub serves: Vec<Value>,
+    /// How much longer than its TTL caches may hold anything.
+    pub margin: Seconds,
+}
+
+impl Situation {
+    /// What is served in a slot.
+    pub fn value(&self, slot: &Slot) -> Option<&Value> {
+        self.serves.iter().find(|value| value.slot() == *slot)
+    }
+
+    /// A key by its id.
+    pub fn key(&self, key: KeyId) -> Option<&PlanKey> {
+        self.keys.get(key.place())
+    }
+
+    /// A provider by its id.
+    pub fn member(&self, provider: ProviderId) -> Option<&Member> {
+        self.members.get(provider.place())
+    }
+
+    /// How stories call a key: "ZSK 4711", "the new KSK".
+    pub fn label(&self, key: KeyId) -> String {
+        match self.key(key) {
+            Some(PlanKey {
+                dnskey: Some(dnskey),
+                role,
+                ..
+            }) => format!("{role} {}", dnskey.key_tag()),
+            Some(PlanKey { role, .. }) => format!("the new {role}"),
+            None => "an unknown key".to_owned(),
+        }
+    }
+
+    /// How long the old value of a slot may still be served after it was changed.
+    pub fn lag(&self, slot: &Slot) -> Seconds {
+        match slot {
+            Slot::Ds | Slot::ParentNs => self.parent.propagation,
+            Slot::Keys(provider)
+            | Slot::Data(provider, _)
+            | Slot::ChildNs(provider)
+            | Slot::Serving(provider)
+            | Slot::Cds(provider) => self.member(*provider).map_or(0, |member| member.propagation),
+        }
+    }
+
+    /// The ids of all providers.
+    ///
+    /// # Errors
+    /// [`TooMany`] when there are more than a timeline holds.
+    pub fn provider_ids(&self) -> Result<Vec<ProviderId>, TooMany> {
+        (0..self.members.len()).map(ProviderId::at).collect()
+    }
+}
