@@ -20,7 +20,7 @@ mod situation;
 use serde::{Deserialize, Serialize};
 
 pub use schedule::{Planned, Times};
-pub use situation::{Hand, Member, Parent, ParentHand, PlanKey, Situation};
+pub use situation::{Hand, Member, Parent, ParentHand, Past, PlanKey, Situation};
 
 use super::safety::{KeyId, ProviderId, Seconds, Value};
 use crate::{clock::UnixTime, dnssec::keyfile::timing::Claim};
@@ -122,8 +122,8 @@ pub enum Action {
         /// Which, and into what.
         keys: Vec<(KeyId, Claim)>,
     },
-    /// A provider is given our keys as they are published now, no more and no fewer. Where it has no API, a person
-    /// pastes them.
+    /// A provider is given our keys: exactly those of ours that the step's value of its DNSKEY RRset has, no more and
+    /// no fewer. Where it has no API, a person pastes them.
     Give {
         /// The provider.
         provider: ProviderId,
@@ -167,7 +167,7 @@ pub enum Action {
         /// What, in words.
         what: String,
     },
-    /// Nothing is done, and something is waited for.
+    /// Nothing is done, and something is waited for: time, or what the exchange of keys does by itself.
     Await,
 }
 

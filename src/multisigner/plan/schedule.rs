@@ -2,7 +2,7 @@
 
 use super::{
     super::safety::{Change, KeyUse, Seconds, Timeline, TooMany},
-    Plan, Since,
+    Past, Plan, Since,
 };
 use crate::clock::UnixTime;
 
@@ -60,7 +60,8 @@ impl Plan {
         last.0.saturating_sub(self.situation.at.0)
     }
 
-    /// The course of what is served with the steps at these times; steps without times are left out.
+    /// The course of what is served with the steps at these times; steps without times are left out. What was served
+    /// before the plan began is part of it, and judged is what happens from then on.
     ///
     /// # Errors
     /// When there are more keys or providers than a timeline holds.
@@ -80,8 +81,23 @@ impl Plan {
             timeline.add_provider(&member.name)?;
         }
         for value in &situation.serves {
-            timeline.initial.retain(|known| known.slot() != value.slot());
-            timeline.initial.push(value.clone());
+            let slot = value.slot();
+            let past: Vec<&Past> = situation
+                .past
+                .iter()
+                .filter(|past| past.value.slot() == slot)
+                .collect();
+            let first = past.first().map_or(value, |past| &past.value);
+            timeline.initial.retain(|known| known.slot() != slot);
+            timeline.initial.push(first.clone());
+            let next = past.iter().skip(1).map(|past| &past.value).chain([value]);
+            for (past, value) in past.iter().zip(next) {
+                let change = Change {
+                    value: value.clone(),
+                    lag: situation.lag(&slot),
+                };
+                timeline.add_step(past.until, "what was changed before", vec![change]);
+            }
         }
         for (step, times) in self.steps.iter().zip(times) {
             let took = times.seen.0.saturating_sub(times.begun.0);

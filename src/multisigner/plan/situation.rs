@@ -43,6 +43,34 @@ pub struct Member {
     pub hand: Hand,
     /// How long a change may take from its first server to its last, those included that cannot be seen from here.
     pub propagation: Seconds,
+    /// The algorithms that it can sign with; none where all are taken to be.
+    pub algorithms: Option<Vec<Algorithm>>,
+    /// Whether it can be made to publish CDS and CDNSKEY for exactly the keys that a plan wants. A parent that reads
+    /// CDS must find the same at every provider (RFC 9975 §3).
+    pub shows_cds: bool,
+    /// The names of its servers, for NS RRsets that a person writes. Empty where they are not known.
+    pub servers: Vec<Name>,
+}
+
+impl Member {
+    /// A provider of which nothing more is known.
+    pub fn new(name: &str, hand: Hand, propagation: Seconds) -> Self {
+        Self {
+            name: name.to_owned(),
+            hand,
+            propagation,
+            algorithms: None,
+            shows_cds: hand == Hand::Ours,
+            servers: Vec::new(),
+        }
+    }
+
+    /// Whether it can sign with an algorithm, as far as is known.
+    pub fn can_sign_with(&self, algorithm: Algorithm) -> bool {
+        self.algorithms
+            .as_ref()
+            .is_none_or(|known| known.contains(&algorithm))
+    }
 }
 
 /// How the parent is changed.
@@ -64,6 +92,15 @@ pub struct Parent {
     pub propagation: Seconds,
 }
 
+/// A value that was served before, and that caches may still hold.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Past {
+    /// The value, with the largest TTL that caches may have got it with.
+    pub value: Value,
+    /// When the last server that is seen from here stopped giving it.
+    pub until: UnixTime,
+}
+
 /// What is known at the start of a plan.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Situation {
@@ -79,6 +116,9 @@ pub struct Situation {
     pub parent: Parent,
     /// What is served, one value a slot, each with the largest TTL that caches may have got it with.
     pub serves: Vec<Value>,
+    /// What was served before, in order of time. A slot without an entry has been as it is for longer than any cache
+    /// holds anything.
+    pub past: Vec<Past>,
     /// How much longer than its TTL caches may hold anything.
     pub margin: Seconds,
 }
