@@ -9,6 +9,7 @@
 mod any_octets;
 mod bad_keys;
 mod bitmaps;
+mod content_of_ns1;
 mod crash;
 mod full_disk;
 #[allow(dead_code, reason = "a promise takes what it needs")]

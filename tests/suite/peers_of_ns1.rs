@@ -15,19 +15,18 @@ use serde_json::Value;
 use crate::harness::{
     client::ask,
     message::Query,
+    ns1::{API_KEY, SimulatedNs1},
     process::{Server, countersign, free_address, output, repository, wait_for, write},
 };
 
 const ORIGIN: &str = "example.";
-const API_KEY: &str = "canary-which-nobody-may-print";
 /// How long something may take to show.
 const SHOWING: Duration = Duration::from_secs(20);
 
 /// A simulated NS1, and our server beside it with keys exchanged by command only.
 struct World {
     folder: tempfile::TempDir,
-    ns1: Server,
-    api: SocketAddr,
+    ns1: SimulatedNs1,
     dns: [SocketAddr; 2],
     ours: Option<Server>,
 }
@@ -36,39 +35,13 @@ impl World {
     /// `signed`: whether NS1 signs the zone from the start. Its KSK is pinned, in place of a parent.
     fn new(signed: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (api, dns) = (free_address(), [free_address(), free_address()]);
-        let mut command = countersign();
-        command
-            .args(["lab", "ns1", "--api", &api.to_string(), "--api-key", API_KEY])
-            .args(["--dns", &dns[0].to_string(), "--dns", &dns[1].to_string()])
-            .arg("--zone")
-            .arg(format!("{ORIGIN}={}", repository("zones/example.zone").display()))
-            .arg("--ca")
-            .arg(folder.path().join("ca.pem"));
-        if signed {
-            command.arg("--signed");
-        }
-        let ns1 = Server::start(
-            "countersign lab ns1",
-            command,
-            dns[0],
-            &Query::plain(ORIGIN, "SOA"),
-        );
-        ns1.stderr().wait_for("ready: ", SHOWING).unwrap();
-        let world = Self {
+        let ns1 = SimulatedNs1::start(folder.path(), ORIGIN, signed);
+        Self {
+            dns: ns1.dns,
             folder,
             ns1,
-            api,
-            dns,
             ours: None,
-        };
-        world.api_key(API_KEY);
-        world
-    }
-
-    fn api_key(&self, key: &str) {
-        let path = write(self.folder.path(), "ns1.key", key);
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -80,13 +53,10 @@ impl World {
         let nobody = free_address();
         let text = format!(
             "listen = [\"{address}\"]\nstate = \"{}\"\nresolvers = [\"{nobody}\"]\n\
-             [[provider]]\nname = \"ns1\"\nkind = \"ns1\"\nendpoint = \"https://{}/v1/\"\napi_key_file = \"ns1.key\"\n\
-             ca_file = \"ca.pem\"\nservers = [\"{}\", \"{}\"]\n{provider}\n\
+             {}{provider}\n\
              [[zone]]\norigin = \"{ORIGIN}\"\nfile = \"{}\"\nauto_keys = true\nproviders = [\"ns1\"]\n{zone}\n",
             self.path("state").display(),
-            self.api,
-            self.dns[0],
-            self.dns[1],
+            self.ns1.provider(),
             repository("zones/example.zone").display(),
         );
         write(self.folder.path(), "countersign.toml", text)
@@ -113,27 +83,6 @@ impl World {
 
     fn peer(&self, arguments: &[&str]) -> Told {
         Told::of(output(&mut self.command(&[&["peer"], arguments].concat())))
-    }
-
-    /// Turns a knob of the simulated NS1, as its help says.
-    fn knob(&self, name: &str, value: &str) {
-        let request = format!("{{\"{name}\": \"{value}\"}}");
-        let url = format!("https://{}/lab/knobs", self.api);
-        let done = output(
-            Command::new("curl")
-                .args(["-sS", "--fail", "--cacert"])
-                .arg(self.path("ca.pem"))
-                .args([
-                    "-H",
-                    &format!("X-NSONE-Key: {API_KEY}"),
-                    "-X",
-                    "PUT",
-                    "-d",
-                    &request,
-                    &url,
-                ]),
-        );
-        assert!(done.status.success(), "{done:?}");
     }
 
     fn pin(&self) -> String {
@@ -256,7 +205,7 @@ fn by_itself_it_takes_and_gives_and_mends() {
         shows(server, 4);
     }
     // NS1 drops our keys without a word: they are given again.
-    world.knob("lost-keys", "0s");
+    world.ns1.knob("lost-keys", "0s");
     let told = world
         .ours()
         .stderr()
@@ -264,7 +213,7 @@ fn by_itself_it_takes_and_gives_and_mends() {
     assert!(told.is_some(), "{}", world.ours().log());
     shows(world.dns[0], 4);
     // A roll without notice: the new key is here at once, and the old one stays when it is gone there.
-    world.knob("zsk-roll", "1s");
+    world.ns1.knob("zsk-roll", "1s");
     shows(ours, 5);
     let told = world.ours().stderr().wait_for("a new ZSK", SHOWING);
     assert!(told.is_some());
@@ -296,19 +245,19 @@ fn what_is_wrong_is_told_with_the_next_step() {
     world
         .peer(&["sync", ORIGIN, "--provider", "ns2"])
         .says(1, &["no provider \"ns2\"", "it has ns1"]);
-    world.api_key("another-key");
+    world.ns1.write_api_key("another-key");
     world.peer(&["pull", ORIGIN]).says(0, &["401", "API key"]);
     let others = world.path("ns1.key");
     std::fs::set_permissions(&others, std::fs::Permissions::from_mode(0o644)).unwrap();
     world.peer(&["pull", ORIGIN]).says(0, &["chmod 600"]);
-    world.api_key(API_KEY);
-    world.knob("html-answers", "1");
+    world.ns1.write_api_key(API_KEY);
+    world.ns1.knob("html-answers", "1");
     world.peer(&["pull", ORIGIN]).says(0, &["no JSON", "proxy"]);
-    world.knob("dnssec-off", "0s");
+    world.ns1.knob("dnssec-off", "0s");
     world.peer(&["pull", ORIGIN]).says(1, &["does not sign the zone"]);
     // NS1 is gone altogether.
-    world.ns1.signal("TERM");
-    world.ns1.wait(SHOWING);
+    world.ns1.server.signal("TERM");
+    world.ns1.server.wait(SHOWING);
     assert_eq!(world.key_count(ours), 4, "through all of it nothing is lost");
     // And no server at all.
     let ours = world.ours.take();

@@ -5,6 +5,7 @@ pub mod client;
 pub mod engine;
 pub mod judge;
 pub mod message;
+pub mod ns1;
 pub mod peers;
 pub mod process;
 pub mod proxy;
