@@ -196,7 +196,10 @@ impl Sources {
                     tracing::error!(zone = %origin, "what was served goes on: {held}; if that is right: countersign accept content {origin}");
                 }
                 known.held = held;
-                known.accepted = None;
+                // A yes that was said while it was fetched is to the next fetch.
+                if known.accepted == task.accepted {
+                    known.accepted = None;
+                }
                 let content = zone.and_then(HeldZone::zone);
                 let timers = content.map(|content| timers(&known.source, content));
                 known
@@ -393,5 +396,52 @@ pub async fn accept(server: &Arc<Server>, zone: &Name) -> Result<ContentAccepted
             zone: zone.to_string(),
             serial: status.serial,
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    const NOW: UnixTime = UnixTime(1_800_000_000);
+
+    fn held(serial: u32) -> HeldBack {
+        HeldBack {
+            serial: Serial(serial),
+            records: Some(3),
+            why: super::super::judge::Why::Emptied { served: 9 },
+        }
+    }
+
+    #[test]
+    fn a_yes_that_was_said_during_a_fetch_is_to_the_next_one() {
+        let text = b"listen = [\"127.0.0.1:0\"]\nstate = \"state\"\n[[zone]]\norigin = \"example.\"\n\
+                     source = \"axfr\"\nprimaries = [\"127.0.0.1:9\"]\nauto_keys = true\n";
+        let folder = tempfile::tempdir().unwrap();
+        let config = config::parse(text, &folder.path().join("countersign.toml")).unwrap();
+        let zone = &config.zones[0];
+        let sources = Sources::new(folder.path());
+        sources.follow(&config, &Held::default(), NOW);
+        let accepted = || sources.known()[&zone.origin].accepted;
+        let task = |accepted| Task {
+            zone: zone.clone(),
+            content: None,
+            held: Some(held(2)),
+            accepted,
+            first: 0,
+            seen: None,
+        };
+        let brought = || Ok(Done::from(Brought::HeldBack(held(2))));
+
+        // A fetch is out when the person says yes.
+        let before = task(None);
+        let yes = Accepted::to(&held(2));
+        sources.known().get_mut(&zone.origin).unwrap().accepted = Some(yes);
+        sources.note(&before, brought(), None, NOW);
+        assert_eq!(accepted(), Some(yes));
+        // The one that knew of it has used it up.
+        sources.note(&task(Some(yes)), brought(), None, NOW);
+        assert_eq!(accepted(), None);
     }
 }
