@@ -11,8 +11,14 @@
 //!            └─► Paused ─► Resumed
 //! ```
 
+mod gate;
+mod items;
+mod measured;
+mod next;
 mod run;
+#[cfg(test)]
+mod tests;
 mod view;
 
-pub use run::{Entry, Event, Next, Outcome, Run, Stage};
+pub use run::{Entry, Event, JournalFault, Next, Outcome, Run, Stage};
 pub use view::{Shown, Sight, View};

@@ -1,10 +1,17 @@
-//! A run: a plan, and how far it has come.
+//! A run: a plan, and how far it has come, read from its journal.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::{
-    plan::{Plan, Times},
-    safety::KeyId,
+use super::{
+    super::{
+        plan::{Plan, PlanKey, Times},
+        safety::{KeyId, Seconds, Slot, Terms, Value},
+    },
+    gate,
+    measured::History,
+    view::View,
 };
 use crate::{clock::UnixTime, dnssec::key::Dnskey};
 
@@ -51,6 +58,29 @@ pub enum Event {
         /// Its place in the plan.
         step: usize,
     },
+    /// A slot is served with a larger TTL than any before: what waits for it waits longer. Smaller ones shorten nothing.
+    TtlSeen {
+        /// Where.
+        slot: Slot,
+        /// The TTL.
+        ttl: Seconds,
+    },
+    /// Some server shows what nobody planned.
+    Surprise {
+        /// The value.
+        value: Value,
+        /// Keys in it that the plan did not know; they get the ids behind the plan's.
+        strangers: Vec<PlanKey>,
+        /// From when on it may have been served.
+        since: UnixTime,
+        /// What it is, in words.
+        why: String,
+    },
+    /// After a surprise, every server shows this one value of a slot.
+    Settled {
+        /// The value.
+        value: Value,
+    },
     /// Nothing more is begun until a person says so.
     Paused {
         /// Why: a person's words, or what surprised us.
@@ -93,14 +123,30 @@ pub enum Outcome {
 /// A plan that is being carried out.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Run {
-    /// The plan, with the keys that have been made.
+    /// The plan, with the keys that have been made, and those that came as a surprise.
     pub plan: Plan,
+    /// Why it may run though the checker calls it unsafe.
+    pub force: Option<String>,
     /// How far it has come.
     pub stage: Stage,
     /// The steps that were seen, in order.
     pub done: Vec<Times>,
     /// When the step after these was begun.
     pub begun: Option<UnixTime>,
+    /// What surprised us, and nobody has looked at yet: nothing is taken away.
+    pub alarm: Option<String>,
+    /// A person says that they did their part of the step that was begun.
+    pub(super) reported: bool,
+    /// The step that was begun was acted upon by this process.
+    pub(super) acted: bool,
+    /// When each slot was last seen as it should be, by this process.
+    pub(super) looked: BTreeMap<Slot, UnixTime>,
+    pub(super) history: History,
+    /// What the plan is held to: what the checker found safe of it at the start.
+    pub(super) terms: Vec<Terms>,
+    pub(super) surprises: usize,
+    /// The time of the last entry: what comes after is not before it.
+    pub(super) last: UnixTime,
 }
 
 /// What is to be done now.
@@ -108,7 +154,8 @@ pub struct Run {
 pub enum Next {
     /// Journal this, and come again.
     Journal(Event),
-    /// Do the step's action, which was journaled as begun; doing it again changes nothing.
+    /// Do the step's action, which was journaled as begun; doing it again changes nothing. Then say so by
+    /// [`Run::acted`].
     Act {
         /// The step.
         step: usize,
@@ -120,11 +167,11 @@ pub enum Next {
         /// Until when.
         until: UnixTime,
     },
-    /// The step was begun, and not every server shows it yet.
+    /// Something has to be seen: what the step that was begun leads to, or what must be so before it is begun.
     Watch {
         /// The step.
         step: usize,
-        /// Who does not, in words.
+        /// Who does not show it, in words.
         lacking: String,
     },
     /// Nothing until a person decides.
@@ -134,4 +181,208 @@ pub enum Next {
     },
     /// It is over.
     Over(Outcome),
+}
+
+/// Why a journal is none, or an event cannot follow.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum JournalFault {
+    /// It does not begin with a plan.
+    #[error("the journal does not begin with a plan")]
+    NoPlan,
+    /// A plan is carried out already.
+    #[error("another plan is being carried out")]
+    Busy,
+    /// It is over.
+    #[error("the plan is over")]
+    Over,
+    /// The step is not the one that is next.
+    #[error("step {step} is not the one that comes next")]
+    OutOfOrder {
+        /// Its place.
+        step: usize,
+    },
+    /// It is paused.
+    #[error("the plan is paused: {why}")]
+    Paused {
+        /// Why.
+        why: String,
+    },
+    /// It is not paused.
+    #[error("the plan is not paused")]
+    NotPaused,
+    /// A key that the plan does not have, or that is another one already.
+    #[error("key {place} of the plan is not to be made")]
+    Key {
+        /// Its place.
+        place: usize,
+    },
+    /// More keys or providers than can be judged.
+    #[error("{0}")]
+    TooMany(String),
+}
+
+impl Run {
+    /// The last run of a journal, none when nothing was ever adopted.
+    ///
+    /// # Errors
+    /// When the entries cannot have been written in this order.
+    pub fn read<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Result<Option<Self>, JournalFault> {
+        let mut run: Option<Self> = None;
+        for entry in entries {
+            match (&mut run, &entry.event) {
+                (Some(run), Event::Adopted { .. }) if !matches!(run.stage, Stage::Over(_)) => {
+                    return Err(JournalFault::Busy);
+                }
+                (_, Event::Adopted { plan, force }) => {
+                    run = Some(Self::adopt((**plan).clone(), force.clone(), entry.at)?);
+                }
+                (None, _) => return Err(JournalFault::NoPlan),
+                (Some(run), _) => run.apply(entry)?,
+            }
+        }
+        Ok(run)
+    }
+
+    /// A plan at its start.
+    ///
+    /// # Errors
+    /// When it has more keys or providers than can be judged.
+    pub fn adopt(plan: Plan, force: Option<String>, at: UnixTime) -> Result<Self, JournalFault> {
+        let terms =
+            gate::terms(&plan, force.is_some()).map_err(|error| JournalFault::TooMany(error.to_string()))?;
+        Ok(Self {
+            history: History::of(&plan),
+            plan,
+            force,
+            stage: Stage::Running,
+            done: Vec::new(),
+            begun: None,
+            alarm: None,
+            reported: false,
+            acted: false,
+            looked: BTreeMap::new(),
+            terms,
+            surprises: 0,
+            last: at,
+        })
+    }
+
+    /// The run after one more entry.
+    ///
+    /// # Errors
+    /// When it cannot follow what was before. Then nothing is changed.
+    pub fn apply(&mut self, entry: &Entry) -> Result<(), JournalFault> {
+        self.may(&entry.event)?;
+        let at = entry.at.max(self.last);
+        self.last = at;
+        match &entry.event {
+            Event::Adopted { plan, force } => *self = Self::adopt((**plan).clone(), force.clone(), at)?,
+            Event::Made { key, dnskey } => {
+                if let Some(key) = self.plan.situation.keys.get_mut(key.place()) {
+                    key.dnskey = Some(dnskey.clone());
+                }
+            }
+            Event::Begun { step } => {
+                let step = &self.plan.steps[*step];
+                self.history.begin(&step.what, &step.changes, at);
+                self.begun = Some(at);
+                (self.reported, self.acted) = (false, false);
+            }
+            Event::Reported { .. } => self.reported = true,
+            Event::Seen { step } => {
+                let step = &self.plan.steps[*step];
+                self.history.see(&step.what, &step.changes, at);
+                let begun = self.begun.take().unwrap_or(at);
+                self.done.push(Times { begun, seen: at });
+            }
+            Event::TtlSeen { slot, ttl } => self.history.raise(slot, *ttl),
+            Event::Surprise {
+                value,
+                strangers,
+                since,
+                why,
+            } => {
+                self.plan.situation.keys.extend(strangers.iter().cloned());
+                self.history
+                    .stray(&self.plan, self.done.len(), why, value, *since, at);
+                self.surprises += 1;
+                if self.history.carries(&value.slot()) {
+                    self.alarm = Some(why.clone());
+                }
+            }
+            Event::Settled { value } => self.history.settled(&self.plan, self.done.len(), value, at),
+            Event::Paused { why } => self.stage = Stage::Paused { why: why.clone() },
+            Event::Resumed => {
+                self.stage = Stage::Running;
+                self.alarm = None;
+            }
+            Event::Aborted { .. } => self.stage = Stage::Over(Outcome::Aborted),
+            Event::Finished => self.stage = Stage::Over(Outcome::Reached),
+        }
+        Ok(())
+    }
+
+    /// Whether an event can follow.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn may(&self, event: &Event) -> Result<(), JournalFault> {
+        let next = self.done.len();
+        match (&self.stage, event) {
+            (Stage::Over(_), Event::Adopted { .. }) => return Ok(()),
+            (Stage::Over(_), _) => return Err(JournalFault::Over),
+            (_, Event::Adopted { .. }) => return Err(JournalFault::Busy),
+            (Stage::Paused { why }, Event::Begun { .. } | Event::Paused { .. }) => {
+                return Err(JournalFault::Paused { why: why.clone() });
+            }
+            (Stage::Running, Event::Resumed) => return Err(JournalFault::NotPaused),
+            _ => {}
+        }
+        match event {
+            Event::Made { key, dnskey } => {
+                let known = self.plan.situation.keys.get(key.place());
+                let fits =
+                    known.is_some_and(|known| known.dnskey.as_ref().is_none_or(|known| known == dnskey));
+                let place = key.place();
+                if fits {
+                    Ok(())
+                } else {
+                    Err(JournalFault::Key { place })
+                }
+            }
+            Event::Begun { step }
+                if *step != next || *step >= self.plan.steps.len() || self.begun.is_some() =>
+            {
+                Err(JournalFault::OutOfOrder { step: *step })
+            }
+            Event::Seen { step } | Event::Reported { step } if *step != next || self.begun.is_none() => {
+                Err(JournalFault::OutOfOrder { step: *step })
+            }
+            Event::Finished if next != self.plan.steps.len() => Err(JournalFault::OutOfOrder { step: next }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The action of the step that was begun is done. Not journaled: after a crash it is done again.
+    pub fn acted(&mut self) {
+        self.acted = true;
+    }
+
+    /// Keeps when each slot was last seen as it should be, so that a surprise is no older than the last look. Not
+    /// journaled: after a crash a surprise counts from the last change that was.
+    pub fn looked(&mut self, view: &View) {
+        for (slot, sights) in &view.slots {
+            let Some(course) = self.history.courses.get(slot) else {
+                continue;
+            };
+            let expected = course.coming().or_else(|| course.expected());
+            let Some(oldest) = sights.iter().map(|sight| sight.at).min() else {
+                continue;
+            };
+            if expected.is_some_and(|value| view.shows(&value, UnixTime(0))) {
+                let place = self.looked.entry(slot.clone()).or_default();
+                *place = oldest.max(*place);
+            }
+        }
+    }
 }

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::super::safety::{Slot, Value};
+use super::super::{
+    plan::PlanKey,
+    safety::{KeyId, Slot, Value},
+};
+use super::items::items;
 use crate::clock::UnixTime;
 
 /// What one server shows of a slot.
@@ -32,6 +36,8 @@ pub struct Sight {
 pub struct View {
     /// By slot, one entry a server.
     pub slots: BTreeMap<Slot, Vec<Sight>>,
+    /// Keys that are shown and that the plan does not know, by the ids behind the plan's own.
+    pub strangers: Vec<(KeyId, PlanKey)>,
 }
 
 impl View {
@@ -45,30 +51,13 @@ impl View {
         let Some(sights) = self.slots.get(&value.slot()).filter(|sights| !sights.is_empty()) else {
             return Some("nobody has been asked yet".to_owned());
         };
+        let wanted = items(value);
         sights.iter().find_map(|sight| match &sight.shown {
             _ if sight.at < since => Some(format!("{} has not been asked since", sight.server)),
-            Shown::Value(shown) if agrees(value, shown) => None,
+            Shown::Value(shown) if items(shown) == wanted => None,
             Shown::Value(_) => Some(format!("{} does not show it yet", sight.server)),
             Shown::Unreachable(why) => Some(format!("{} cannot be reached from here: {why}", sight.server)),
             Shown::Odd(why) => Some(format!("{}: {why}", sight.server)),
         })
-    }
-}
-
-/// Whether what is shown is what is wanted: TTLs, and what each provider may choose, aside.
-fn agrees(wanted: &Value, shown: &Value) -> bool {
-    match (wanted, shown) {
-        (Value::Ds(wanted), Value::Ds(shown)) => wanted.records == shown.records,
-        (Value::ParentNs(wanted), Value::ParentNs(shown)) => wanted.members == shown.members,
-        (Value::ChildNs(_, wanted), Value::ChildNs(_, shown)) => wanted.members == shown.members,
-        (Value::Keys(_, wanted), Value::Keys(_, shown)) => {
-            (wanted.keys, wanted.signers) == (shown.keys, shown.signers)
-        }
-        (Value::Data(_, _, wanted), Value::Data(_, _, shown)) => wanted.signers == shown.signers,
-        (Value::Serving(_, wanted), Value::Serving(_, shown)) => wanted == shown,
-        (Value::Cds(_, wanted), Value::Cds(_, shown)) => {
-            wanted.map(|cds| cds.wanted) == shown.map(|cds| cds.wanted)
-        }
-        _ => false,
     }
 }

@@ -1,0 +1,104 @@
+//! The safety checker in front of every step: the measured history, and this step now.
+
+use super::{
+    super::{
+        plan::{Plan, Step},
+        safety::{Invariant, Terms, TooMany, Validator, Value, Verdict, check, least_delay},
+    },
+    items::items,
+    measured::Course,
+    run::Run,
+};
+use crate::clock::UnixTime;
+
+/// What the checker says of a step.
+pub(super) enum Gate {
+    /// It hurts nobody.
+    Open,
+    /// It hurts nobody from then on.
+    Later(UnixTime),
+    /// It hurts somebody whenever it is done.
+    Shut(String),
+}
+
+/// The invariants that are a matter of a validator.
+const CHAINS: [Invariant; 3] = [Invariant::Secure, Invariant::Resolver, Invariant::Caches];
+
+/// What a plan is held to: for each kind of validator the invariants that hold for it at the start. A plan that a person
+/// forced is held to what holds when all goes as planned; what does not was known when it was adopted.
+pub(super) fn terms(plan: &Plan, forced: bool) -> Result<Vec<Terms>, TooMany> {
+    let steps = if forced { plan.earliest().steps } else { Vec::new() };
+    let timeline = plan.timeline(&steps)?;
+    let margin = plan.situation.margin;
+    let all = Terms::all(margin);
+    let holds = |terms: &Terms| check(&timeline, terms) == Verdict::Safe;
+    if holds(&all) {
+        return Ok(vec![all]);
+    }
+    let one = |validators: Vec<Validator>, invariant| Terms {
+        margin,
+        validators,
+        invariants: [invariant].into(),
+    };
+    let chains = CHAINS.iter().filter_map(|invariant| {
+        let kinds = Validator::kinds().into_iter();
+        let kinds: Vec<Validator> = kinds
+            .filter(|kind| holds(&one(vec![kind.clone()], *invariant)))
+            .collect();
+        (!kinds.is_empty()).then(|| one(kinds, *invariant))
+    });
+    let others = Invariant::ALL
+        .iter()
+        .filter(|invariant| !CHAINS.contains(invariant));
+    let others = others.map(|invariant| one(Vec::new(), *invariant)).filter(holds);
+    Ok(chains.chain(others).collect())
+}
+
+impl Run {
+    /// Whether a step takes nothing away: whatever it changes has at least what it had. One more signer of data is no
+    /// addition: it must be in every DNSKEY RRset that is held.
+    pub(super) fn only_adds(&self, step: &Step) -> bool {
+        let adds = |value: &Value| {
+            let course = self.history.courses.get(&value.slot());
+            let before = course.and_then(Course::expected);
+            let before = before.as_ref().map(items).unwrap_or_default();
+            let after = items(&self.history.adjusted(value));
+            match value {
+                Value::Data(..) => after == before,
+                _ => after.is_superset(&before),
+            }
+        };
+        !step.withdraws && step.changes.iter().all(adds)
+    }
+
+    /// What the checker says of the measured history, with a step now where it is not begun yet.
+    pub(super) fn gate(&self, step: Option<&Step>, adds: bool, now: UnixTime) -> Gate {
+        let then = step.map(|step| (now, step.what.as_str(), step.changes.as_slice()));
+        let timeline = match self.history.timeline(&self.plan, then) {
+            Ok(timeline) => timeline,
+            Err(error) => return Gate::Shut(error.to_string()),
+        };
+        let before = adds
+            .then(|| self.history.timeline(&self.plan, None).ok())
+            .flatten();
+        let last = timeline.steps.len().saturating_sub(1);
+        let mut later = None;
+        for terms in &self.terms {
+            let Verdict::Unsafe(story) = check(&timeline, terms) else {
+                continue;
+            };
+            // What is wrong already does not forbid to add: that is how it is mended.
+            let was = before
+                .as_ref()
+                .is_some_and(|before| check(before, terms) != Verdict::Safe);
+            if was {
+                continue;
+            }
+            match least_delay(&timeline, last, terms).filter(|by| *by > 0 && step.is_some()) {
+                Some(by) => later = later.max(Some(UnixTime(now.0.saturating_add(by)))),
+                None => return Gate::Shut(story.to_string()),
+            }
+        }
+        later.map_or(Gate::Open, Gate::Later)
+    }
+}

@@ -1,0 +1,132 @@
+//! What a value is made of, item by item: so values are compared, and what nobody planned is carried on, alike for every
+//! kind of slot. TTLs, and what each provider may choose, are left aside.
+
+use std::collections::BTreeSet;
+
+use super::super::safety::{Cds, DsRecord, DsSet, KeyId, KeyRrset, NsSet, ProviderId, SignedData, Value};
+
+/// One thing that a value has or has not.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Item {
+    /// A key in a DNSKEY RRset.
+    Key(KeyId),
+    /// A key that signs.
+    Signer(KeyId),
+    /// A DS record.
+    Record(DsRecord),
+    /// A provider in an NS RRset.
+    Member(ProviderId),
+    /// A key in a CDS RRset.
+    Wanted(KeyId),
+    /// There is a CDS RRset.
+    HasCds,
+    /// The provider answers.
+    Answers,
+}
+
+/// The items of a value.
+pub(super) fn items(value: &Value) -> BTreeSet<Item> {
+    match value {
+        Value::Ds(ds) => ds.records.iter().copied().map(Item::Record).collect(),
+        Value::ParentNs(ns) | Value::ChildNs(_, ns) => ns.members.iter().copied().map(Item::Member).collect(),
+        Value::Keys(_, keys) => {
+            let signers = keys.signers.iter().map(Item::Signer);
+            keys.keys.iter().map(Item::Key).chain(signers).collect()
+        }
+        Value::Data(_, _, data) => data.signers.iter().map(Item::Signer).collect(),
+        Value::Serving(_, answers) => answers.then_some(Item::Answers).into_iter().collect(),
+        Value::Cds(_, None) => BTreeSet::new(),
+        Value::Cds(_, Some(cds)) => {
+            let wanted = cds.wanted.iter().map(Item::Wanted);
+            wanted.chain([Item::HasCds]).collect()
+        }
+    }
+}
+
+/// The same value with these items in place of its own.
+pub(super) fn made_of(value: &Value, items: &BTreeSet<Item>) -> Value {
+    let keys = |pick: fn(Item) -> Option<KeyId>| items.iter().copied().filter_map(pick).collect();
+    let signers = |item| match item {
+        Item::Signer(key) => Some(key),
+        _ => None,
+    };
+    let members = || {
+        let member = |item: &Item| match item {
+            Item::Member(provider) => Some(*provider),
+            _ => None,
+        };
+        items.iter().filter_map(member).collect()
+    };
+    match value {
+        Value::Ds(ds) => {
+            let record = |item: &Item| match item {
+                Item::Record(record) => Some(*record),
+                _ => None,
+            };
+            let records = items.iter().filter_map(record).collect();
+            Value::Ds(DsSet {
+                records,
+                ..ds.clone()
+            })
+        }
+        Value::ParentNs(ns) => Value::ParentNs(NsSet {
+            members: members(),
+            ttl: ns.ttl,
+        }),
+        Value::ChildNs(provider, ns) => {
+            let members = members();
+            Value::ChildNs(*provider, NsSet { members, ttl: ns.ttl })
+        }
+        Value::Keys(provider, rrset) => {
+            let published = |item| match item {
+                Item::Key(key) => Some(key),
+                _ => None,
+            };
+            let rrset = KeyRrset {
+                keys: keys(published),
+                signers: keys(signers),
+                ttl: rrset.ttl,
+            };
+            Value::Keys(*provider, rrset)
+        }
+        Value::Data(provider, class, data) => {
+            let signers = keys(signers);
+            Value::Data(*provider, class.clone(), SignedData { signers, ..*data })
+        }
+        Value::Serving(provider, _) => Value::Serving(*provider, items.contains(&Item::Answers)),
+        Value::Cds(provider, cds) => {
+            let wanted = |item| match item {
+                Item::Wanted(key) => Some(key),
+                _ => None,
+            };
+            let cds = items.contains(&Item::HasCds).then(|| Cds {
+                wanted: keys(wanted),
+                signers: cds.map(|cds| cds.signers).unwrap_or_default(),
+            });
+            Value::Cds(*provider, cds)
+        }
+    }
+}
+
+/// The TTL of a value, where it has one.
+pub(super) fn ttl(value: &Value) -> Option<u64> {
+    match value {
+        Value::Ds(ds) => Some(ds.ttl),
+        Value::ParentNs(ns) | Value::ChildNs(_, ns) => Some(ns.ttl),
+        Value::Keys(_, keys) => Some(keys.ttl),
+        Value::Data(_, _, data) => Some(data.ttl),
+        Value::Serving(..) | Value::Cds(..) => None,
+    }
+}
+
+/// Raises the TTL of a value to at least this.
+pub(super) fn raise_ttl(value: &mut Value, least: u64) {
+    let place = match value {
+        Value::Ds(ds) => &mut ds.ttl,
+        Value::ParentNs(ns) | Value::ChildNs(_, ns) => &mut ns.ttl,
+        Value::Keys(_, keys) => &mut keys.ttl,
+        Value::Data(_, _, data) => &mut data.ttl,
+        Value::Serving(..) | Value::Cds(..) => return,
+    };
+    *place = (*place).max(least);
+}

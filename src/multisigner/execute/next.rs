@@ -1,0 +1,305 @@
+//! What to do next. Pure: the same run, view and time give the same answer.
+//!
+//! | a step that | begins when it is due and |
+//! |---|---|
+//! | only adds | the checker finds nothing wrong that was right before |
+//! | takes something away, or switches | the clock is right, nothing surprised us, every server shows what the steps before led to, and the checker agrees with the measured history |
+
+use super::{
+    super::{
+        plan::{Action, Actor, Step},
+        safety::{Slot, Value},
+    },
+    gate::Gate,
+    items::{items, ttl},
+    run::{Event, Next, Run, Stage},
+    view::{Shown, View},
+};
+use crate::clock::UnixTime;
+
+/// The most surprises that a run goes along with: somebody who changes things all the time has no plan of ours.
+const MOST_SURPRISES: usize = 50;
+/// How old a look may be that something is taken away on, in seconds.
+const FRESH: u64 = 900;
+/// The largest TTL that anybody keeps anything for (RFC 8767 §4), in seconds.
+const LARGEST_TTL: u64 = 604_800;
+
+const WRONG_CLOCK: &str = "the clock cannot be trusted, so nothing is withdrawn or switched; set it, or if it is right: countersign accept clock";
+
+impl Run {
+    /// What to do now.
+    pub fn next(&self, view: &View, now: UnixTime, clock_is_sane: bool) -> Next {
+        if let Stage::Over(outcome) = self.stage {
+            return Next::Over(outcome);
+        }
+        let now = now.max(self.last);
+        match self.observed(view, now) {
+            Some(_) if self.surprises >= MOST_SURPRISES => {
+                let why = "things change all the time that nobody planned; abort this plan, and plan anew when it is quiet";
+                return Next::Halted { why: why.to_owned() };
+            }
+            Some(event) => return Next::Journal(event),
+            None => {}
+        }
+        let place = self.done.len();
+        let Some(step) = self.plan.steps.get(place) else {
+            return Next::Journal(Event::Finished);
+        };
+        match self.begun {
+            Some(begun) => self.watch(place, step, begun, view, now, clock_is_sane),
+            None => self.begin(place, step, view, now, clock_is_sane),
+        }
+    }
+
+    /// A step that was begun: is it done, and seen?
+    fn watch(
+        &self,
+        place: usize,
+        step: &Step,
+        begun: UnixTime,
+        view: &View,
+        now: UnixTime,
+        sane: bool,
+    ) -> Next {
+        let acts = matches!(step.by, Actor::We | Actor::Api { .. });
+        let mut lacking = None;
+        if self.acted || !acts {
+            lacking = self.lacking(step, begun, view);
+            if lacking.is_none() {
+                return Next::Journal(Event::Seen { step: place });
+            }
+        }
+        if let Stage::Paused { why } = &self.stage {
+            return Next::Halted { why: why.clone() };
+        }
+        if let Some(lacking) = lacking.filter(|_| self.acted) {
+            return Next::Watch { step: place, lacking };
+        }
+        if !self.only_adds(step) {
+            // After a crash, what was right when it was begun may be wrong now.
+            if let Some(held_up) = self.held_up(place, sane) {
+                return held_up;
+            }
+            if let Gate::Shut(why) = self.gate(None, false, now) {
+                return Next::Halted { why };
+            }
+        }
+        Next::Act { step: place }
+    }
+
+    /// What is not there yet of a step that was acted upon.
+    fn lacking(&self, step: &Step, begun: UnixTime, view: &View) -> Option<String> {
+        if let Action::Make { keys } = &step.action {
+            let to_be_made = |key: &&_| {
+                self.plan
+                    .situation
+                    .key(**key)
+                    .is_none_or(|key| key.dnskey.is_none())
+            };
+            if keys.iter().any(|key| to_be_made(&key)) {
+                return Some("the key is not made yet".to_owned());
+            }
+        }
+        let by_word =
+            step.changes.is_empty() && matches!(step.by, Actor::Person { .. } | Actor::Provider { .. });
+        if by_word && step.action != Action::Await && !self.reported {
+            return Some("nobody has said that it is done".to_owned());
+        }
+        let values = step.changes.iter().map(|value| self.history.adjusted(value));
+        values
+            .filter_map(|value| Some((view.lacking(&value, begun)?, value)))
+            .map(|(lacking, value)| format!("{}: {lacking}", self.slot_in_words(&value.slot())))
+            .next()
+    }
+
+    /// Why a step that takes something away cannot be done whatever is seen.
+    fn held_up(&self, place: usize, sane: bool) -> Option<Next> {
+        if !sane {
+            let lacking = WRONG_CLOCK.to_owned();
+            return Some(Next::Watch { step: place, lacking });
+        }
+        let why = self.alarm.as_ref()?;
+        let why = format!(
+            "{why}; nothing is taken away until a person has looked: `countersign resume` goes on with what is seen now, `countersign abort` gives the plan up"
+        );
+        Some(Next::Journal(Event::Paused { why }))
+    }
+
+    /// A step that is not begun: is it due, and may it be?
+    fn begin(&self, place: usize, step: &Step, view: &View, now: UnixTime, sane: bool) -> Next {
+        if let Stage::Paused { why } = &self.stage {
+            return Next::Halted { why: why.clone() };
+        }
+        let due = self.plan.due(place, &self.done);
+        if now < due {
+            return Next::Wait {
+                step: place,
+                until: due,
+            };
+        }
+        let adds = self.only_adds(step);
+        if !adds {
+            if let Some(held_up) = self.held_up(place, sane) {
+                return held_up;
+            }
+            let since = due.max(UnixTime(now.0.saturating_sub(FRESH)));
+            if let Some(lacking) = self.unlike_expected(view, since) {
+                return Next::Watch { step: place, lacking };
+            }
+        }
+        match self.gate(Some(step), adds, now) {
+            Gate::Open => Next::Journal(Event::Begun { step: place }),
+            Gate::Later(until) => Next::Wait { step: place, until },
+            Gate::Shut(why) => Next::Halted { why },
+        }
+    }
+
+    /// What is not as the steps before left it, in words. Right before something is taken away all must be.
+    fn unlike_expected(&self, view: &View, since: UnixTime) -> Option<String> {
+        let courses = self.history.courses.iter();
+        courses
+            .filter(|(slot, _)| self.is_looked_at(slot))
+            .find_map(|(slot, course)| {
+                let lacking = match course.expected() {
+                    _ if course.stray.is_some() => Some("servers differ in what nobody planned".to_owned()),
+                    Some(expected) => view.lacking(&expected, since),
+                    None => None,
+                };
+                lacking.map(|lacking| format!("{}: {lacking}", self.slot_in_words(slot)))
+            })
+    }
+
+    /// A provider that has stopped shows nothing any more, and whether one answers is seen by the other slots.
+    fn is_looked_at(&self, slot: &Slot) -> bool {
+        let provider = match slot {
+            Slot::Ds | Slot::ParentNs => return true,
+            Slot::Serving(_) | Slot::Cds(_) => return false,
+            Slot::Keys(provider) | Slot::Data(provider, _) | Slot::ChildNs(provider) => *provider,
+        };
+        let serving = self.history.courses.get(&Slot::Serving(provider));
+        let serving = serving.and_then(|course| course.coming().or_else(|| course.expected()));
+        serving != Some(Value::Serving(provider, false))
+    }
+
+    /// What the view shows that is to be journaled: larger TTLs, surprises, and their end.
+    fn observed(&self, view: &View, now: UnixTime) -> Option<Event> {
+        for (slot, course) in &self.history.courses {
+            if !self.is_looked_at(slot) {
+                continue;
+            }
+            let sights = view.slots.get(slot).into_iter().flatten();
+            let values = || {
+                sights.clone().filter_map(|sight| match &sight.shown {
+                    Shown::Value(value) if value.slot() == *slot => Some((sight, value)),
+                    _ => None,
+                })
+            };
+            let largest = values().filter_map(|(_, value)| ttl(value)).max().unwrap_or(0);
+            let largest = largest.min(LARGEST_TTL);
+            if largest > course.largest_ttl() {
+                let slot = slot.clone();
+                return Some(Event::TtlSeen { slot, ttl: largest });
+            }
+            let lag = self.plan.situation.lag(slot);
+            let odd = values().find(|(_, value)| !course.explains(value, now, lag));
+            if let Some((sight, value)) = odd {
+                return Some(self.surprise(view, slot, &sight.server, value));
+            }
+            let Some(stray) = &course.stray else { continue };
+            let ends = [course.coming(), course.expected()];
+            let end = ends
+                .into_iter()
+                .flatten()
+                .find(|value| view.shows(value, stray.noted));
+            if let Some(value) = end {
+                return Some(Event::Settled { value });
+            }
+        }
+        None
+    }
+
+    fn surprise(&self, view: &View, slot: &Slot, server: &str, value: &Value) -> Event {
+        let known = self.plan.situation.keys.len();
+        let strangers = view.strangers.iter().filter(|(key, _)| key.place() >= known);
+        let lag = self.plan.situation.lag(slot);
+        let fine = self.looked.get(slot).map_or(0, |fine| fine.0.saturating_sub(lag));
+        Event::Surprise {
+            value: value.clone(),
+            strangers: strangers.map(|(_, key)| key.clone()).collect(),
+            since: UnixTime(fine),
+            why: self.difference(view, slot, server, value),
+        }
+    }
+
+    /// What a surprise is, in words.
+    fn difference(&self, view: &View, slot: &Slot, server: &str, value: &Value) -> String {
+        let course = self.history.courses.get(slot);
+        let expected = course.and_then(|course| course.coming().or_else(|| course.expected()));
+        let expected = expected.as_ref().map(items).unwrap_or_default();
+        let shown = items(value);
+        let names = |these: Vec<&super::items::Item>| -> Vec<String> {
+            these
+                .into_iter()
+                .map(|item| self.item_in_words(view, *item))
+                .collect()
+        };
+        let more = names(shown.difference(&expected).collect());
+        let less = names(expected.difference(&shown).collect());
+        let mut parts = Vec::new();
+        if !more.is_empty() {
+            parts.push(format!("has {}, which nobody planned", more.join(" and ")));
+        }
+        if !less.is_empty() {
+            parts.push(format!("lacks {}", less.join(" and ")));
+        }
+        format!(
+            "{} at {server} {}",
+            self.slot_in_words(slot),
+            parts.join(", and ")
+        )
+    }
+
+    fn item_in_words(&self, view: &View, item: super::items::Item) -> String {
+        use super::items::Item;
+        let situation = &self.plan.situation;
+        let label = |key: super::super::safety::KeyId| match situation.key(key) {
+            Some(_) => situation.label(key),
+            None => {
+                let stranger = view.strangers.iter().find(|(id, _)| *id == key);
+                let tag = stranger.and_then(|(_, key)| Some((key.role, key.dnskey.as_ref()?.key_tag())));
+                tag.map_or("an unknown key".to_owned(), |(role, tag)| format!("{role} {tag}"))
+            }
+        };
+        let member = |provider| {
+            situation
+                .member(provider)
+                .map_or("?", |member| member.name.as_str())
+        };
+        match item {
+            Item::Key(key) => label(key),
+            Item::Signer(key) => format!("signatures by {}", label(key)),
+            Item::Record(record) => format!("DS of {}", label(record.key)),
+            Item::Member(provider) => format!("the servers of {}", member(provider)),
+            Item::Wanted(key) => format!("CDS of {}", label(key)),
+            Item::HasCds => "a CDS RRset".to_owned(),
+            Item::Answers => "answers".to_owned(),
+        }
+    }
+
+    /// What people call a slot.
+    pub fn slot_in_words(&self, slot: &Slot) -> String {
+        let name = |provider| {
+            let member = self.plan.situation.member(provider);
+            member.map_or_else(|| "a provider".to_owned(), |member| member.name.clone())
+        };
+        match slot {
+            Slot::Ds => "the DS RRset at the parent".to_owned(),
+            Slot::ParentNs => "the NS RRset at the parent".to_owned(),
+            Slot::Keys(provider) => format!("the DNSKEY RRset of {}", name(*provider)),
+            Slot::Data(provider, _) => format!("the data of {}", name(*provider)),
+            Slot::ChildNs(provider) => format!("the NS RRset of {}", name(*provider)),
+            Slot::Serving(provider) => format!("whether {} answers", name(*provider)),
+            Slot::Cds(provider) => format!("the CDS RRset of {}", name(*provider)),
+        }
+    }
+}

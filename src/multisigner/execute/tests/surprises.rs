@@ -1,0 +1,176 @@
+//! What nobody planned.
+
+use super::*;
+
+/// Behind the plan's own keys.
+const STRANGER: usize = 5;
+
+fn with_stranger(world: &mut World) {
+    world.strangers = vec![(key(STRANGER), plan_key(ZONE, 1))];
+}
+
+fn more(published: &[usize]) -> Vec<usize> {
+    [published, &[STRANGER]].concat()
+}
+
+fn stories(world: &World) -> Vec<usize> {
+    world.story.iter().map(|(_, step)| *step).collect()
+}
+
+#[test]
+fn a_larger_ttl_makes_a_wait_longer_and_a_smaller_one_does_not_shorten_it() {
+    let mut world = World::of(roll());
+    world.run_until(START + 10);
+    let with_ttl = |value: &Value, ttl| {
+        let mut value = value.clone();
+        super::super::items::raise_ttl(&mut value, ttl);
+        value
+    };
+    let large = with_ttl(&keys(1, &ALL), 200);
+    world.show_at(1, &large);
+    world.settle();
+    // They have it from the start on, as far as anybody can say.
+    world.show(&keys(1, &ALL));
+    world.run_until(START + 1000);
+    let switched = world.story.iter().find(|(_, step)| *step == 3).unwrap().0;
+    assert_eq!(switched, START + LAG + 200 + MARGIN + 1);
+    assert_eq!(world.next(), Next::Over(Outcome::Reached));
+}
+
+#[test]
+fn our_key_dropped_there_starts_the_wait_again_when_it_is_back() {
+    let mut world = World::of(roll());
+    world.run_until(START + 20);
+    // One of their servers goes back to what it had.
+    world.show_at(1, &keys(1, &[KSK, OLD, THEIR_KSK, THEIR_ZSK]));
+    let rest = world.run_until(START + 100);
+    assert!(
+        matches!(&rest, Next::Watch { step: 3, lacking } if lacking.contains("them")),
+        "{rest:?}"
+    );
+    world.show(&keys(1, &ALL));
+    let rest = world.settle();
+    let until = UnixTime(START + 100 + FORGET_KEYS + 1);
+    assert_eq!(rest, Next::Wait { step: 3, until });
+    assert_eq!(world.run_until(START + 500), Next::Over(Outcome::Reached));
+    assert_eq!(stories(&world), [0, 1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn servers_that_cannot_be_seen_from_here_may_lag_without_a_word() {
+    let mut world = World::of(roll());
+    world.settle();
+    world.now += LAG;
+    world.show_at(1, &keys(1, &[KSK, OLD, THEIR_KSK, THEIR_ZSK]));
+    let before = world.entries.len();
+    world.settle();
+    assert_eq!(world.entries.len(), before);
+}
+
+#[test]
+fn a_new_key_of_theirs_is_added_and_stops_what_takes_away() {
+    let mut world = World::of(roll());
+    world.obedient = false;
+    world.settle();
+    with_stranger(&mut world);
+    // It is in their set, and merged into ours at once, while a step adds a key.
+    world.show_at(0, &keys(1, &more(&[KSK, OLD, THEIR_KSK, THEIR_ZSK])));
+    world.settle();
+    world.show(&keys(1, &more(&[KSK, OLD, THEIR_KSK, THEIR_ZSK])));
+    world.show(&keys(0, &more(&ALL)));
+    world.settle();
+    assert_eq!(world.run.done.len(), 2, "the new ZSK is seen, with the stranger");
+    assert_eq!(world.run.plan.situation.keys.len(), 6);
+    world.strangers.clear();
+    world.show(&keys(1, &more(&ALL)));
+    let Next::Halted { why } = world.run_until(START + 300) else {
+        panic!("{:?}", world.next())
+    };
+    let tag = world.run.plan.situation.keys[STRANGER]
+        .dnskey
+        .as_ref()
+        .unwrap()
+        .key_tag();
+    assert!(
+        why.contains(&format!("ZSK {tag}")) && why.contains("countersign resume"),
+        "{why}"
+    );
+    assert_eq!(stories(&world), [0, 1, 2]);
+    world.restart();
+    world.journal(Event::Resumed);
+    world.obedient = false;
+    world.settle();
+    assert_eq!(stories(&world), [0, 1, 2, 3]);
+    world.show(&data(0, NEW));
+    world.run_until(START + 600);
+    world.show(&keys(0, &more(&AFTER)));
+    world.run_until(START + 610);
+    world.show(&keys(1, &more(&AFTER)));
+    assert_eq!(
+        world.settle(),
+        Next::Over(Outcome::Reached),
+        "the stranger stayed"
+    );
+}
+
+#[test]
+fn a_key_of_theirs_that_vanished_stops_what_takes_away() {
+    let mut world = World::of(roll());
+    world.run_until(START + 10);
+    with_stranger(&mut world);
+    let rolled = [KSK, OLD, NEW, THEIR_KSK, STRANGER];
+    world.show(&keys(1, &rolled));
+    world.show(&data(1, STRANGER));
+    world.show(&keys(0, &more(&ALL)));
+    let Next::Halted { why } = world.run_until(START + 300) else {
+        panic!("{:?}", world.next())
+    };
+    assert!(why.contains("them"), "{why}");
+    assert_eq!(stories(&world), [0, 1, 2]);
+    // An overnight roll without any overlap breaks the zone whatever we do: the checker says so.
+    world.journal(Event::Resumed);
+    let rest = world.run_until(START + 600);
+    assert!(
+        matches!(&rest, Next::Halted { why } if why.contains("does not hold")),
+        "{rest:?}"
+    );
+}
+
+#[test]
+fn what_surprises_while_it_is_paused_counts_too() {
+    let mut world = World::of(roll());
+    world.run_until(START + 10);
+    world.journal(Event::Paused {
+        why: "dinner".to_owned(),
+    });
+    world.now += 200;
+    world.show_at(1, &keys(1, &[KSK, OLD, THEIR_KSK, THEIR_ZSK]));
+    world.settle();
+    world.show(&keys(1, &ALL));
+    world.settle();
+    world.journal(Event::Resumed);
+    let until = UnixTime(START + 210 + FORGET_KEYS + 1);
+    assert_eq!(world.settle(), Next::Wait { step: 3, until });
+}
+
+#[test]
+fn who_changes_things_all_the_time_halts_it() {
+    let mut world = World::of(roll());
+    world.settle();
+    let mut halted = false;
+    for turn in 0..150 {
+        world.now += LAG + 1;
+        let published: &[usize] = if turn % 2 == 0 {
+            &[KSK, OLD, THEIR_KSK, THEIR_ZSK]
+        } else {
+            &ALL
+        };
+        world.show(&keys(1, published));
+        halted = matches!(world.settle(), Next::Halted { .. });
+    }
+    assert!(
+        halted && world.entries.len() < 150,
+        "{} entries",
+        world.entries.len()
+    );
+}
