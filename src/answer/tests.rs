@@ -13,6 +13,7 @@ use hickory_proto::{
 };
 
 mod changes;
+mod warming;
 
 use super::*;
 use crate::{
@@ -860,39 +861,6 @@ fn keys_that_do_not_belong_to_the_published_set_are_not_used() {
         matches!(refused, Err(ServeError::SelfCheck { .. })),
         "{refused:?}"
     );
-}
-
-#[test]
-fn the_warmer_signs_everything_once_and_again_when_it_is_due() {
-    let asker = Asker::new(&rfc_zone(), Denial::Nsec, nsec3::Parameters::default());
-    let mut warmer = warm::Warmer::default();
-    let mut round = |now| {
-        let mut signed = 0;
-        loop {
-            let step = warmer.step(&asker.engine.zones(), 5, now);
-            assert!(
-                step.signed <= 5 + 4,
-                "a step keeps to its budget, but for the name it is at"
-            );
-            signed += step.signed;
-            if step.finished {
-                return signed;
-            }
-        }
-    };
-    let zones = asker.engine.zones();
-    let content = zones.iter().next().unwrap().content().unwrap();
-    let wanted = content.signature_state(NOW).wanted;
-    assert_eq!(round(NOW), wanted);
-    assert_eq!(content.signature_state(NOW).warm, wanted);
-    assert_eq!(round(NOW), 0);
-    for question in ["xx A", "ml A", "mc.b MX", "a.z.w MX", "a DS"] {
-        let (outcome, _) = asker.raw(&packet(question, Flags::Do), Effort::AtHand);
-        assert_eq!(outcome, Outcome::Answered, "{question} was signed ahead");
-    }
-    let later = NOW.plus(content.validity().lifetime());
-    assert_eq!(content.signature_state(later).warm, 0);
-    assert_eq!(round(later), wanted);
 }
 
 #[test]

@@ -4,6 +4,7 @@ pub mod build;
 pub mod change;
 pub mod compare;
 pub mod master;
+pub mod parts;
 mod rules;
 mod shard;
 pub mod slot;

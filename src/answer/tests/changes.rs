@@ -24,7 +24,7 @@ fn a(host: u8) -> Vec<u8> {
 }
 
 /// Records out, records in, and the SOA.
-fn changed(
+pub(super) fn changed(
     zone: &Zone,
     out: &[(&str, RrType, Vec<u8>)],
     in_: &[(&str, RrType, Vec<u8>)],
@@ -57,7 +57,7 @@ fn changed(
 }
 
 impl Asker {
-    fn serve(&self, zone: &Zone, denial: Denial) {
+    pub(super) fn serve(&self, zone: &Zone, denial: Denial) {
         let policy = ZonePolicy {
             denial,
             ..ZonePolicy::default()
