@@ -37,6 +37,8 @@ settings! {
         udp: UdpSettings = defaults(),
         /// Limits of TCP.
         tcp: TcpSettings = defaults(),
+        /// Signing ahead.
+        signing: SigningSettings = defaults(),
         /// Resolvers that are asked for the addresses of providers' and parents' name servers.
         /// Without any: those of /etc/resolv.conf.
         resolvers: Vec<At<SocketAddr>> = Vec::new(),
@@ -78,6 +80,15 @@ settings! {
         connections_per_prefix: Bounded<1, 1_000_000> = Bounded(limits::TCP_CONNECTIONS_A_PREFIX as u64),
         /// How long a connection may be idle (RFC 7766 §6.2.3).
         idle_timeout: Duration = limits::TCP_IDLE,
+    }
+}
+
+settings! {
+    /// Signing ahead: what is served is signed before it is asked for, and again days before it expires.
+    pub struct SigningSettings {
+        /// How much of one processor it may take, in hundredths; it only runs while nothing else wants to.
+        /// 0: nothing is signed before it is asked for.
+        ahead: Bounded<0, 100> = Bounded(80),
     }
 }
 

@@ -11,7 +11,9 @@ mod reference;
 mod resolve;
 mod source;
 
-pub use file::{LogFormat, LogLevel, LogSettings, ProviderKind, ServerAt, TcpSettings, UdpSettings};
+pub use file::{
+    LogFormat, LogLevel, LogSettings, ProviderKind, ServerAt, SigningSettings, TcpSettings, UdpSettings,
+};
 pub use problem::{Position, Problem};
 pub use read::parse_duration as duration;
 pub use reference::reference;

@@ -1,7 +1,7 @@
 //! From the file, or from the command line, to what the layers are given.
 
 use super::{
-    file::{File, LogSettings, ProviderKind, ServerAt, TcpSettings, UdpSettings, ZoneFile},
+    file::{File, LogSettings, ProviderKind, ServerAt, SigningSettings, TcpSettings, UdpSettings, ZoneFile},
     problem::{Position, Problem},
     read::{At, Reader, defaults, read_table},
     source::{self, ContentSource},
@@ -55,6 +55,8 @@ pub struct Config {
     pub udp: UdpSettings,
     /// Limits of TCP.
     pub tcp: TcpSettings,
+    /// Signing ahead.
+    pub signing: SigningSettings,
     /// Resolvers to ask; those of the system when there is none.
     pub resolvers: Vec<SocketAddr>,
     /// The other providers, no two with one name.
@@ -323,6 +325,7 @@ fn resolve(file: File, path: &Path, reader: &mut Reader<'_>) -> Option<Config> {
         log: file.log,
         udp: file.udp,
         tcp: file.tcp,
+        signing: file.signing,
         resolvers: file.resolvers.iter().map(|address| address.value).collect(),
         providers,
         zones,
@@ -541,6 +544,7 @@ pub fn from_arguments(arguments: Arguments) -> Result<Config, String> {
         log: defaults(),
         udp: defaults(),
         tcp: defaults(),
+        signing: defaults(),
         resolvers: Vec::new(),
         providers: Vec::new(),
         zones,
@@ -691,7 +695,7 @@ mod tests {
                 "something_else = true",
                 &[
                     "c.toml:1:1: unknown setting `something_else`; known here: listen, state, keys, user, nsid, log, \
-                 udp, tcp, resolvers, provider, tsig, zone",
+                 udp, tcp, signing, resolvers, provider, tsig, zone",
                 ],
             ),
         ];

@@ -17,10 +17,16 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep},
 };
 
-use super::{Server, content, http, peers, protocol::Outcome, server::CountTransports, socket};
+use super::{
+    Server, content, http, peers,
+    protocol::Outcome,
+    server::CountTransports,
+    socket,
+    warming::{Share, Warming},
+};
 use crate::{
-    answer::{Engine, EngineSettings, warm::Warmer},
-    clock::{Clock, SystemClock, guard::GuardedClock},
+    answer::{Engine, EngineSettings},
+    clock::{SystemClock, guard::GuardedClock},
     config::Config,
     serve::{Listeners, Running, Settings, TcpLimits, limits, notify},
     store::{Absent, Store, StoreError},
@@ -28,12 +34,6 @@ use crate::{
 
 /// How often the clock is looked at, and what was replaced is freed.
 const TICK: Duration = Duration::from_secs(1);
-/// Signatures that are made ahead in one go: about a millisecond of one core.
-const WARM_AT_ONCE: usize = 64;
-/// The pause between two of those: a tenth of a core at most, and a million names in a quarter of an hour.
-const WARM_PAUSE: Duration = Duration::from_millis(10);
-/// The pause after everything was looked at. Signatures are renewed days before they expire.
-const WARM_REST: Duration = Duration::from_secs(5);
 /// How long to wait for a client command that has the store open for a moment.
 const STORE_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -69,6 +69,7 @@ pub struct Instance {
     server: Arc<Server>,
     running: Arc<Mutex<Option<Running>>>,
     background: JoinSet<()>,
+    warming: Option<Warming>,
     state: PathBuf,
 }
 
@@ -106,6 +107,7 @@ impl Instance {
         let engine = Engine::new(settings, clock.clone());
         let state = config.state.clone();
         let addresses = listeners.addresses().to_vec();
+        let ahead = Share(config.signing.ahead.0 as u8);
         let server = Server::new(config, Arc::clone(&engine), Arc::clone(&clock), store, addresses);
         server.tick();
         load(&server).await?;
@@ -132,13 +134,17 @@ impl Instance {
             running.as_ref().map(Running::counters)
         })));
         background.spawn(tick(Arc::clone(&server)));
-        background.spawn(warm(Arc::clone(&engine), clock));
+        let warming = (ahead.0 > 0)
+            .then(|| Warming::start(Arc::clone(&engine), clock, ahead))
+            .transpose()
+            .map_err(StartError::Threads)?;
         background.spawn(peers::exchange(Arc::clone(&server)));
         background.spawn(content::keep(Arc::clone(&server)));
         Ok(Self {
             server,
             running,
             background,
+            warming,
             state,
         })
     }
@@ -155,6 +161,7 @@ impl Instance {
             running.stop(limits::STOP).await;
         }
         self.background.abort_all();
+        self.warming = None;
         self.server.finish();
         let _ = fs::remove_file(self.state.join(socket::FILE_NAME));
     }
@@ -196,26 +203,5 @@ async fn tick(server: Arc<Server>) {
         ticks.tick().await;
         let server = Arc::clone(&server);
         let _ = tokio::task::spawn_blocking(move || server.tick()).await;
-    }
-}
-
-/// Signs ahead, a little at a time.
-async fn warm(engine: Arc<Engine>, clock: Arc<dyn Clock>) {
-    let mut warmer = Warmer::default();
-    loop {
-        let (engine, clock) = (Arc::clone(&engine), Arc::clone(&clock));
-        let step = tokio::task::spawn_blocking(move || {
-            let step = warmer.step(&engine.zones(), WARM_AT_ONCE, clock.now());
-            (warmer, step)
-        });
-        let Ok((returned, step)) = step.await else {
-            tracing::error!("signing ahead failed; answers sign for themselves");
-            return;
-        };
-        warmer = returned;
-        if step.failed > 0 {
-            tracing::error!("{} signatures could not be made", step.failed);
-        }
-        sleep(if step.finished { WARM_REST } else { WARM_PAUSE }).await;
     }
 }

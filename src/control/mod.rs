@@ -10,6 +10,7 @@ pub mod protocol;
 pub mod server;
 pub mod socket;
 mod status;
+mod warming;
 pub mod zonefile;
 pub mod zones;
 

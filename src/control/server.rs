@@ -475,6 +475,7 @@ fn take_config(current: &mut Config, new: Config) -> Vec<String> {
     differs("log", current.log != new.log);
     differs("udp", current.udp != new.udp);
     differs("tcp", current.tcp != new.tcp);
+    differs("signing", current.signing != new.signing);
     current.resolvers = new.resolvers;
     current.providers = new.providers;
     current.zones = new.zones;

@@ -82,6 +82,20 @@ pub fn monotonic_usec() -> u64 {
     time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1_000
 }
 
+/// Makes the calling thread yield to every thread that wants to run: it gets what they leave, and hardly more than
+/// nothing while they leave nothing (SCHED_IDLE). For good; no right is needed to ask for less.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn yield_to_all_others() -> io::Result<()> {
+    let no_priority = libc::sched_param { sched_priority: 0 };
+    // SAFETY: 0 is this thread; `no_priority` is read only.
+    if unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &no_priority) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
 /// Whether this process is root.
 pub fn is_root() -> bool {
     // SAFETY: always succeeds, touches no memory.
