@@ -14,13 +14,26 @@
 //! it has passed. Its length is what caches may hold (the largest TTL), and the propagation of servers that cannot be
 //! seen from here, and the margin.
 
+mod draft;
+mod gate;
+mod history;
+mod judge;
+mod kinds;
+mod paste;
 mod schedule;
 mod situation;
+mod unplannable;
+
+#[cfg(test)]
+mod tests;
 
 use serde::{Deserialize, Serialize};
 
+pub use judge::Judgement;
+pub use kinds::build;
 pub use schedule::{Planned, Times};
 pub use situation::{Hand, Member, Parent, ParentHand, Past, PlanKey, Situation};
+pub use unplannable::{NoWayBack, Unplannable};
 
 use super::safety::{KeyId, ProviderId, Seconds, Value};
 use crate::{clock::UnixTime, dnssec::keyfile::timing::Claim};

@@ -1,8 +1,13 @@
 //! What a plan starts from: the keys, who serves what, and how each of them can be changed.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
-use super::super::safety::{KeyId, ProviderId, Seconds, Slot, TooMany, Value};
+use super::{
+    super::safety::{KeyId, KeySet, ProviderId, Seconds, Slot, TooMany, Value},
+    Unplannable,
+};
 use crate::{
     clock::UnixTime,
     dnssec::{algorithm::Algorithm, key::Dnskey, keyset::Role},
@@ -152,6 +157,36 @@ impl Situation {
         }
     }
 
+    /// Several keys by their labels.
+    pub fn labels(&self, keys: KeySet) -> String {
+        let labels: Vec<String> = keys.iter().map(|key| self.label(key)).collect();
+        listed(&labels)
+    }
+
+    /// What a provider is called.
+    pub fn name(&self, provider: ProviderId) -> &str {
+        self.member(provider)
+            .map_or("an unknown provider", |member| &member.name)
+    }
+
+    /// Several providers by their names.
+    pub fn names(&self, providers: &BTreeSet<ProviderId>) -> String {
+        let names: Vec<String> = providers
+            .iter()
+            .map(|provider| self.name(*provider).to_owned())
+            .collect();
+        listed(&names)
+    }
+
+    /// How a provider is changed.
+    pub(super) fn hand(&self, provider: ProviderId) -> Result<Hand, Unplannable> {
+        let place = provider.place();
+        let member = self
+            .member(provider)
+            .ok_or(Unplannable::UnknownProvider { place })?;
+        Ok(member.hand)
+    }
+
     /// How long the old value of a slot may still be served after it was changed.
     pub fn lag(&self, slot: &Slot) -> Seconds {
         match slot {
@@ -170,5 +205,14 @@ impl Situation {
     /// [`TooMany`] when there are more than a timeline holds.
     pub fn provider_ids(&self) -> Result<Vec<ProviderId>, TooMany> {
         (0..self.members.len()).map(ProviderId::at).collect()
+    }
+}
+
+/// "a", "a and b", "a, b and c".
+fn listed(words: &[String]) -> String {
+    match words {
+        [] => "nothing".to_owned(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
     }
 }

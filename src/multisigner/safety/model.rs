@@ -76,6 +76,9 @@ impl KeyId {
 }
 
 impl ProviderId {
+    /// The first provider.
+    pub const FIRST: Self = Self(0);
+
     /// Its place in the list of providers.
     pub fn place(self) -> usize {
         usize::from(self.0)

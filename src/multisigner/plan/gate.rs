@@ -1,0 +1,265 @@
+//! Which waits a step needs: each new value must form chains with every value that caches may still hold.
+//!
+//! | new value | must fit what may be held of | because |
+//! |---|---|---|
+//! | data | DNSKEY of every provider | a key in it must have signed the data |
+//! | DNSKEY | data of every provider, DS | the same, and DS must point to a key that signs it |
+//! | DS | DNSKEY of every provider | the same |
+//! | NS, naming a provider more | all three, for all that this one serves | it is asked from now on |
+//! | a provider stops | NS | nobody may still be sent to it |
+//! | DS, by a parent that reads CDS | CDS | it must find the same everywhere |
+//!
+//! With two algorithms each of them must be complete, as strict validators ask ([`Link::Strict`]). The safety checker
+//! judges the outcome; it shares nothing with this.
+
+use std::collections::BTreeSet;
+
+use super::{
+    super::safety::{DsSet, KeyRrset, KeySet, ProviderId, SignedData, Slot, Value},
+    Since, Situation, Wait,
+    history::{History, Hold, Version},
+};
+
+/// What a chain must be complete for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Link {
+    /// Any one algorithm.
+    Any,
+    /// Each algorithm of the DS and the DNSKEY RRset.
+    Strict,
+}
+
+/// The waits before a step that serves `changes`.
+pub(super) fn waits(situation: &Situation, history: &History, link: Link, changes: &[Value]) -> Vec<Wait> {
+    let gate = Gate {
+        situation,
+        history,
+        link,
+    };
+    let asked = history.asked_now();
+    let newly: BTreeSet<ProviderId> = history.asked_with(changes).difference(&asked).copied().collect();
+    let of_new = history
+        .all_now()
+        .filter(|value| provider_of(value).is_some_and(|provider| newly.contains(&provider)));
+    let met = changes.iter().filter(|value| {
+        provider_of(value).is_none_or(|provider| asked.contains(&provider) || newly.contains(&provider))
+    });
+    let mut waits = Vec::new();
+    for value in met.chain(of_new) {
+        gate.value(value, &mut waits);
+    }
+    for value in changes {
+        gate.stop(value, &mut waits);
+    }
+    binding(waits)
+}
+
+struct Gate<'a> {
+    situation: &'a Situation,
+    history: &'a History,
+    link: Link,
+}
+
+impl Gate<'_> {
+    /// What `value` does not fit, and until when that may be held.
+    fn value(&self, value: &Value, waits: &mut Vec<Wait>) {
+        for version in self.history.versions() {
+            let Some(held) = self.misfit(value, &version.value) else {
+                continue;
+            };
+            self.hold(version, &held, waits);
+        }
+    }
+
+    fn hold(&self, version: &Version, held: &str, waits: &mut Vec<Wait>) {
+        for hold in self.history.holds(version, self.situation) {
+            waits.push(wait(hold, held));
+        }
+    }
+
+    /// A provider stops only when no NS RRset that names it is held; a parent reads CDS only when every server of
+    /// every provider shows the same.
+    fn stop(&self, value: &Value, waits: &mut Vec<Wait>) {
+        match value {
+            Value::Serving(provider, false) => {
+                let held = format!("an NS RRset that names {}", self.situation.name(*provider));
+                let holds = self.history.naming(*provider, self.situation).into_iter();
+                waits.extend(holds.map(|hold| wait(hold, &held)));
+            }
+            Value::Ds(ds) if ds.from_cds => {
+                for version in self.history.versions() {
+                    let Value::Cds(provider, _) = &version.value else {
+                        continue;
+                    };
+                    let Some(since) = version.ended() else { continue };
+                    let seconds = self.situation.lag(&version.value.slot());
+                    let name = self.situation.name(*provider);
+                    waits.push(Wait {
+                        since,
+                        seconds,
+                        why: format!(
+                            "a server of {name} may still show the CDS of before to the parent ({seconds} s)"
+                        ),
+                    });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Why a new value and one that is held form no chain: what is held, in words.
+    fn misfit(&self, new: &Value, held: &Value) -> Option<String> {
+        match (new, held) {
+            (Value::Data(_, _, data), Value::Keys(provider, keys)) => {
+                (!self.keys_and_data(keys, data)).then(|| self.keys_without(*provider, keys, data.signers))
+            }
+            (Value::Keys(_, keys), Value::Data(provider, _, data)) => {
+                (!self.keys_and_data(keys, data)).then(|| {
+                    let signers = self.labels(data.signers);
+                    format!("data of {} signed by {signers}", self.situation.name(*provider))
+                })
+            }
+            (Value::Keys(_, keys), Value::Ds(ds)) => {
+                (!self.ds_and_keys(ds, keys)).then(|| self.ds_without(ds, keys.signers))
+            }
+            (Value::Ds(ds), Value::Keys(provider, keys)) => (!self.ds_and_keys(ds, keys)).then(|| {
+                let signers = self.labels(keys.signers);
+                format!(
+                    "the DNSKEY RRset of {} signed by {signers}",
+                    self.situation.name(*provider)
+                )
+            }),
+            (Value::Ds(ds), Value::Data(provider, _, data)) => (!self.ds_and_data(ds, data)).then(|| {
+                let signers = self.labels(data.signers);
+                format!(
+                    "data of {} signed by {signers} alone",
+                    self.situation.name(*provider)
+                )
+            }),
+            (Value::Data(_, _, data), Value::Ds(ds)) => {
+                (!self.ds_and_data(ds, data)).then(|| self.ds_without(ds, data.signers))
+            }
+            _ => None,
+        }
+    }
+
+    fn keys_and_data(&self, keys: &KeyRrset, data: &SignedData) -> bool {
+        let signed = keys.keys.intersection(data.signers);
+        !signed.is_empty() && self.complete(keys.keys, signed)
+    }
+
+    /// A DS RRset that is empty asks for nothing.
+    fn ds_and_keys(&self, ds: &DsSet, keys: &KeyRrset) -> bool {
+        let anchors = points_to(ds);
+        let entries = anchors.intersection(keys.signers).intersection(keys.keys);
+        anchors.is_empty()
+            || !entries.is_empty()
+                && self.complete(anchors, entries)
+                && self.complete(keys.keys, keys.signers)
+    }
+
+    fn ds_and_data(&self, ds: &DsSet, data: &SignedData) -> bool {
+        self.complete(points_to(ds), data.signers)
+    }
+
+    /// Whether `had` has every algorithm of `demanded`.
+    fn complete(&self, demanded: KeySet, had: KeySet) -> bool {
+        let algorithms = |keys: KeySet| -> BTreeSet<_> {
+            let keys = keys.iter().filter_map(|key| self.situation.key(key));
+            keys.map(|key| key.algorithm).collect()
+        };
+        self.link == Link::Any || algorithms(demanded).is_subset(&algorithms(had))
+    }
+
+    fn keys_without(&self, provider: ProviderId, keys: &KeyRrset, signers: KeySet) -> String {
+        let name = self.situation.name(provider);
+        let lacking = signers.without(keys.keys);
+        if lacking.is_empty() {
+            return format!(
+                "the DNSKEY RRset of {name} with {}",
+                self.labels(keys.keys.without(signers))
+            );
+        }
+        format!("the DNSKEY RRset of {name} without {}", self.labels(lacking))
+    }
+
+    fn ds_without(&self, ds: &DsSet, signers: KeySet) -> String {
+        let lacking = signers.without(points_to(ds));
+        if lacking.is_empty() {
+            return format!(
+                "the DS RRset with {}",
+                self.labels(points_to(ds).without(signers))
+            );
+        }
+        format!("the DS RRset without {}", self.labels(lacking))
+    }
+
+    fn labels(&self, keys: KeySet) -> String {
+        self.situation.labels(keys)
+    }
+}
+
+/// Whether every chain that can be made of what is served now is complete for every algorithm.
+pub(super) fn starts_strict(situation: &Situation, history: &History) -> Link {
+    let gate = Gate {
+        situation,
+        history,
+        link: Link::Strict,
+    };
+    let asked = history.asked_now();
+    let met = |value: &&Value| provider_of(value).is_none_or(|provider| asked.contains(&provider));
+    let values: Vec<&Value> = history.all_now().filter(met).collect();
+    let fits = values
+        .iter()
+        .all(|a| values.iter().all(|b| gate.misfit(a, b).is_none()));
+    if fits { Link::Strict } else { Link::Any }
+}
+
+/// The keys that a DS RRset points to.
+pub(super) fn points_to(ds: &DsSet) -> KeySet {
+    ds.records.iter().map(|record| record.key).collect()
+}
+
+fn provider_of(value: &Value) -> Option<ProviderId> {
+    match value.slot() {
+        Slot::Ds | Slot::ParentNs => None,
+        Slot::Keys(provider)
+        | Slot::Data(provider, _)
+        | Slot::ChildNs(provider)
+        | Slot::Serving(provider)
+        | Slot::Cds(provider) => Some(provider),
+    }
+}
+
+fn wait(hold: Hold, held: &str) -> Wait {
+    Wait {
+        since: hold.since,
+        seconds: hold.seconds,
+        why: format!("a cache may hold {held} ({})", hold.sum),
+    }
+}
+
+/// Those of the waits that no other one makes idle.
+pub(super) fn binding(waits: Vec<Wait>) -> Vec<Wait> {
+    let mut binding: Vec<Wait> = Vec::new();
+    for wait in waits {
+        if binding.iter().any(|other| covers(other, &wait)) {
+            continue;
+        }
+        binding.retain(|other| !covers(&wait, other));
+        binding.push(wait);
+    }
+    binding
+}
+
+/// Whether `longer` never ends before `shorter`.
+fn covers(longer: &Wait, shorter: &Wait) -> bool {
+    match (longer.since, shorter.since) {
+        (Since::Step(a), Since::Step(b)) => a >= b && longer.seconds >= shorter.seconds,
+        (Since::Step(_), Since::Time(_)) => longer.seconds >= shorter.seconds,
+        (Since::Time(_), Since::Step(_)) => false,
+        (Since::Time(a), Since::Time(b)) => {
+            a.0.saturating_add(longer.seconds) >= b.0.saturating_add(shorter.seconds)
+        }
+    }
+}
