@@ -89,11 +89,6 @@ fn plan_key(flags: u16, owner: usize) -> PlanKey {
 }
 
 fn situation() -> Situation {
-    let member = |name: &str, hand| Member {
-        name: name.to_owned(),
-        hand,
-        propagation: LAG,
-    };
     let ds = DsSet {
         records: [KSK, THEIR_KSK]
             .map(|place| DsRecord {
@@ -122,7 +117,10 @@ fn situation() -> Situation {
             plan_key(ZONE | SEP, 1),
             plan_key(ZONE, 1),
         ],
-        members: vec![member("us", Hand::Ours), member("them", Hand::Api)],
+        members: vec![
+            Member::new("us", Hand::Ours, LAG),
+            Member::new("them", Hand::Api, LAG),
+        ],
         parent: Parent {
             hand: ParentHand::Person,
             propagation: LAG,
@@ -137,6 +135,7 @@ fn situation() -> Situation {
             data(0, OLD),
             data(1, THEIR_ZSK),
         ],
+        past: Vec::new(),
         margin: MARGIN,
     }
 }
