@@ -59,6 +59,54 @@ pub(super) fn ns(situation: &Situation, members: &BTreeSet<ProviderId>, ttl: Sec
         .collect()
 }
 
+/// What the person of a step pastes, as far as the keys are made.
+fn lines(situation: &Situation, step: &Step) -> Option<Vec<String>> {
+    step.changes.iter().find_map(|value| match (&step.action, value) {
+        (Action::Give { .. }, Value::Keys(_, rrset)) => {
+            let ours = |key: &KeyId| situation.key(*key).is_some_and(|key| key.owner == Some(US));
+            Some(dnskeys(
+                situation,
+                rrset.keys.iter().filter(ours).collect(),
+                rrset.ttl,
+            ))
+        }
+        (Action::Ds { .. }, Value::Ds(set)) => Some(ds(situation, set)),
+        (Action::Theirs { .. }, Value::Cds(provider, Some(shown))) => {
+            let ttl = match situation.value(&Slot::Keys(*provider)) {
+                Some(Value::Keys(_, rrset)) => rrset.ttl,
+                _ => return None,
+            };
+            Some(cds(situation, shown.wanted, ttl))
+        }
+        _ => None,
+    })
+}
+
+impl Plan {
+    /// A key that the plan makes is this one: what is pasted, and how the key is called, follow.
+    pub fn made(&mut self, key: KeyId, dnskey: Dnskey) {
+        let before = self.situation.label(key);
+        let Some(known) = self.situation.keys.get_mut(key.place()) else {
+            return;
+        };
+        known.dnskey = Some(dnskey);
+        let after = self.situation.label(key);
+        for step in &mut self.steps {
+            if let Some(lines) = lines(&self.situation, step)
+                && let Actor::Person { paste, .. } = &mut step.by
+            {
+                *paste = lines;
+            }
+            for words in [&mut step.what, &mut step.back] {
+                *words = words.replace(&before, &after);
+            }
+            for wait in &mut step.waits {
+                wait.why = wait.why.replace(&before, &after);
+            }
+        }
+    }
+}
+
 fn made(situation: &Situation, keys: impl Iterator<Item = KeyId>) -> impl Iterator<Item = (KeyId, &Dnskey)> {
     keys.filter_map(|key| Some((key, situation.key(key)?.dnskey.as_ref()?)))
 }
