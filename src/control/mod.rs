@@ -11,6 +11,7 @@ pub mod server;
 pub mod socket;
 mod status;
 mod warming;
+mod whereabouts;
 pub mod zonefile;
 pub mod zones;
 

@@ -13,14 +13,12 @@ use std::{
 use super::{
     protocol::{PeerAction, PeerApi, PeerFinding, PeerReport, PeerServer, PeersReport, Refusal},
     server::{Server, unknown},
+    whereabouts::Whereabouts,
 };
 use crate::{
-    client::{
-        Asker,
-        resolver::{ResolveError, Resolver},
-    },
+    client::Asker,
     clock::{Clock, UnixTime},
-    config::{Config, ProviderKind, ProviderSettings, ServerAt, ZoneSettings},
+    config::{Config, ProviderKind, ProviderSettings, ZoneSettings},
     dnssec::{
         key::Dnskey,
         keyset::DNSKEY_TTL,
@@ -158,7 +156,7 @@ struct Peer {
     zone: ZoneSettings,
     settings: ProviderSettings,
     driver: Arc<dyn Provider>,
-    resolver: Result<Resolver, String>,
+    whereabouts: Whereabouts,
     asker: Asker,
 }
 
@@ -336,7 +334,7 @@ async fn visit(
         zone: zone.clone(),
         settings: settings.clone(),
         driver,
-        resolver: resolver(config),
+        whereabouts: Whereabouts::new(config),
         asker: Asker::default(),
     };
     let turn = server.peers.turn(&peer.pair);
@@ -371,16 +369,8 @@ async fn visit(
     Ok(peer.tell(server, seen, by_hand, done))
 }
 
-fn resolver(config: &Config) -> Result<Resolver, String> {
-    if config.resolvers.is_empty() {
-        Resolver::of_system().map_err(|error| chain(&error))
-    } else {
-        Ok(Resolver::new(config.resolvers.clone()))
-    }
-}
-
 /// A provider's error with its advice, in one line.
-fn in_words(error: &ProviderError) -> String {
+pub(super) fn in_words(error: &ProviderError) -> String {
     match &error.advice {
         Some(advice) => format!("{}; {advice}", error.what),
         None => error.what.clone(),
@@ -514,7 +504,8 @@ impl Peer {
         };
         let mut views = Vec::new();
         let mut servers: Vec<At> = Vec::new();
-        for found in self.find_servers().await {
+        let driver = &*self.driver;
+        for found in self.whereabouts.of_provider(zone, &self.settings, driver).await {
             match found {
                 Ok(at) if !servers.contains(&at) => servers.push(at),
                 Ok(_) => {}
@@ -523,64 +514,6 @@ impl Peer {
         }
         views.extend(observe::keys_at(&self.asker, zone, &servers, now).await);
         views
-    }
-
-    /// Where the provider's servers are: those that a person named, else those that its API names.
-    async fn find_servers(&self) -> Vec<Result<At, (Option<Name>, String)>> {
-        if !self.settings.servers.is_empty() {
-            return self.find(&self.settings.servers).await;
-        }
-        let said = match self.driver.servers(&self.zone.origin).await {
-            Ok(said) => said,
-            Err(error) => return vec![Err((None, in_words(&error)))],
-        };
-        let mut found = Vec::new();
-        for server in said {
-            match server.name {
-                Some(name) if server.addresses.is_empty() => {
-                    found.extend(self.find(&[ServerAt::Name(name)]).await);
-                }
-                name => {
-                    let at = |address| At {
-                        name: name.clone(),
-                        address: (address, DNS_PORT).into(),
-                    };
-                    found.extend(server.addresses.into_iter().map(|address| Ok(at(address))));
-                }
-            }
-        }
-        found
-    }
-
-    async fn find(&self, servers: &[ServerAt]) -> Vec<Result<At, (Option<Name>, String)>> {
-        let mut found = Vec::new();
-        for server in servers {
-            match server {
-                ServerAt::Address(address) => found.push(Ok(At {
-                    name: None,
-                    address: *address,
-                })),
-                ServerAt::Name(name) => match self.addresses_of(name).await {
-                    Ok(addresses) => found.extend(addresses.into_iter().map(|address| {
-                        Ok(At {
-                            name: Some(name.clone()),
-                            address,
-                        })
-                    })),
-                    Err(why) => found.push(Err((Some(name.clone()), why))),
-                },
-            }
-        }
-        found
-    }
-
-    async fn addresses_of(&self, name: &Name) -> Result<Vec<SocketAddr>, String> {
-        let resolver = self.resolver.as_ref().map_err(String::clone)?;
-        let addresses = resolver.addresses_of(name).await.map_err(|error| chain(&error))?;
-        Ok(addresses
-            .into_iter()
-            .map(|address| resolver.ports().at(address))
-            .collect())
     }
 
     async fn ask_parent(&self) -> Vec<DsView> {
@@ -593,37 +526,14 @@ impl Peer {
         };
         let mut views = Vec::new();
         let mut servers = Vec::new();
-        if self.zone.parent.is_empty() {
-            match self.find_parent().await {
-                Ok(found) => servers = found,
-                Err(why) => views.push(unseen(None, why)),
-            }
-        } else {
-            for found in self.find(&self.zone.parent).await {
-                match found {
-                    Ok(at) => servers.push(at),
-                    Err((name, why)) => views.push(unseen(name, why)),
-                }
+        for found in self.whereabouts.of_parent(&self.zone).await {
+            match found {
+                Ok(at) => servers.push(at),
+                Err((name, why)) => views.push(unseen(name, why)),
             }
         }
         views.extend(observe::ds_at(&self.asker, &self.zone.origin, &servers).await);
         views
-    }
-
-    async fn find_parent(&self) -> Result<Vec<At>, String> {
-        let resolver = self.resolver.as_ref().map_err(String::clone)?;
-        let parent = resolver.parent_of(&self.zone.origin).await;
-        let parent = parent.map_err(|error: ResolveError| chain(&error))?;
-        let mut servers = Vec::new();
-        for server in parent.servers {
-            let name = server.name;
-            let addresses = server.addresses.map_err(|error| chain(&error))?;
-            servers.extend(addresses.into_iter().map(|address| At {
-                name: Some(name.clone()),
-                address: resolver.ports().at(address),
-            }));
-        }
-        Ok(servers)
     }
 
     /// Keeps and logs what was seen, and says when to come back.
@@ -728,8 +638,6 @@ impl Peer {
 
 /// Stands for a server whose address is not known.
 const NOWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
-/// Where name servers answer.
-const DNS_PORT: u16 = 53;
 
 async fn read_register(server: &Arc<Server>, zone: &Name) -> Result<Register, Refusal> {
     let (store, of) = (Arc::clone(&server.store), zone.clone());
