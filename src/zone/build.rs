@@ -4,12 +4,7 @@
 //! one TTL an RRset (RFC 2181 §5.2: the lowest), data below cuts, names out of zone. DNSSEC records of another
 //! signer are dropped and counted: this server signs itself.
 
-use std::{
-    collections::HashSet,
-    fmt,
-    ops::Range,
-    sync::{Arc, OnceLock},
-};
+use std::{collections::HashSet, fmt, ops::Range, sync::Arc};
 
 use ahash::RandomState;
 use hashbrown::HashTable;
@@ -525,7 +520,7 @@ impl ZoneBuilder {
             apex_shard,
             shards,
             uneven: Arc::new(std::mem::take(&mut self.uneven)),
-            chain: OnceLock::new(),
+            chain: Arc::default(),
         }
     }
 

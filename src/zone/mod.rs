@@ -13,7 +13,7 @@ pub mod zonemd;
 
 pub use build::{Finding, LoadError, Severity, ZoneBuilder};
 pub use change::{Change, ChangeError, Changed};
-pub use snapshot::{Cursor, Lookup, NodeId, NodeView, RrsetView, SearchName, Zone};
+pub use snapshot::{Chain, Cursor, Lookup, NodeId, NodeView, RrsetView, SearchName, Zone};
 
 use crate::wire::{NameRef, RrType, Ttl};
 

@@ -1,11 +1,14 @@
 //! Where the names of a zone are stored: shards by the hash of the name, each an index, nodes, RRsets and octets.
 //! A shard is filled as a [`ShardDraft`] and never changes afterwards, but for the slots in it.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use hashbrown::HashTable;
 
-use super::slot::{Signed, SignedDenial, Slot};
+use super::slot::{Signed, SignedDenial, SignedRange, Slot};
 use crate::wire::NameRef;
 
 /// About how many names a shard holds: a change rebuilds that many. Tests have small zones and many shards.
@@ -96,6 +99,9 @@ pub(super) struct Shard {
     pub(super) rrsets: Vec<StoredRrset>,
     pub(super) octets: Vec<u8>,
     pub(super) totals: Totals,
+    /// Exact NSECs beside the zone's own way of denial, a slot a node: most zones never need one, and then it takes
+    /// no room.
+    ranges: OnceLock<Box<[Slot<SignedRange>]>>,
 }
 
 impl fmt::Debug for Shard {
@@ -121,6 +127,25 @@ impl Shard {
         &self.rrsets[node.rrsets as usize..node.rrsets as usize + usize::from(node.rrset_count)]
     }
 
+    /// The slot of a node's exact NSEC; `None` where the shard has none yet.
+    pub(super) fn range(&self, node: u32) -> Option<&Slot<SignedRange>> {
+        self.ranges.get()?.get(node as usize)
+    }
+
+    /// The slots of exact NSECs, made when the first of them is to be kept.
+    pub(super) fn ranges(&self) -> &[Slot<SignedRange>] {
+        self.ranges
+            .get_or_init(|| self.nodes.iter().map(|_| Slot::default()).collect())
+    }
+
+    /// Lets go of what denies at a node by its place in a chain.
+    pub(super) fn forget_denial(&self, node: u32) {
+        self.nodes[node as usize].denial.clear();
+        if let Some(range) = self.range(node) {
+            range.clear();
+        }
+    }
+
     /// The octets of an RRset's rdata, each with its length in front.
     pub(super) fn rdata_octets(&self, set: &StoredRrset) -> &[u8] {
         &self.octets[set.start as usize..set.end as usize]
@@ -142,6 +167,8 @@ pub(super) struct NewNode<'a> {
 pub(super) struct ShardDraft {
     shard: Shard,
     hashes: Vec<u64>,
+    /// Exact NSECs that another shard keeps, by the numbers of the nodes here.
+    ranges: Vec<(usize, Arc<SignedRange>)>,
 }
 
 impl ShardDraft {
@@ -152,10 +179,12 @@ impl ShardDraft {
             rrsets: Vec::with_capacity(rrsets),
             octets: Vec::with_capacity(octets),
             totals: Totals::default(),
+            ranges: OnceLock::new(),
         };
         Self {
             shard,
             hashes: Vec::with_capacity(nodes),
+            ranges: Vec::new(),
         }
     }
 
@@ -241,13 +270,17 @@ impl ShardDraft {
         for set in from.rrsets_of(node) {
             self.copy_rrset(from, set);
         }
-        self.copy_denial(old);
+        self.copy_denial(from, node);
     }
 
-    /// The denial that another shard keeps for the name that was begun last.
-    pub(super) fn copy_denial(&mut self, from: &Node) {
-        if let Some(node) = self.shard.nodes.last_mut() {
-            node.denial.copy_from(&from.denial);
+    /// What another shard keeps of the denials of the name that was begun last.
+    pub(super) fn copy_denial(&mut self, from: &Shard, node: u32) {
+        let number = self.shard.nodes.len().saturating_sub(1);
+        if let Some(new) = self.shard.nodes.last_mut() {
+            new.denial.copy_from(&from.nodes[node as usize].denial);
+        }
+        if let Some(kept) = from.range(node).and_then(Slot::load_full) {
+            self.ranges.push((number, kept));
         }
     }
 
@@ -262,13 +295,20 @@ impl ShardDraft {
     }
 
     pub(super) fn finish(self) -> Shard {
-        let Self { mut shard, hashes } = self;
+        let Self {
+            mut shard,
+            hashes,
+            ranges,
+        } = self;
         for (node, &hash) in hashes.iter().enumerate() {
             shard
                 .index
                 .insert_unique(hash, node as u32, |&other| hashes[other as usize]);
         }
         shard.totals.nodes = shard.nodes.len();
+        for (node, kept) in ranges {
+            shard.ranges()[node].store(kept);
+        }
         shard
     }
 }

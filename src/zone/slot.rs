@@ -113,6 +113,16 @@ pub struct SignedDenial {
     pub signed: Signed,
 }
 
+/// An exact NSEC that is kept beside a zone's own way of denial. It names the name behind its owner, so it holds in
+/// one chain alone.
+#[derive(Debug)]
+pub struct SignedRange {
+    /// The chain that it is a link of (see [`super::Zone::sorted_chain`]).
+    pub chain: u32,
+    /// The NSEC.
+    pub denial: SignedDenial,
+}
+
 /// Holds the newest of something, or nothing.
 #[derive(Debug)]
 pub struct Slot<T>(ArcSwapOption<T>);

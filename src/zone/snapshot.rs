@@ -13,14 +13,17 @@
 use std::{
     collections::HashSet,
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use ahash::RandomState;
 
 use super::{
     shard::{NewNode, Node, NodeFlags, Shard, ShardDraft, StoredRrset, Totals, shard_of},
-    slot::{Signed, SignedDenial, Slot},
+    slot::{Signed, SignedDenial, SignedRange, Slot},
 };
 use crate::wire::{LowerName, Name, NameRef, RrType, Soa, Ttl, types};
 
@@ -53,8 +56,31 @@ pub struct Zone {
     pub(super) totals: Totals,
     /// RRsets whose records came with different TTLs, by lower-cased owner and type. Nearly always none.
     pub(super) uneven: Arc<HashSet<(Box<[u8]>, u16)>>,
-    /// Every node that owns an NSEC in an exact chain, in canonical order; made when first asked for.
-    pub(super) chain: OnceLock<Arc<[NodeId]>>,
+    /// Sorted when first asked for, and then for every zone that differs in its apex alone: a change is told to the
+    /// zone as it came, and must find the chain that the zone as it is served got meanwhile.
+    pub(super) chain: Arc<OnceLock<Chain>>,
+}
+
+/// Every node that owns an NSEC in an exact chain, in canonical order.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    /// Unique in the process. A change that lets go of every NSEC whose next name it changes keeps it.
+    pub(super) id: u32,
+    pub(super) names: Arc<[NodeId]>,
+}
+
+impl Chain {
+    /// A chain that was sorted anew: what was kept under another says nothing about it.
+    fn new(names: Arc<[NodeId]>) -> Self {
+        static NEXT_ID: AtomicU32 = AtomicU32::new(1);
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        Self { id, names }
+    }
+
+    /// Its number, which stands in each [`SignedRange`].
+    pub fn id(&self) -> u32 {
+        self.id
+    }
 }
 
 /// A name to look up: lower-cased, with its labels found, once a question.
@@ -356,7 +382,7 @@ impl Zone {
     /// The names that own an NSEC in an exact chain: those with data of ours and the cuts, in canonical order,
     /// the apex first (RFC 4034 §4.1.1, RFC 4035 §2.3). Sorted when first asked for.
     pub fn chain(&self) -> &Arc<[NodeId]> {
-        self.chain.get_or_init(|| {
+        let chain = self.chain.get_or_init(|| {
             let mut sorted: Vec<(u128, NodeId)> = self
                 .ids()
                 .filter(|&id| self.by_id(id).owns_nsec())
@@ -366,8 +392,14 @@ impl Zone {
                 a.cmp(&b)
                     .then_with(|| self.by_id(left).name().canonical_cmp(self.by_id(right).name()))
             });
-            sorted.into_iter().map(|(_, id)| id).collect()
-        })
+            Chain::new(sorted.into_iter().map(|(_, id)| id).collect())
+        });
+        &chain.names
+    }
+
+    /// The same where it is sorted already: to sort a large zone takes a second, which no question may wait for.
+    pub fn sorted_chain(&self) -> Option<&Chain> {
+        self.chain.get()
     }
 
     /// The first 16 octets of a key that sorts as names do: labels from the right, each ended by a zero octet;
@@ -439,7 +471,7 @@ impl Zone {
             shards: self.shards.clone(),
             uneven: Arc::clone(&self.uneven),
             // The apex stays the apex, so the chain's order stays.
-            chain: self.chain.clone(),
+            chain: Arc::clone(&self.chain),
         }
     }
 }
@@ -527,6 +559,16 @@ impl<'z> NodeView<'z> {
     /// The slot of the signed NSEC or NSEC3 that matches this name.
     pub fn denial(self) -> &'z Slot<SignedDenial> {
         &self.stored().denial
+    }
+
+    /// The slot of the exact NSEC that is kept beside the zone's own way; `None` where none was kept around here.
+    pub fn range(self) -> Option<&'z Slot<SignedRange>> {
+        self.shard.range(self.node)
+    }
+
+    /// The same, made when need be.
+    pub fn range_to_keep(self) -> &'z Slot<SignedRange> {
+        &self.shard.ranges()[self.node as usize]
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
             MAX_SHARDS, NAMES_A_SHARD, NewNode, NodeFlags, Shard, ShardDraft, StoredRrset, Totals,
             shard_count, shard_of,
         },
-        snapshot::{APEX_SHARD, NodeId, Zone},
+        snapshot::{APEX_SHARD, Chain, NodeId, Zone},
     },
 };
 
@@ -67,7 +67,10 @@ pub(super) fn rebuild(plan: &Plan<'_>) -> Result<Zone, ChangeError> {
         let written = write_shard(zone, shard_at(zone, number), &changes)?;
         anew.insert(number, written);
     }
-    let chain = zone.chain.get().map(|old| relink(plan, old, &mut anew));
+    let chain = zone.chain.get().map(|old| Chain {
+        id: old.id,
+        names: relink(plan, &old.names, &mut anew),
+    });
     let changed = put_together(zone, anew, chain);
     let shards = changed.shards.len();
     let is_crowded = changed.totals.nodes > CROWDED * NAMES_A_SHARD * shards && shards < MAX_SHARDS;
@@ -140,10 +143,10 @@ fn write_name(zone: &Zone, name: &[u8], planned: &Planned, draft: &mut ShardDraf
     }
     // What its NSEC or NSEC3 says: its types, and of a cut only those that are the parent's.
     const SPEAKS: u8 = NodeFlags::HIDES | NodeFlags::OCCLUDED;
-    if let Some((shard, node)) = old {
-        let node = &shard.nodes[node as usize];
+    if let Some((shard, number)) = old {
+        let node = &shard.nodes[number as usize];
         if same_types && (node.flags.0 ^ planned.flags.0) & SPEAKS == 0 {
-            draft.copy_denial(node);
+            draft.copy_denial(shard, number);
         }
     }
 }
@@ -268,10 +271,10 @@ fn forget_denial(zone: &Zone, id: NodeId, anew: &mut BTreeMap<u32, Anew>) {
             moved: Vec::new(),
         }
     });
-    anew.shard.nodes[id.node as usize].denial.clear();
+    anew.shard.forget_denial(id.node);
 }
 
-fn put_together(zone: &Zone, anew: BTreeMap<u32, Anew>, chain: Option<Arc<[NodeId]>>) -> Zone {
+fn put_together(zone: &Zone, anew: BTreeMap<u32, Anew>, chain: Option<Chain>) -> Zone {
     let mut shards = zone.shards.clone();
     let mut apex_shard = Arc::clone(&zone.apex_shard);
     for (number, anew) in anew {
@@ -292,7 +295,7 @@ fn put_together(zone: &Zone, anew: BTreeMap<u32, Anew>, chain: Option<Arc<[NodeI
         shards,
         totals,
         uneven: Arc::clone(&zone.uneven),
-        chain: chain.map_or_else(OnceLock::new, OnceLock::from),
+        chain: Arc::new(chain.map_or_else(OnceLock::new, OnceLock::from)),
     }
 }
 
@@ -316,6 +319,6 @@ fn spread(zone: &Zone) -> Zone {
         totals: zone.totals,
         uneven: Arc::clone(&zone.uneven),
         // The numbers of all nodes are others now.
-        chain: OnceLock::new(),
+        chain: Arc::default(),
     }
 }
