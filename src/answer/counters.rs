@@ -48,6 +48,8 @@ counters! {
     signed,
     /// Questions answered with TC because too many synthesised signatures were asked for.
     over_budget,
+    /// Questions answered with ranges for the same reason.
+    ranges,
     /// Times that a question waited for the second pass of its batch.
     deferred,
     /// Faults of this program, answered with SERVFAIL.

@@ -27,11 +27,12 @@ impl Content {
         types
     }
 
-    /// The owner, type and rdata of the record that matches a name of the zone.
-    pub(super) fn matching_denial(&self, node: NodeView<'_>) -> (LowerName, RrType, Vec<u8>) {
+    /// The owner, type and rdata of the record that matches a name of the zone in a way of denial: the zone's own, or
+    /// an exact chain beside the compact one.
+    pub(super) fn matching_denial(&self, way: Denial, node: NodeView<'_>) -> (LowerName, RrType, Vec<u8>) {
         let types = self.types_at(node);
         let apex = self.zone.apex();
-        match self.denial {
+        match way {
             Denial::Compact => {
                 let next = if node.is_cut() {
                     compact::next_beside(node.name(), apex)

@@ -1,6 +1,7 @@
 //! The engine: the current snapshot of zones, and the workers that answer from it.
 
 use std::{
+    cell::Cell,
     collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, OnceLock, PoisonError},
@@ -13,6 +14,7 @@ use super::{
     budget::Budget,
     counters::{Counters, Totals, count},
     notice::Notices,
+    overload::Beyond,
     resolve::{self, Stop, Task},
     served::ServedZone,
     synthesised::Synthesised,
@@ -27,6 +29,10 @@ use crate::{
     zone::SearchName,
 };
 
+/// How many synthesised signatures a worker makes a second where nothing is said: at 20 us each, at most a third of a
+/// core.
+pub const SYNTHESIS_RATE: u32 = 15_000;
+
 /// Settings of the engine.
 #[derive(Clone, Debug)]
 pub struct EngineSettings {
@@ -36,8 +42,8 @@ pub struct EngineSettings {
     pub nsid: Option<Vec<u8>>,
     /// How many synthesised signatures are kept: compact denials, expanded wildcards, narrow NSEC3.
     pub synthesised: usize,
-    /// How many synthesised signatures a worker makes a second for questions over UDP; beyond, such questions
-    /// are answered with TC. `None`: as many as are asked for.
+    /// How many synthesised signatures a worker makes a second for questions over UDP; beyond, each zone does what
+    /// its [`Overload`](super::Overload) says. `None`: as many as are asked for.
     pub synthesis_rate: Option<u32>,
 }
 
@@ -48,8 +54,7 @@ impl Default for EngineSettings {
             udp_payload: 1_232,
             nsid: None,
             synthesised: 65_536,
-            // At 20 us each, at most a third of a core.
-            synthesis_rate: Some(15_000),
+            synthesis_rate: Some(SYNTHESIS_RATE),
         }
     }
 }
@@ -367,18 +372,23 @@ impl Worker {
         let Ok(content) = zone.content() else {
             return Ok((Rcode::SERVFAIL, Some(ExtendedError::NOT_READY)));
         };
+        let budget = transport == Transport::Udp && content.beyond() != Beyond::Sign;
         let task = Task {
             content,
+            way: Cell::new(content.denial()),
             now: self.now,
             effort,
             dnssec_ok: query.edns.is_some_and(|edns| edns.dnssec_ok) && content.is_signed(),
             compact_ok: query.edns.is_some_and(|edns| edns.compact_ok),
             synthesised: &self.engine.synthesised,
-            budget: (transport == Transport::Udp).then_some(&self.budget),
+            budget: budget.then_some(&self.budget),
             counters: &self.counters,
         };
         response.set_authoritative();
         let rcode = resolve::resolve(&task, name, question.rtype, response)?;
+        if task.has_turned() {
+            count(&self.counters.ranges);
+        }
         // Nobody is an authority for all classes (RFC 1035 §6.2).
         if question.class == Class::ANY {
             response.clear_authoritative();

@@ -6,6 +6,7 @@ pub mod counters;
 mod denial;
 pub mod engine;
 pub mod notice;
+pub mod overload;
 mod resolve;
 pub mod served;
 mod soa_block;
@@ -17,6 +18,7 @@ pub mod warm;
 use std::net::SocketAddr;
 
 pub use engine::{Engine, EngineSettings, Worker, Zones};
+pub use overload::{Beyond, Overload};
 pub use served::{Content, ServeError, ServedZone, ZonePolicy};
 
 /// How a question arrived.

@@ -11,12 +11,13 @@
 //!
 //! A chain of CNAME and DNAME is followed to the zone's edge, as Knot and BIND do.
 
-use std::sync::Arc;
+use std::{cell::Cell, sync::Arc};
 
 use super::{
     Effort,
     budget::Budget,
     counters::{Counters, count},
+    overload::Beyond,
     served::Content,
     soa_block::SoaBlock,
     synthesised::Synthesised,
@@ -34,8 +35,8 @@ use crate::{
         name::MAX_NAME,
     },
     zone::{
-        Lookup, NodeView, RrsetView, SearchName,
-        slot::{Signed, SignedDenial},
+        Chain, Lookup, NodeView, RrsetView, SearchName,
+        slot::{Signed, SignedDenial, Slot},
     },
 };
 
@@ -63,6 +64,9 @@ impl From<Full> for Stop {
 pub struct Task<'a> {
     /// The zone.
     pub content: &'a Content,
+    /// The way in which this answer denies: the zone's, until a flood makes it turn to ranges. It never turns back:
+    /// a compact and an exact NSEC of one owner would be one RRset in a message.
+    pub way: Cell<Denial>,
     /// The moment of the batch.
     pub now: UnixTime,
     /// Whether signatures may be made.
@@ -73,7 +77,8 @@ pub struct Task<'a> {
     pub compact_ok: bool,
     /// Signatures of what is in no zone.
     pub synthesised: &'a Synthesised,
-    /// How many more of those may be made now; over TCP they are not counted.
+    /// How many more of those may be made now; over TCP they are not counted, and nor are those of a zone without
+    /// a budget.
     pub budget: Option<&'a Budget>,
     /// The worker's counters.
     pub counters: &'a Counters,
@@ -217,7 +222,7 @@ impl Task<'_> {
 
     /// Whether an NSEC stands at this name: in compact denial at every name, in a chain at those that own one.
     fn has_nsec(&self, node: NodeView<'_>) -> bool {
-        match self.content.denial {
+        match self.way() {
             Denial::Compact => self.content.is_signed(),
             Denial::Nsec => node.owns_nsec(),
             Denial::Nsec3 => false,
@@ -426,7 +431,7 @@ impl Task<'_> {
         if !self.dnssec_ok {
             return Ok(());
         }
-        if self.content.denial == Denial::Compact {
+        if self.way_of_made_up() == Denial::Compact {
             // As if the name were there (RFC 9824 §3.3).
             let signed = self.synthesise(hop.name.lower(), set.rtype(), set.ttl(), set.rdatas())?;
             let covered = covered(hop.name.name(), set.rtype(), set.ttl());
@@ -457,7 +462,12 @@ impl Task<'_> {
         response: &mut Response<'_>,
     ) -> Result<bool, Stop> {
         let (owner, ttl) = (hop.owner(hop.name.name()), self.content.zone.negative_ttl());
-        match (self.content.denial, qtype) {
+        let way = if self.dnssec_ok || qtype == RrType::RRSIG {
+            self.way_of_made_up()
+        } else {
+            self.way()
+        };
+        match (way, qtype) {
             (Denial::Compact, _) => {
                 let rdata = self.compact_rdata(hop.name.lower(), self.content.types_at(source));
                 self.append_compact(hop, &rdata, qtype, Section::Answer, response)?;
@@ -510,8 +520,9 @@ impl Task<'_> {
             self.append_soa(response)?;
             return Ok(Step::Done(Rcode::NXDOMAIN));
         }
+        let way = self.way_of_made_up();
         let rcode = self.name_error_rcode();
-        match self.content.denial {
+        match way {
             Denial::Compact => {
                 let types = [RrType::RRSIG, RrType::NSEC, RrType::NXNAME];
                 let rdata = self.compact_rdata(hop.name.lower(), types);
@@ -551,7 +562,7 @@ impl Task<'_> {
     /// With DO and without CO, compact denial says NOERROR, for its proof is of a name without types
     /// (RFC 9824 §3.1, §5.1).
     fn name_error_rcode(&self) -> Rcode {
-        if self.content.denial == Denial::Compact && !self.compact_ok {
+        if self.way() == Denial::Compact && !self.compact_ok {
             Rcode::NOERROR
         } else {
             Rcode::NXDOMAIN
@@ -607,7 +618,7 @@ impl Task<'_> {
     }
 
     fn prove_no_data(&self, node: NodeView<'_>, response: &mut Response<'_>) -> Result<(), Stop> {
-        let proof = match self.content.denial {
+        let proof = match self.way() {
             // An empty non-terminal owns no NSEC in a chain: the one before it covers it.
             Denial::Nsec if !node.owns_nsec() => self.content.covering(node.name()),
             _ => node,
@@ -622,7 +633,7 @@ impl Task<'_> {
         closest_encloser: NodeView<'_>,
         response: &mut Response<'_>,
     ) -> Result<(), Stop> {
-        match self.content.denial {
+        match self.way_of_made_up() {
             Denial::Compact => {
                 let rdata = self.compact_rdata(hop.name.lower(), self.content.types_at(source));
                 self.append_compact(hop, &rdata, RrType::NSEC, Section::Authority, response)
@@ -655,7 +666,7 @@ impl Task<'_> {
         closest_encloser: NodeView<'_>,
         response: &mut Response<'_>,
     ) -> Result<(), Stop> {
-        match self.content.denial {
+        match self.way() {
             Denial::Compact => Ok(()),
             Denial::Nsec => {
                 let covering = self.content.covering(hop.name.name());
@@ -678,7 +689,7 @@ impl Task<'_> {
     ) -> Result<(), Stop> {
         let ttl = self.content.zone.negative_ttl();
         let hashed;
-        let (name, rtype) = if self.content.denial == Denial::Nsec3 {
+        let (name, rtype) = if self.way() == Denial::Nsec3 {
             hashed = self.content.nsec3_owner(self.content.nsec3.hash(node.name()));
             (hashed.as_ref(), RrType::NSEC3)
         } else {
@@ -690,7 +701,7 @@ impl Task<'_> {
             Owner::Name(name)
         };
         if !self.dnssec_ok {
-            let (.., rdata) = self.content.matching_denial(node);
+            let (.., rdata) = self.content.matching_denial(self.way(), node);
             return Ok(response.append(section, owner, rtype, ttl, [rdata.as_slice()])?);
         }
         self.with_denial(node, |denial| {
@@ -803,6 +814,9 @@ impl Task<'_> {
 
     /// Hands the signed NSEC or NSEC3 that matches a name to `use_it`.
     fn with_denial<T>(&self, node: NodeView<'_>, use_it: impl FnOnce(&SignedDenial) -> T) -> Result<T, Stop> {
+        if self.has_turned() {
+            return self.with_range(node, use_it);
+        }
         let ttl = self.content.zone.negative_ttl();
         let kept = node.denial().load();
         match &*kept {
@@ -811,6 +825,26 @@ impl Task<'_> {
             }
             _ => Ok(use_it(&*self.make(|| self.content.sign_denial(node, self.now))?)),
         }
+    }
+
+    /// Hands the signed exact NSEC of a name to `use_it`. There are as many as names, yet a flood can ask for all of
+    /// them, so they are paid for like what is synthesised.
+    fn with_range<T>(&self, node: NodeView<'_>, use_it: impl FnOnce(&SignedDenial) -> T) -> Result<T, Stop> {
+        let ttl = self.content.zone.negative_ttl();
+        let chain = self.content.zone.sorted_chain().map(Chain::id);
+        let slot = node.range().map(Slot::load);
+        let kept = slot.as_ref().and_then(|kept| kept.as_ref()).filter(|kept| {
+            let signed = &kept.denial.signed;
+            Some(kept.chain) == chain && signed.is_good(self.content.denial_issuer, ttl, self.now)
+        });
+        if let Some(kept) = kept {
+            return Ok(use_it(&kept.denial));
+        }
+        if self.effort == Effort::Full && self.budget.is_some_and(|budget| !budget.take_for_name()) {
+            return Err(self.over_budget());
+        }
+        let made = self.make(|| self.content.sign_range(node, self.now))?;
+        Ok(use_it(&made.denial))
     }
 
     /// Signs an RRset that no zone holds.
@@ -836,8 +870,7 @@ impl Task<'_> {
             return Ok(signed);
         }
         if self.effort == Effort::Full && self.budget.is_some_and(|budget| !budget.take()) {
-            count(&self.counters.over_budget);
-            return Err(Stop::Full(Rcode::NOERROR));
+            return Err(self.over_budget());
         }
         let signed = self.make(|| {
             signer
@@ -854,6 +887,43 @@ impl Task<'_> {
         })?;
         self.synthesised.insert(&key, Arc::clone(&signed));
         Ok(signed)
+    }
+
+    // ---- overload ----
+
+    /// The way in which the answer denies so far.
+    fn way(&self) -> Denial {
+        self.way.get()
+    }
+
+    /// Whether the answer left the zone's own way of denial for ranges.
+    pub fn has_turned(&self) -> bool {
+        self.way() != self.content.denial
+    }
+
+    /// The way in which to answer for a name that is not in the zone, where the compact one needs a signature made for
+    /// that name: in a flood the answer turns to ranges, if the zone may and its names are sorted by now.
+    fn way_of_made_up(&self) -> Denial {
+        let may_turn = self.way() == Denial::Compact && self.content.beyond == Beyond::Ranges;
+        let Some(budget) = self.budget.filter(|_| may_turn) else {
+            return self.way();
+        };
+        if !budget.is_overloaded() && (self.effort == Effort::AtHand || budget.has_room()) {
+            return Denial::Compact;
+        }
+        self.content.mark_flooded();
+        if self.content.zone.sorted_chain().is_some() {
+            budget.note();
+            self.way.set(Denial::Nsec);
+        }
+        self.way()
+    }
+
+    /// Too many synthesised signatures are asked for: TC, and an honest resolver comes again over TCP.
+    fn over_budget(&self) -> Stop {
+        count(&self.counters.over_budget);
+        self.content.mark_flooded();
+        Stop::Full(Rcode::NOERROR)
     }
 
     fn is_good(&self, signed: &Signed, ttl: Ttl) -> bool {

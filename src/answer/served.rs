@@ -2,12 +2,15 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU32, Ordering},
+    atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
 use arc_swap::ArcSwapOption;
 
-use super::soa_block::SoaBlock;
+use super::{
+    overload::{Beyond, Overload},
+    soa_block::SoaBlock,
+};
 use crate::{
     clock::UnixTime,
     dnssec::{
@@ -18,8 +21,8 @@ use crate::{
     },
     wire::{LowerName, Name, NameRef, RrType, Ttl},
     zone::{
-        NodeView, RrsetView, Zone,
-        slot::{Signed, SignedDenial},
+        Chain, NodeView, RrsetView, Zone,
+        slot::{Signed, SignedDenial, SignedRange},
     },
 };
 
@@ -32,6 +35,10 @@ pub struct ZonePolicy {
     pub validity: Option<std::time::Duration>,
     /// The apex NS RRset: the servers of all providers, the same at each of them. Empty: the content's own.
     pub name_servers: Vec<Name>,
+    /// What is done when too many synthesised signatures are asked for.
+    pub overload: Overload,
+    /// Whether other providers sign the zone, whose keys may not be here yet.
+    pub is_shared: bool,
 }
 
 /// Why a zone cannot be served with these keys.
@@ -97,6 +104,10 @@ pub struct Content {
     /// Stands in what is kept of denials. It changes with the negative TTL too, which they are signed with.
     pub(super) denial_issuer: u32,
     pub(super) denial: Denial,
+    /// What follows beyond the budget of synthesised signatures.
+    pub(super) beyond: Beyond,
+    /// A question came beyond the budget, and nobody looked since.
+    flooded: AtomicBool,
     pub(super) nsec3: nsec3::Parameters,
     /// The SOA of negative answers to questions without DO, rendered.
     pub(super) soa_plain: Option<SoaBlock>,
@@ -178,6 +189,7 @@ impl ServedZone {
             // change of it finds the chain and brings it up to date.
             zone.chain();
         }
+        let beyond = policy.overload.beyond(policy.denial, &keys, policy.is_shared);
         let zone = zone.with_apex_rrsets(key_sets.chain(nsec3param).chain(apex_ns(zone, policy)));
         let validity = match policy.validity {
             Some(lifetime) => Validity::new(lifetime, zone.largest_ttl()),
@@ -202,6 +214,8 @@ impl ServedZone {
             signer,
             denial_issuer,
             denial: policy.denial,
+            beyond,
+            flooded: AtomicBool::new(false),
             nsec3,
             soa_block: ArcSwapOption::empty(),
             basis,
@@ -226,6 +240,8 @@ impl ServedZone {
             soa_plain: SoaBlock::new(zone, None),
             zone: zone.with_apex_rrsets([]),
             denial,
+            beyond: Beyond::Sign,
+            flooded: AtomicBool::new(false),
             nsec3: nsec3::Parameters::default(),
             soa_block: ArcSwapOption::empty(),
             basis: (keys.id(), denial, validity),
@@ -273,6 +289,28 @@ impl Content {
     /// The way of denial.
     pub fn denial(&self) -> Denial {
         self.denial
+    }
+
+    /// What it does beyond the budget of synthesised signatures.
+    pub fn beyond(&self) -> Beyond {
+        self.beyond
+    }
+
+    /// Notes that a question came beyond the budget. In a flood nearly all find that noted, and write nothing.
+    pub(super) fn mark_flooded(&self) {
+        if !self.flooded.load(Ordering::Relaxed) {
+            self.flooded.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether questions came beyond the budget since this was asked last. If so, the names are sorted for ranges where
+    /// those may be told, which takes a second for a million; so it is asked by nobody who answers.
+    pub fn look_for_flood(&self) -> bool {
+        let flooded = self.flooded.swap(false, Ordering::Relaxed);
+        if flooded && self.beyond == Beyond::Ranges {
+            self.zone.chain();
+        }
+        flooded
     }
 
     /// The validity of its signatures.
@@ -368,21 +406,46 @@ impl Content {
         node: NodeView<'_>,
         now: UnixTime,
     ) -> Result<Arc<SignedDenial>, SignError> {
-        let (owner, rtype, rdata) = self.matching_denial(node);
-        let rdatas = [rdata.as_slice()];
+        let denial = Arc::new(self.signed_denial(self.denial, node, now)?);
+        node.denial().store(Arc::clone(&denial));
+        Ok(denial)
+    }
+
+    /// Signs the exact NSEC of a name beside the zone's own way of denial, and keeps it in the name's other slot.
+    ///
+    /// # Errors
+    /// When a key cannot sign.
+    pub(super) fn sign_range(
+        &self,
+        node: NodeView<'_>,
+        now: UnixTime,
+    ) -> Result<Arc<SignedRange>, SignError> {
+        let range = Arc::new(SignedRange {
+            denial: self.signed_denial(Denial::Nsec, node, now)?,
+            chain: self.zone.sorted_chain().map_or(0, Chain::id),
+        });
+        node.range_to_keep().store(Arc::clone(&range));
+        Ok(range)
+    }
+
+    fn signed_denial(
+        &self,
+        way: Denial,
+        node: NodeView<'_>,
+        now: UnixTime,
+    ) -> Result<SignedDenial, SignError> {
+        let (owner, rtype, rdata) = self.matching_denial(way, node);
         let to_sign = ToSign {
             owner: &owner,
             rtype,
             ttl: self.zone.negative_ttl(),
-            rdatas,
+            rdatas: [rdata.as_slice()],
         };
         let signed = self.signer.sign(&to_sign, now)?.issued_by(self.denial_issuer);
-        let denial = Arc::new(SignedDenial {
+        Ok(SignedDenial {
             rdata: rdata.into(),
             signed,
-        });
-        node.denial().store(Arc::clone(&denial));
-        Ok(denial)
+        })
     }
 
     /// The owner of the NSEC3 that matches a name.

@@ -13,6 +13,7 @@ use hickory_proto::{
 };
 
 mod changes;
+mod overload;
 mod warming;
 
 use super::*;
@@ -40,43 +41,45 @@ fn relative(text: &str) -> Name {
 
 /// The zone of RFC 4035 appendix A and RFC 5155 appendix A, with a DNAME and a chain besides.
 fn rfc_zone() -> Zone {
-    zone(&[
-        "@ SOA ns1 bugs.x.w",
-        "@ NS ns1",
-        "@ NS ns2",
-        "@ MX 1 xx",
-        "a NS ns1.a",
-        "a NS ns2.a",
-        "a DS 58470",
-        "ns1.a A 192.0.2.5",
-        "ns2.a A 192.0.2.6",
-        "ai A 192.0.2.9",
-        "ai HINFO x",
-        "b NS ns1.b",
-        "b NS ns2.b",
-        "ns1.b A 192.0.2.7",
-        "ns2.b A 192.0.2.8",
-        "ns1 A 192.0.2.1",
-        "ns2 A 192.0.2.2",
-        "*.w MX 1 ai",
-        "x.w MX 1 xx",
-        "x.y.w MX 1 xx",
-        "xx A 192.0.2.10",
-        "xx HINFO x",
-        "d DNAME w",
-        "far DNAME elsewhere.test.",
-        "d2 DNAME t",
-        "x.t CNAME y.d2",
-        "y.t A 192.0.2.11",
-        "c1 CNAME c2",
-        "c2 CNAME xx",
-        "l1 CNAME l2",
-        "l2 CNAME l1",
-        "gone CNAME nothing",
-        "out CNAME www.elsewhere.test.",
-        "to-a CNAME www.a",
-    ])
+    zone(&RFC_LINES)
 }
+
+const RFC_LINES: [&str; 34] = [
+    "@ SOA ns1 bugs.x.w",
+    "@ NS ns1",
+    "@ NS ns2",
+    "@ MX 1 xx",
+    "a NS ns1.a",
+    "a NS ns2.a",
+    "a DS 58470",
+    "ns1.a A 192.0.2.5",
+    "ns2.a A 192.0.2.6",
+    "ai A 192.0.2.9",
+    "ai HINFO x",
+    "b NS ns1.b",
+    "b NS ns2.b",
+    "ns1.b A 192.0.2.7",
+    "ns2.b A 192.0.2.8",
+    "ns1 A 192.0.2.1",
+    "ns2 A 192.0.2.2",
+    "*.w MX 1 ai",
+    "x.w MX 1 xx",
+    "x.y.w MX 1 xx",
+    "xx A 192.0.2.10",
+    "xx HINFO x",
+    "d DNAME w",
+    "far DNAME elsewhere.test.",
+    "d2 DNAME t",
+    "x.t CNAME y.d2",
+    "y.t A 192.0.2.11",
+    "c1 CNAME c2",
+    "c2 CNAME xx",
+    "l1 CNAME l2",
+    "l2 CNAME l1",
+    "gone CNAME nothing",
+    "out CNAME www.elsewhere.test.",
+    "to-a CNAME www.a",
+];
 
 fn zone(lines: &[&str]) -> Zone {
     let mut builder = ZoneBuilder::new(name("example.").as_ref(), Ttl::new(604_800));

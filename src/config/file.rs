@@ -3,7 +3,7 @@
 
 use super::read::{At, Bounded, Value, defaults, settings, words};
 use crate::{
-    answer::EngineSettings,
+    answer::{EngineSettings, Overload, engine::SYNTHESIS_RATE},
     client::tsig::TsigAlgorithm,
     dnssec::{denial::Denial, keyset::Cds},
     provider::ns1::{
@@ -68,6 +68,9 @@ settings! {
         threads: Bounded<0, 256> = Bounded(0),
         /// The largest answer in octets; the client's own limit counts as well (RFC 6891, RFC 9715).
         payload: Bounded<512, 4096> = Bounded(EngineSettings::default().udp_payload.into()),
+        /// The budget: how many signatures a second each thread makes for names that are not in the zone and answers
+        /// below wildcards. Beyond it the zone's `overload` says what is done.
+        signatures_per_second: Bounded<1, 1_000_000> = Bounded(SYNTHESIS_RATE as u64),
     }
 }
 
@@ -169,6 +172,11 @@ settings! {
         parent: Vec<At<ServerAt>> = Vec::new(),
         /// How "no such name" and "no such data" are proved (RFC 9824, RFC 4034, RFC 5155 with RFC 9276).
         denial: Denial = Denial::Compact,
+        /// What is done with questions beyond the budget of signatures, as in a flood of random names: exact NSEC ranges,
+        /// of which there are only as many as names; a truncated answer, so that honest resolvers come again over TCP;
+        /// or signing without a budget. Ranges deny names that only another provider has, so "auto" is ranges where no
+        /// other provider signs the zone, and truncation where one does; "ranges" is your word that all have the same names.
+        overload: At<Overload> = At { value: Overload::Auto, at: crate::config::Position::START },
         /// CDS and CDNSKEY: none, one for every KSK, or the request to delete the DS (RFC 8078 §4).
         cds: Cds = Cds::Off,
         /// How long a signature is valid; at least a week, at most a year. TTLs above a third of it are served lowered.
@@ -321,6 +329,13 @@ words!(Denial, "\"compact\", \"nsec\" or \"nsec3\"", {
     "compact" = Denial::Compact,
     "nsec" = Denial::Nsec,
     "nsec3" = Denial::Nsec3,
+});
+
+words!(Overload, "\"auto\", \"ranges\", \"truncate\" or \"off\"", {
+    "auto" = Overload::Auto,
+    "ranges" = Overload::Ranges,
+    "truncate" = Overload::Truncate,
+    "off" = Overload::Off,
 });
 
 words!(Cds, "\"off\", \"publish\" or \"delete\"", {

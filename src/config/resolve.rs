@@ -7,6 +7,7 @@ use super::{
     source::{self, ContentSource},
 };
 use crate::{
+    answer::Overload,
     dnssec::{denial::Denial, key::Dnskey, keyset::Cds, sign::LONGEST_VALIDITY},
     multisigner::Pin,
     provider::ns1::{self, KeySource, WireForm},
@@ -132,6 +133,8 @@ pub struct ZoneSettings {
     pub parent: Vec<ServerAt>,
     /// How it denies.
     pub denial: Denial,
+    /// What it does beyond the budget of synthesised signatures.
+    pub overload: Overload,
     /// CDS and CDNSKEY.
     pub cds: Cds,
     /// How long a signature is valid; none for the rule that reads the zone's TTLs.
@@ -141,6 +144,11 @@ pub struct ZoneSettings {
 }
 
 impl ZoneSettings {
+    /// Whether other providers sign it, or are about to.
+    pub fn is_shared(&self) -> bool {
+        !self.providers.is_empty() || !self.external_keys.is_empty()
+    }
+
     /// The place to point at for what is wrong with the zone as a whole.
     pub fn spot(&self) -> Spot {
         match &self.source {
@@ -302,6 +310,13 @@ fn resolve(file: File, path: &Path, reader: &mut Reader<'_>) -> Option<Config> {
         let what = "signatures are valid for a week at least (\"7d\") and a year at most (\"365d\")";
         problem(validity.at, what.to_owned());
     }
+    let tells_names =
+        |zone: &&ZoneFile| zone.denial == Denial::Nsec3 && zone.overload.value == Overload::Ranges;
+    for zone in file.zone.iter().filter(tells_names) {
+        let what =
+            "ranges tell the names that denial = \"nsec3\" hides; choose \"truncate\", or another denial";
+        problem(zone.overload.at, what.to_owned());
+    }
     let providers = resolve_providers(&file, folder, &mut problem);
     let keys = source::resolve_keys(&file, folder, &mut problem);
     let known = source::Known {
@@ -446,6 +461,7 @@ fn resolve_zone(zone: &ZoneFile, source: ContentSource, folder: &Path) -> ZoneSe
         exchange_keys: zone.exchange_keys,
         parent: zone.parent.iter().map(|server| server.value.clone()).collect(),
         denial: zone.denial,
+        overload: zone.overload.value,
         cds: zone.cds,
         signature_validity: zone.signature_validity.as_ref().map(|validity| validity.value),
         auto_keys: zone.auto_keys,
@@ -502,6 +518,7 @@ pub fn from_arguments(arguments: Arguments) -> Result<Config, String> {
             exchange_keys: true,
             parent: Vec::new(),
             denial: arguments.denial.unwrap_or(Denial::Compact),
+            overload: Overload::Auto,
             cds: Cds::Off,
             signature_validity: None,
             auto_keys: true,
@@ -597,6 +614,7 @@ mod tests {
             [udp]
             threads = 2
             payload = 0x200
+            signatures_per_second = 500
             [tcp]
             connections = 10
             connections_per_prefix = 5
@@ -606,6 +624,7 @@ mod tests {
             file = "/zones/a"
             external_keys = ["x", "/y"]
             denial = "nsec3"
+            overload = "truncate"
             cds = "publish"
             signature_validity = "30d"
             auto_keys = true
@@ -616,6 +635,10 @@ mod tests {
         let config = parse(text.as_bytes(), Path::new("dir/c.toml")).unwrap();
         assert_eq!(config.state, Path::new("dir/s"));
         assert_eq!(config.udp.payload.0, 512);
+        assert_eq!(config.udp.signatures_per_second.0, 500);
+        assert_eq!(config.zones[0].overload, Overload::Truncate);
+        assert_eq!(config.zones[1].overload, Overload::Auto);
+        assert!(config.zones[0].is_shared() && !config.zones[1].is_shared());
         assert_eq!(config.tcp.idle_timeout, Duration::from_secs(90));
         assert_eq!(config.zones[0].external_keys[0].0, Path::new("dir/x"));
         assert_eq!(config.zones[0].external_keys[1].0, Path::new("/y"));
@@ -623,7 +646,7 @@ mod tests {
             config.zones[0].signature_validity,
             Some(Duration::from_secs(2_592_000))
         );
-        assert_eq!(config.zones[1].spot(), Some(Position { line: 27, column: 20 }));
+        assert_eq!(config.zones[1].spot(), Some(Position { line: 29, column: 20 }));
     }
 
     #[test]
@@ -689,6 +712,19 @@ mod tests {
                     "c.toml:1:34: expected a whole number from 0 to 256, found -1",
                     "c.toml:2:20: expected a time, as \"30s\", \"90m\", \"12h\", \"14d\" or \"2w\", found 10",
                     "c.toml:3:7: expected a table, found a date",
+                ],
+            ),
+            (
+                "listen = [\"127.0.0.1:53\"]\n[[zone]]\norigin = \"a.\"\nfile = \"a\"\ndenial = \"nsec3\"\n\
+                 overload = \"ranges\"\n[[zone]]\norigin = \"b.\"\nfile = \"b\"\noverload = \"on\"\n",
+                &["c.toml:10:12: expected \"auto\", \"ranges\", \"truncate\" or \"off\", found \"on\""],
+            ),
+            (
+                "listen = [\"127.0.0.1:53\"]\n[[zone]]\norigin = \"a.\"\nfile = \"a\"\ndenial = \"nsec3\"\n\
+                 overload = \"ranges\"\n",
+                &[
+                    "c.toml:6:12: ranges tell the names that denial = \"nsec3\" hides; choose \"truncate\", or \
+                    another denial",
                 ],
             ),
             (

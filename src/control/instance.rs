@@ -102,6 +102,7 @@ impl Instance {
         let settings = EngineSettings {
             udp_payload: config.udp.payload.0 as u16,
             nsid: Some(config.nsid.clone()).filter(|nsid| !nsid.is_empty()),
+            synthesis_rate: Some(config.udp.signatures_per_second.0 as u32),
             ..EngineSettings::default()
         };
         let engine = Engine::new(settings, clock.clone());

@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod content;
+mod floods;
 pub mod http;
 pub mod instance;
 pub mod keys;

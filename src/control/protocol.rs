@@ -60,6 +60,12 @@ pub struct ZoneStatus {
     pub records: usize,
     /// How it denies: `compact`, `nsec` or `nsec3`.
     pub denial: String,
+    /// What it does beyond the budget of synthesised signatures: `ranges`, `truncate`, or `off` where there is none.
+    #[serde(default)]
+    pub overload: String,
+    /// Since when more of those are asked for than the budget is for; absent when that is not so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flooded_since: Option<UnixTime>,
     /// How long its signatures are valid, in seconds.
     pub signature_validity_seconds: u64,
     /// The other providers that sign it.

@@ -13,6 +13,7 @@ use arc_swap::ArcSwap;
 
 use super::{
     content::{Content, Sources},
+    floods::Floods,
     keys,
     peers::Peers,
     protocol::{
@@ -68,6 +69,8 @@ pub struct Server {
     pub(super) config_problems: ArcSwap<Vec<String>>,
     /// Asks the transports what they counted, once they run.
     pub(super) transports: OnceLock<CountTransports>,
+    /// Floods that go on.
+    pub(super) floods: Floods,
     work: Mutex<Work>,
     /// Zones that were replaced, until no answering thread looks at them.
     replaced: Mutex<Vec<Arc<Zones>>>,
@@ -110,6 +113,7 @@ impl Server {
             hasher: ahash::RandomState::new(),
             config_problems: ArcSwap::default(),
             transports: OnceLock::new(),
+            floods: Floods::default(),
             work: Mutex::new(work),
             replaced: Mutex::default(),
         })
@@ -293,6 +297,11 @@ impl Server {
                 self.keep_time(judgement.trusted);
             }
         }
+        self.floods.look(
+            &self.engine.zones(),
+            self.engine.totals(),
+            (judgement.trusted, self.clock.steady()),
+        );
         let mut replaced = self.replaced.lock().unwrap_or_else(PoisonError::into_inner);
         replaced.retain(|zones| Arc::strong_count(zones) > 1);
     }

@@ -51,6 +51,7 @@ pub(super) fn of(server: &Server, zone: Option<&Name>) -> Result<Status, Refusal
             .warnings(name)
             .into_iter()
             .chain(server.peers.warnings(name))
+            .chain(server.floods.warning(name))
         {
             warn(Some(name), what);
         }
@@ -83,6 +84,8 @@ fn zone_status(server: &Server, name: &Name, held: &HeldZone, now: UnixTime) -> 
         names: 0,
         records: 0,
         denial: word(held.settings.denial).to_owned(),
+        overload: String::new(),
+        flooded_since: server.floods.since(name),
         signature_validity_seconds: 0,
         providers: held.settings.providers.clone(),
         keys: Vec::new(),
@@ -95,6 +98,7 @@ fn zone_status(server: &Server, name: &Name, held: &HeldZone, now: UnixTime) -> 
             status.names = content.zone().node_count();
             status.records = content.zone().record_count();
             status.denial = word(content.denial()).to_owned();
+            status.overload = content.beyond().to_string();
             status.signature_validity_seconds = content.validity().lifetime().as_secs();
             status.keys = content.keys().published().iter().map(published).collect();
             status.signatures = content.signature_state(now);

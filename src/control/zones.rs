@@ -422,6 +422,8 @@ impl<'a> Draft<'a> {
             denial: self.settings.denial,
             validity: self.settings.signature_validity,
             name_servers: self.settings.name_servers.clone(),
+            overload: self.settings.overload,
+            is_shared: self.settings.is_shared(),
         };
         let keyset = Arc::clone(keyset);
         match ServedZone::new(&content.zone, keyset, &policy, now, before.map(Arc::as_ref)) {
@@ -476,7 +478,9 @@ impl<'a> Draft<'a> {
             .is_some_and(|old| old.fingerprint == content.fingerprint);
         let same_settings = before.settings.denial == self.settings.denial
             && before.settings.signature_validity == self.settings.signature_validity
-            && before.settings.name_servers == self.settings.name_servers;
+            && before.settings.name_servers == self.settings.name_servers
+            && before.settings.overload == self.settings.overload
+            && before.settings.is_shared() == self.settings.is_shared();
         // Where something was refused, what is served is not what was asked for then either.
         let settled = before.problems().is_empty();
         let same_keys = served.content().is_ok_and(|served| {
@@ -516,6 +520,10 @@ impl<'a> Draft<'a> {
         if old.denial() != new.denial() {
             self.changes
                 .push(format!("denial {:?} → {:?}", old.denial(), new.denial()).to_lowercase());
+        }
+        if old.beyond() != new.beyond() {
+            let what = format!("overload {} → {}", old.beyond(), new.beyond());
+            self.changes.push(what);
         }
         let validity = |content: &crate::answer::Content| content.validity().lifetime().as_secs();
         if validity(old) != validity(new) {

@@ -139,7 +139,7 @@ fn a_changed_zone_is_answered_like_a_new_one() {
 }
 
 /// The same records, built anew.
-fn rebuilt(zone: &Zone) -> Zone {
+pub(super) fn rebuilt(zone: &Zone) -> Zone {
     let mut builder = ZoneBuilder::new(zone.apex(), LIMIT);
     for node in zone.nodes() {
         for set in node.rrsets() {
@@ -158,7 +158,7 @@ fn rebuilt(zone: &Zone) -> Zone {
 }
 
 /// The records as text, TTLs and denials included.
-fn without_signatures(told: &Told) -> Vec<String> {
+pub(super) fn without_signatures(told: &Told) -> Vec<String> {
     let message = &told.message;
     let sections = [&message.answers, &message.authorities, &message.additionals];
     let records = sections.into_iter().flatten();
