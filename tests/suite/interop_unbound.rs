@@ -87,6 +87,11 @@ impl Chain {
         }
     }
 
+    /// Where the resolver answers.
+    pub fn address(&self) -> SocketAddr {
+        self.unbound.address()
+    }
+
     /// Asks all; what is wrong with each answer that is not as it must be.
     fn complaints(&self, queries: &[Query]) -> Vec<String> {
         let queries: Vec<_> = queries

@@ -26,7 +26,7 @@ use super::message::{Message, QR, Record, TC};
 
 const UDP_LIMIT: usize = 1_232;
 
-fn keys(apex: NameRef<'_>) -> Arc<KeySet> {
+pub fn keys(apex: NameRef<'_>) -> Arc<KeySet> {
     let member = |flags| {
         let key = Arc::new(SigningKey::generate(SigningAlgorithm::EcdsaP256Sha256, flags).unwrap());
         Member {
@@ -40,7 +40,7 @@ fn keys(apex: NameRef<'_>) -> Arc<KeySet> {
     Arc::new(KeySet::assemble(apex, members, Publishing::default(), None).unwrap())
 }
 
-fn zone(apex: NameRef<'_>, octets: &[u8]) -> Zone {
+pub fn zone(apex: NameRef<'_>, octets: &[u8]) -> Zone {
     let mut builder = ZoneBuilder::new(apex, Ttl::new(604_800));
     let source = Source::Text { name: "test", octets };
     let read = master::read(&source, apex, &mut |entry| builder.add(&entry));

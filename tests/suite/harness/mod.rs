@@ -3,6 +3,7 @@
 
 pub mod client;
 pub mod engine;
+pub mod flooded;
 pub mod judge;
 pub mod message;
 pub mod ns1;
