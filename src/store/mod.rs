@@ -6,6 +6,8 @@
 //! | table | key | value |
 //! |---|---|---|
 //! | `events` | apex in lower-cased wire form, number from 0 | [`Event::encode`] |
+//! | `runs` | apex, number from 0 | an entry of the journal of plans, chained to the one before |
+//! | `run-heads` | apex | where that journal ends |
 //! | `meta` | `format` | 1 |
 //! | `meta` | `last-good-time` | the last wall time that was taken for sane, Unix seconds |
 //!
@@ -16,6 +18,8 @@ mod file;
 pub(crate) mod full_disk;
 #[cfg(test)]
 mod histories;
+#[cfg(test)]
+mod run_histories;
 
 use std::{
     fs::OpenOptions,
@@ -43,6 +47,7 @@ use crate::{
 };
 
 pub mod replica;
+mod runs;
 
 const EVENTS: TableDefinition<'_, (&[u8], u64), &[u8]> = TableDefinition::new("events");
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");

@@ -169,15 +169,15 @@ enum Halves {
 }
 
 /// Register and folder of a zone, as a command sees them.
-struct View {
-    register: Register,
+pub(super) struct View {
+    pub(super) register: Register,
     contents: Contents,
-    file_tags: Vec<u16>,
+    pub(super) file_tags: Vec<u16>,
 }
 
 impl View {
     /// Reads both. While the register is new, what the files claim stands for it.
-    fn of(place: Place<'_>, now: UnixTime) -> Result<Self, CommandError> {
+    pub(super) fn of(place: Place<'_>, now: UnixTime) -> Result<Self, CommandError> {
         let apex = place.apex.as_ref();
         let mut register = register_of(place.journal, apex).map_err(CustodyError::from)?;
         let folder = Folder::list(place.folder)?;
@@ -198,7 +198,7 @@ impl View {
         })
     }
 
-    fn in_folder(&self, key: &Dnskey) -> bool {
+    pub(super) fn in_folder(&self, key: &Dnskey) -> bool {
         self.contents.keys.iter().any(|stored| stored.file.dnskey == *key)
     }
 
@@ -217,7 +217,7 @@ impl View {
         Some((path.file_stem()?.to_str()?.to_owned(), Halves::One))
     }
 
-    fn without_errors(mut self) -> Result<Self, CommandError> {
+    pub(super) fn without_errors(mut self) -> Result<Self, CommandError> {
         match self.contents.errors.pop() {
             Some(error) => Err(error.into()),
             None => Ok(self),
@@ -225,7 +225,7 @@ impl View {
     }
 }
 
-fn append(place: Place<'_>, whats: Vec<What>, now: UnixTime) -> Result<(), CommandError> {
+pub(super) fn append(place: Place<'_>, whats: Vec<What>, now: UnixTime) -> Result<(), CommandError> {
     let Some(journal) = place.journal else {
         return Ok(());
     };

@@ -12,6 +12,7 @@
 
 mod commands;
 mod decide;
+mod steps;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +30,9 @@ pub use self::commands::{
 #[cfg(test)]
 pub(crate) use self::commands::{generate_on, import_on};
 use self::decide::{Decision, Input, decide};
+#[cfg(test)]
+pub(crate) use self::steps::make_held_on;
+pub use self::steps::{StepError, make_held, turn, withdraw_gone};
 use super::{
     algorithm::{Algorithm, SigningAlgorithm},
     external::{self, ExternalError},

@@ -13,6 +13,7 @@
 
 mod gate;
 mod items;
+pub mod journal;
 mod measured;
 mod next;
 mod run;

@@ -1,0 +1,229 @@
+//! What a plan does with keys: makes them, turns them, takes another provider's out. Each may be done again after a
+//! crash, and then changes nothing; what follows is served when the zone's keys are opened anew.
+
+use std::sync::Arc;
+
+use super::{
+    CommandError, CustodyError, Place, Wanted, absolute,
+    commands::{View, append},
+    decide::{tags_in_sight, with_free_tag},
+    register_of,
+};
+use crate::{
+    clock::UnixTime,
+    disk::{Disk, System},
+    dnssec::{
+        key::{Dnskey, PrivateKey, SEP, ZONE},
+        keyfile::{
+            KeyFile,
+            folder::{self, Existing},
+            timing::{Claim, Timing},
+        },
+        keyset::{KeyState, Role},
+        register::{OwnState, Register, What},
+    },
+};
+
+/// Why a step of a plan cannot be done with the keys as they are. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// Keys, files or register.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// Not a key of ours that can pass into another state.
+    #[error("key {tag} is not a key of ours that can be made {wanted}: it is {found}")]
+    CannotTurn {
+        /// Its tag.
+        tag: u16,
+        /// The state that it should pass into.
+        wanted: Claim,
+        /// Where it stands.
+        found: String,
+    },
+    /// A key without its files.
+    #[error("key {tag} should be {wanted}, and its files are not in the key folder; put them back")]
+    NoFiles {
+        /// Its tag.
+        tag: u16,
+        /// The state that it should pass into.
+        wanted: Claim,
+    },
+    /// Nothing would sign.
+    #[error("without key {tag} nothing would sign {what}")]
+    NothingSigns {
+        /// The key that would stop to sign.
+        tag: u16,
+        /// What.
+        what: &'static str,
+    },
+    /// A key of ours, where another provider's is meant.
+    #[error("key {tag} is ours, and not to be taken out as another provider's")]
+    Ours {
+        /// Its tag.
+        tag: u16,
+    },
+}
+
+impl From<Arc<super::JournalError>> for StepError {
+    fn from(error: Arc<super::JournalError>) -> Self {
+        Self::Command(CustodyError::from(error).into())
+    }
+}
+
+/// Makes a key that nobody sees yet. `known`: keys that were made before and belong to something; another one that
+/// waits in the register, as a crash leaves it, is taken instead of a new one.
+///
+/// # Errors
+/// When the folder or the register cannot be used.
+pub fn make_held(
+    place: Place<'_>,
+    wanted: Wanted,
+    known: &[Dnskey],
+    now: UnixTime,
+) -> Result<Dnskey, StepError> {
+    make_held_on(&System, place, wanted, known, now)
+}
+
+/// [`make_held`] with the key folder on any disk.
+pub(crate) fn make_held_on(
+    disk: &dyn Disk,
+    place: Place<'_>,
+    wanted: Wanted,
+    known: &[Dnskey],
+    now: UnixTime,
+) -> Result<Dnskey, StepError> {
+    let view = View::of(place, now)?.without_errors()?;
+    let flags = if wanted.role == Role::Zsk {
+        ZONE
+    } else {
+        ZONE | SEP
+    };
+    let waits = view.register.own.iter().find(|(key, own)| {
+        own.state == OwnState::Is(Claim::Held)
+            && key.flags() == flags
+            && key.algorithm() == wanted.algorithm.number()
+            && view.in_folder(key)
+            && !known.contains(key)
+    });
+    if let Some((key, _)) = waits {
+        return Ok(key.clone());
+    }
+    let taken = tags_in_sight(&view.register, &view.file_tags);
+    let (dnskey, private) = with_free_tag(wanted.algorithm, flags, &taken, &mut PrivateKey::generate)
+        .map_err(|error| CommandError::from(CustodyError::from(error)))?;
+    let timing = Timing::default().saying(Claim::Held, now);
+    let file = KeyFile::new(place.apex.clone(), dnskey.clone(), private, timing);
+    let (key, state) = (dnskey.clone(), Claim::Held);
+    append(place, vec![What::Making { key, state }], now)?;
+    folder::write(disk, place.folder, &[file], Existing::Refuse).map_err(CommandError::from)?;
+    let path = absolute(place.folder);
+    let folder = (view.register.folder.as_ref() != Some(&path)).then_some(What::Folder { path });
+    let key = dnskey.clone();
+    append(
+        place,
+        [What::Made { key }].into_iter().chain(folder).collect(),
+        now,
+    )?;
+    Ok(dnskey)
+}
+
+/// Keys of ours pass into other states, all at one moment.
+///
+/// # Errors
+/// When one of them cannot, or nothing would sign.
+pub fn turn(place: Place<'_>, keys: &[(Dnskey, Claim)], now: UnixTime) -> Result<(), StepError> {
+    let view = View::of(place, now)?;
+    let mut whats = Vec::new();
+    for (key, wanted) in keys {
+        let tag = key.key_tag();
+        let wanted = *wanted;
+        match view.register.own.get(key).map(|own| &own.state) {
+            Some(OwnState::Is(state)) if *state == wanted => continue,
+            // What was given up does not come back, and what is published is not hidden without a plan's end.
+            Some(OwnState::Is(state)) if *state != Claim::Gone && wanted != Claim::Held => {}
+            state => {
+                let found = state.map_or("not in the register".to_owned(), in_words);
+                return Err(StepError::CannotTurn { tag, wanted, found });
+            }
+        }
+        if wanted != Claim::Gone && !view.in_folder(key) {
+            return Err(StepError::NoFiles { tag, wanted });
+        }
+        let (key, state) = (key.clone(), wanted);
+        whats.push(What::Turned { key, state });
+    }
+    if whats.is_empty() {
+        return Ok(());
+    }
+    something_signs(&view.register, keys)?;
+    Ok(append(place, whats, now)?)
+}
+
+fn in_words(state: &OwnState) -> String {
+    match state {
+        OwnState::Making(_) => "being made".to_owned(),
+        OwnState::Abandoned => "abandoned".to_owned(),
+        OwnState::Is(state) => state.to_string(),
+        OwnState::Lost { reason } => format!("lost ({reason})"),
+    }
+}
+
+/// Whether after the turn some key signs the DNSKEY RRset, and some key the rest.
+fn something_signs(register: &Register, keys: &[(Dnskey, Claim)]) -> Result<(), StepError> {
+    let turned = |key: &Dnskey| {
+        keys.iter()
+            .find(|(turned, _)| turned == key)
+            .map(|(_, claim)| *claim)
+    };
+    let active = |key: &&Dnskey| match (turned(key), register.own.get(*key)) {
+        (Some(claim), _) => claim == Claim::Active,
+        (None, Some(own)) => own.state.in_set() == Some(KeyState::Active),
+        (None, None) => false,
+    };
+    let all = register.own.keys();
+    let signers: Vec<&Dnskey> = all.filter(active).collect();
+    let stops = |key: &(Dnskey, Claim)| key.1 != Claim::Active;
+    let tag = keys
+        .iter()
+        .find(|key| stops(key))
+        .map_or(0, |(key, _)| key.key_tag());
+    if !signers.iter().any(|key| key.is_sep()) {
+        let what = "the DNSKEY RRset";
+        return Err(StepError::NothingSigns { tag, what });
+    }
+    Ok(())
+}
+
+/// Takes keys of another provider out of our set, as a plan that proved them to be gone says.
+///
+/// # Errors
+/// When one of them is ours, or the register cannot be used.
+pub fn withdraw_gone(
+    place: Place<'_>,
+    keys: &[Dnskey],
+    reason: &str,
+    now: UnixTime,
+) -> Result<(), StepError> {
+    let register = register_of(place.journal, place.apex.as_ref())?;
+    if let Some(ours) = keys.iter().find(|key| register.is_own(key)) {
+        return Err(StepError::Ours { tag: ours.key_tag() });
+    }
+    let published = |key: &&Dnskey| {
+        register
+            .foreign
+            .get(*key)
+            .is_some_and(|key| key.in_set().is_some())
+    };
+    let whats: Vec<What> = keys
+        .iter()
+        .filter(published)
+        .map(|key| What::Withdrawn {
+            key: key.clone(),
+            reason: reason.to_owned(),
+        })
+        .collect();
+    if whats.is_empty() {
+        return Ok(());
+    }
+    Ok(append(place, whats, now)?)
+}
