@@ -58,6 +58,11 @@ impl<'a> Draft<'a> {
         self.steps.len()
     }
 
+    /// Everything that is served.
+    pub fn values(&self) -> impl Iterator<Item = &Value> {
+        self.history.all_now()
+    }
+
     /// What is served in a slot.
     pub fn value(&self, slot: &Slot) -> Option<&Value> {
         self.history.now(slot)
@@ -298,7 +303,7 @@ impl<'a> Draft<'a> {
     }
 
     /// A parent that reads CDS takes what every provider of the delegation shows alike, signed by a key that the DS
-    /// RRset points to and that every provider publishes (RFC 7344 §4.1, RFC 9975 §3).
+    /// RRset points to (RFC 7344 §4.1, RFC 9975 §3). Like all data they validate with every provider's DNSKEY RRset.
     fn can_use_cds(&self, ds: &DsSet) -> Result<bool, Unplannable> {
         let asked = self.asked();
         let anchors = points_to(ds);
@@ -310,12 +315,12 @@ impl<'a> Draft<'a> {
                 .situation
                 .member(*provider)
                 .is_some_and(|member| member.shows_cds);
-            let signers = self.keys(*provider)?.signers.intersection(anchors);
+            let signers = self.keys(*provider)?.signers;
             let mut everywhere = true;
             for other in &asked {
-                everywhere &= !self.keys(*other)?.keys.intersection(signers).is_empty();
+                everywhere &= signers.without(self.keys(*other)?.keys).is_empty();
             }
-            if !shows || signers.is_empty() || !everywhere {
+            if !shows || signers.intersection(anchors).is_empty() || !everywhere {
                 return Ok(false);
             }
         }

@@ -86,6 +86,21 @@ impl Gate<'_> {
                 let holds = self.history.naming(*provider, self.situation).into_iter();
                 waits.extend(holds.map(|hold| wait(hold, &held)));
             }
+            Value::Cds(..) => {
+                // In the second in which the parent follows it still finds the CDS that it follows.
+                for version in self.history.versions() {
+                    let (Value::Ds(_), Some(since)) = (&version.value, version.ended()) else {
+                        continue;
+                    };
+                    let why =
+                        "the parent follows the CDS of before until its new DS RRset is seen".to_owned();
+                    waits.push(Wait {
+                        since,
+                        seconds: 0,
+                        why,
+                    });
+                }
+            }
             Value::Ds(ds) if ds.from_cds => {
                 for version in self.history.versions() {
                     let Value::Cds(provider, _) = &version.value else {

@@ -20,8 +20,11 @@ mod history;
 mod judge;
 mod kinds;
 mod paste;
+pub mod report;
+mod retreat;
 mod schedule;
 mod situation;
+mod size;
 mod unplannable;
 
 #[cfg(test)]
@@ -31,8 +34,10 @@ use serde::{Deserialize, Serialize};
 
 pub use judge::Judgement;
 pub use kinds::build;
+pub use report::Report;
 pub use schedule::{Planned, Times};
 pub use situation::{Hand, Member, Parent, ParentHand, Past, PlanKey, Situation};
+pub use size::{LARGEST_UDP, Largest};
 pub use unplannable::{NoWayBack, Unplannable};
 
 use super::safety::{KeyId, ProviderId, Seconds, Value};

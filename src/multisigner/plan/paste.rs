@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     super::safety::{DsSet, KeyId, KeySet, ProviderId, Seconds, Slot, Value},
-    Action, Actor, Plan, Situation, Step,
+    Action, Actor, Plan, Situation,
     draft::US,
 };
 use crate::dnssec::{
@@ -59,9 +59,9 @@ pub(super) fn ns(situation: &Situation, members: &BTreeSet<ProviderId>, ttl: Sec
         .collect()
 }
 
-/// What the person of a step pastes, as far as the keys are made.
-fn lines(situation: &Situation, step: &Step) -> Option<Vec<String>> {
-    step.changes.iter().find_map(|value| match (&step.action, value) {
+/// What the person of a step pastes, as far as the keys are made; nothing for a step without records.
+pub(super) fn lines(situation: &Situation, action: &Action, changes: &[Value]) -> Option<Vec<String>> {
+    changes.iter().find_map(|value| match (action, value) {
         (Action::Give { .. }, Value::Keys(_, rrset)) => {
             let ours = |key: &KeyId| situation.key(*key).is_some_and(|key| key.owner == Some(US));
             Some(dnskeys(
@@ -71,6 +71,8 @@ fn lines(situation: &Situation, step: &Step) -> Option<Vec<String>> {
             ))
         }
         (Action::Ds { .. }, Value::Ds(set)) => Some(ds(situation, set)),
+        (Action::ParentNs { .. }, Value::ParentNs(set))
+        | (Action::ChildNs { .. }, Value::ChildNs(_, set)) => Some(ns(situation, &set.members, set.ttl)),
         (Action::Theirs { .. }, Value::Cds(provider, Some(shown))) => {
             let ttl = match situation.value(&Slot::Keys(*provider)) {
                 Some(Value::Keys(_, rrset)) => rrset.ttl,
@@ -92,7 +94,7 @@ impl Plan {
         known.dnskey = Some(dnskey);
         let after = self.situation.label(key);
         for step in &mut self.steps {
-            if let Some(lines) = lines(&self.situation, step)
+            if let Some(lines) = lines(&self.situation, &step.action, &step.changes)
                 && let Actor::Person { paste, .. } = &mut step.by
             {
                 *paste = lines;

@@ -98,6 +98,14 @@ pub enum Unplannable {
         /// What is missing.
         role: Role,
     },
+    /// A change of algorithm that leaves a key.
+    #[error(
+        "{key} is published and is not among the keys of this plan: a change of algorithm takes all keys, those that sign nothing too"
+    )]
+    KeyLeft {
+        /// The key.
+        key: String,
+    },
     /// A join of a provider that is there.
     #[error("{provider} is in the delegation already; nothing is to be joined")]
     AlreadyIn {

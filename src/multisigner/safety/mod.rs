@@ -31,7 +31,7 @@ mod validator;
 mod window;
 
 #[cfg(test)]
-mod oracle;
+pub(super) mod oracle;
 #[cfg(test)]
 mod tests;
 

@@ -24,6 +24,15 @@ pub(super) fn plan(situation: &Situation, old: &[KeyId], new: &[KeyId]) -> Resul
     let mut draft = Draft::new(situation);
     let members = draft.asked();
     check(situation, &members, old, new)?;
+    let named: KeySet = old.iter().chain(new).copied().collect();
+    for member in &members {
+        let rrset = draft.keys(*member)?;
+        if let Some(left) = rrset.keys.union(rrset.signers).without(named).iter().next() {
+            return Err(Unplannable::KeyLeft {
+                key: situation.label(left),
+            });
+        }
+    }
     let change = Change {
         members,
         old: old.iter().copied().collect(),

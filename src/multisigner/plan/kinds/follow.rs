@@ -8,7 +8,7 @@
 
 use super::{
     super::{
-        super::safety::{KeyId, KeyRrset, KeySet, ProviderId, SignedData, Slot, Value},
+        super::safety::{KeyId, KeyRrset, KeySet, ProviderId, Slot, Value},
         Kind, Past, Plan, Since, Situation, Unplannable, Wait,
         draft::Draft,
     },
@@ -27,10 +27,10 @@ pub(super) fn plan(
         return Err(Unplannable::NothingToFollow { provider: name });
     };
     check(situation, provider, gone)?;
-    let situation = with_the_past(situation, provider, gone, last_seen)?;
+    let (entries, others) = by_role(situation, gone);
+    let situation = with_the_past(situation, provider, entries, entries.union(others), last_seen)?;
     let mut draft = Draft::new(&situation);
     let unseen = unseen(&draft, provider, last_seen)?;
-    let (entries, others) = by_role(&situation, gone);
     let members = draft.asked();
     let back = format!("not at all: a key that is gone at {name} does not come back");
     for member in members.iter().filter(|member| **member != provider) {
@@ -106,54 +106,34 @@ fn by_role(situation: &Situation, gone: &[(KeyId, UnixTime)]) -> (KeySet, KeySet
     (all.without(others), others)
 }
 
-/// The situation with what the provider served when it had those keys: at the worst nothing but them signed.
+/// The situation with the DNSKEY RRset that the provider served when it had those keys, signed by nothing but them. Of
+/// data nothing is made up: a provider that rolls well removes a key when no cache has data of it any more.
 fn with_the_past(
     situation: &Situation,
     provider: ProviderId,
-    gone: &[(KeyId, UnixTime)],
+    entries: KeySet,
+    all: KeySet,
     until: UnixTime,
 ) -> Result<Situation, Unplannable> {
     let mut known = situation.clone();
     let draft = Draft::new(situation);
-    let all: KeySet = gone.iter().map(|(key, _)| *key).collect();
-    let signing = |role: Role| -> KeySet {
-        let of_role = |key: &KeyId| {
-            situation
-                .key(*key)
-                .is_some_and(|key| key.role == role || key.role == Role::Csk)
-        };
-        all.iter().filter(of_role).collect()
-    };
-    let or_now = |gone: KeySet, now: KeySet| if gone.is_empty() { now } else { gone };
     let now = draft.keys(provider)?;
+    let signed = entries.intersection(draft.anchors()?);
     let keys = KeyRrset {
         keys: now.keys.union(all),
-        signers: or_now(signing(Role::Ksk), now.signers),
+        signers: if signed.is_empty() { now.signers } else { signed },
         ..now
     };
-    let mut past = vec![Value::Keys(provider, keys)];
-    for (class, data) in draft.data(provider)? {
-        let signers = or_now(signing(Role::Zsk), data.signers);
-        past.push(Value::Data(provider, class, SignedData { signers, ..data }));
-    }
-    for value in past {
-        let slot = value.slot();
-        let recorded = |past: &Past| past.value.slot() == slot && has_any(&past.value, all);
-        if !known.past.iter().any(recorded) && Some(&value) != known.value(&slot) {
-            known.past.push(Past { value, until });
-        }
-    }
-    known.past.sort_by_key(|past| past.until);
-    Ok(known)
-}
-
-fn has_any(value: &Value, keys: KeySet) -> bool {
-    let has = match value {
-        Value::Keys(_, rrset) => rrset.keys.union(rrset.signers),
-        Value::Data(_, _, data) => data.signers,
-        _ => KeySet::default(),
+    let recorded = |past: &Past| match &past.value {
+        Value::Keys(at, rrset) => *at == provider && !rrset.keys.intersection(all).is_empty(),
+        _ => false,
     };
-    !has.intersection(keys).is_empty()
+    if !known.past.iter().any(recorded) {
+        let value = Value::Keys(provider, keys);
+        known.past.push(Past { value, until });
+        known.past.sort_by_key(|past| past.until);
+    }
+    Ok(known)
 }
 
 /// The keys have to be unseen for the larger TTL of what they were seen in.

@@ -1,6 +1,10 @@
 //! Plans with small numbers, as the checker's own tests: TTLs 3 (DS), 2 (DNSKEY), 5 (data) and 4 (NS), a lag of 1 for
 //! every change, the margin at 0.
 
+mod random;
+mod report;
+mod retreat;
+mod unplannable;
 mod waits;
 
 use std::collections::BTreeSet;
@@ -8,11 +12,11 @@ use std::collections::BTreeSet;
 use super::{
     super::safety::{
         Class, Content, DsRecord, DsSet, KeyId, KeyRrset, KeySet, NsSet, ProviderId, Seconds, SignedData,
-        Value,
+        Slot, Value,
     },
     *,
 };
-use crate::dnssec::{algorithm::Algorithm, key::Dnskey, keyset::Role};
+use crate::dnssec::{algorithm::Algorithm, key::Dnskey, keyfile::timing::Claim, keyset::Role};
 
 const START: u64 = 1_000;
 
@@ -226,8 +230,32 @@ pub(super) fn roll(kind: &str) -> Kind {
     }
 }
 
+/// Everything goes over to Ed25519.
+pub(super) fn algorithm() -> Kind {
+    let list = |labels: &str| keys(labels).iter().collect();
+    Kind::Algorithm {
+        old: list("KA ZA KB ZB"),
+        new: list("KAe ZAe KBe ZBe"),
+    }
+}
+
+/// What a plan serves in the end.
+pub(super) fn end(plan: &Plan) -> Vec<Value> {
+    let mut serves = plan.situation.serves.clone();
+    for value in plan.steps.iter().flat_map(|step| &step.changes) {
+        serves.retain(|known| known.slot() != value.slot());
+        serves.push(value.clone());
+    }
+    serves
+}
+
 #[track_caller]
 pub(super) fn assert_unharmed(plan: &Plan) {
+    for judgement in plan.judge().unwrap() {
+        if !judgement.starts_safe {
+            panic!("{:?}", judgement.verdict);
+        }
+    }
     if let Some(harm) = plan.harm().unwrap() {
         panic!("{harm}\n{:#?}", plan.steps);
     }

@@ -155,11 +155,3 @@ fn algorithm_in_five_rows() {
         4
     );
 }
-
-fn algorithm() -> Kind {
-    let list = |labels: &str| keys(labels).iter().collect();
-    Kind::Algorithm {
-        old: list("KA ZA KB ZB"),
-        new: list("KAe ZAe KBe ZBe"),
-    }
-}

@@ -5,7 +5,7 @@ use super::super::*;
 use crate::clock::UnixTime;
 
 /// Random numbers from a seed (SplitMix64).
-pub(super) struct Random(pub u64);
+pub(in crate::multisigner) struct Random(pub u64);
 
 impl Random {
     pub fn below(&mut self, end: u64) -> u64 {

@@ -9,6 +9,6 @@
 //! | any cache may hold everything as long as TTL and margin | |
 
 mod agree;
-mod history;
-mod resolvers;
+pub(in crate::multisigner) mod history;
+pub(in crate::multisigner) mod resolvers;
 mod validate;

@@ -19,7 +19,7 @@ type Entry = (Number, u64, u64);
 
 /// What was seen to go wrong, at its first tick.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Seen {
+pub(in crate::multisigner) struct Seen {
     pub tick: u64,
     pub story: String,
 }
@@ -46,7 +46,11 @@ pub(super) struct Resolvers<'a> {
 }
 
 /// The first tick at which each invariant is seen not to hold, and how.
-pub(super) fn watch(timeline: &Timeline, validator: &Validator, margin: u64) -> BTreeMap<Invariant, Seen> {
+pub(in crate::multisigner) fn watch(
+    timeline: &Timeline,
+    validator: &Validator,
+    margin: u64,
+) -> BTreeMap<Invariant, Seen> {
     let initial = timeline.initial.iter();
     let changed = timeline
         .steps

@@ -1,0 +1,343 @@
+//! The way back: the steps of a plan taken back in reverse, with the waits that this needs.
+//!
+//! What the plan changed is taken out of what is served now, so that surprises which came meanwhile stay. A join whose
+//! newcomer is asked already goes back as a leave: its own NS RRset must not name itself, or resolvers stay there.
+
+use super::{
+    super::safety::{DsSet, KeyId, KeyRrset, KeySet, NsSet, SignedData, Slot, Value},
+    Action, Actor, Kind, NoWayBack, Past, Plan, Situation, Step, Times, Unplannable,
+    draft::{Draft, Move, US},
+    gate::points_to,
+    kinds, paste,
+};
+use crate::dnssec::keyfile::timing::Claim;
+
+impl Plan {
+    /// The plan that undoes the first steps of this one, those that were begun at these times. `now` names the keys and
+    /// providers by the same places.
+    ///
+    /// # Errors
+    /// [`NoWayBack`] says why not, and what to do instead.
+    pub fn retreat(&self, done: &[Times], now: &Situation) -> Result<Plan, NoWayBack> {
+        let done = &done[..done.len().min(self.steps.len())];
+        for (place, step) in self.steps.iter().take(done.len()).enumerate() {
+            if let Some(why) = self.is_final(step) {
+                return Err(NoWayBack::Passed {
+                    step: place + 1,
+                    what: step.what.clone(),
+                    why,
+                    instead: self.instead(),
+                });
+            }
+        }
+        let kind = Kind::Retreat {
+            from: Box::new(self.kind.clone()),
+        };
+        let mut situation = now.clone();
+        situation.past = self.remembered(done, now);
+        if let Kind::Join { provider } = self.kind
+            && Draft::new(&situation).asked().contains(&provider)
+        {
+            let leave = kinds::build(&Kind::Leave { provider }, &situation)?;
+            return Ok(Plan { kind, ..leave });
+        }
+        let mut draft = Draft::new(&situation);
+        for place in (0..done.len()).rev() {
+            let ds_followed = self.steps[place + 1..done.len()]
+                .iter()
+                .any(|step| step.changes.iter().any(|value| value.slot() == Slot::Ds));
+            self.take_back(place, ds_followed, &mut draft)?;
+        }
+        if draft.steps() == 0 {
+            return Err(NoWayBack::NothingDone);
+        }
+        Ok(draft.finish(kind)?)
+    }
+
+    /// Why a step that was done is final.
+    fn is_final(&self, step: &Step) -> Option<String> {
+        let gone = |keys: &[(KeyId, Claim)]| -> KeySet {
+            let gone = keys.iter().filter(|(_, claim)| *claim == Claim::Gone);
+            gone.map(|(key, _)| *key).collect()
+        };
+        match (&self.kind, &step.action) {
+            (Kind::Emergency { old, .. }, action) if !matches!(action, Action::Make { .. }) => Some(format!(
+                "it would lead back to {}, which others may have",
+                self.situation.label(*old)
+            )),
+            (_, Action::Turn { keys }) if !gone(keys).is_empty() => Some(format!(
+                "{} is gone for good, and a key that is gone is not taken again",
+                self.situation.labels(gone(keys))
+            )),
+            (_, Action::Withdraw { keys }) => Some(format!(
+                "{} was withdrawn",
+                self.situation.labels(keys.iter().copied().collect())
+            )),
+            (_, Action::Stop { provider }) => {
+                Some(format!("{} answers no more", self.situation.name(*provider)))
+            }
+            _ => None,
+        }
+    }
+
+    /// What to do where there is no way back.
+    fn instead(&self) -> String {
+        let situation = &self.situation;
+        match &self.kind {
+            Kind::Leave { provider } => format!(
+                "finish this plan, and let {} join again",
+                situation.name(*provider)
+            ),
+            Kind::RollZsk { new, .. } | Kind::RollKsk { new, .. } | Kind::RollCsk { new, .. } => format!(
+                "finish this plan, and roll from {} to another key",
+                situation.label(*new)
+            ),
+            Kind::Emergency { .. } => "finish this plan".to_owned(),
+            Kind::Algorithm { .. } => "finish this plan, and plan another change of algorithm".to_owned(),
+            Kind::Follow { provider, .. } => format!(
+                "finish this plan; a key that {} shows again is published again at once",
+                situation.name(*provider)
+            ),
+            Kind::Join { .. } | Kind::Standby { .. } | Kind::Retreat { .. } => {
+                "finish this plan, and then plan anew".to_owned()
+            }
+        }
+    }
+
+    /// What caches may hold besides: what `now` knows of the past, and what the steps that were done replaced.
+    fn remembered(&self, done: &[Times], now: &Situation) -> Vec<Past> {
+        let mut past = now.past.clone();
+        for (place, times) in done.iter().enumerate() {
+            for value in &self.steps[place].changes {
+                let slot = value.slot();
+                let Some(before) = self.before(place, &slot) else {
+                    continue;
+                };
+                let known = past
+                    .iter()
+                    .any(|past| past.value == before && past.until >= times.seen);
+                if !known && before != *value {
+                    past.push(Past {
+                        value: before,
+                        until: times.seen,
+                    });
+                }
+            }
+        }
+        past.sort_by_key(|past| past.until);
+        past
+    }
+
+    /// What a slot had before a step.
+    fn before(&self, step: usize, slot: &Slot) -> Option<Value> {
+        let changed = self.steps[..step].iter().rev().flat_map(|step| &step.changes);
+        let mut changed = changed.filter(|value| value.slot() == *slot);
+        changed.next().or_else(|| self.situation.value(slot)).cloned()
+    }
+
+    /// Where the DS RRset followed CDS, it goes back by CDS too, which are then as they should be.
+    fn take_back(&self, place: usize, ds_followed: bool, draft: &mut Draft<'_>) -> Result<(), Unplannable> {
+        let step = &self.steps[place];
+        let of_cds = step
+            .changes
+            .iter()
+            .any(|value| matches!(value.slot(), Slot::Cds(_)));
+        if of_cds && ds_followed && !matches!(step.action, Action::Turn { .. }) {
+            return Ok(());
+        }
+        let mut changes: Vec<Value> = step
+            .changes
+            .iter()
+            .filter_map(|value| {
+                let slot = value.slot();
+                undone(&self.before(place, &slot), value, draft.value(&slot)?)
+            })
+            .collect();
+        keep_what_signs(draft, &mut changes);
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let (what, back) = (
+            format!("taken back: {}", step.what),
+            "plan anew when this is done",
+        );
+        if let [Value::Ds(ds)] = &changes[..] {
+            return draft.point_ds_to(points_to(ds), &what, back);
+        }
+        let action = match &step.action {
+            Action::Turn { keys } => Action::Turn {
+                keys: keys
+                    .iter()
+                    .map(|(key, claim)| (*key, self.claim_before(place, *key, *claim)))
+                    .collect(),
+            },
+            Action::Await => Action::Withdraw {
+                keys: taken_out(draft, &changes).iter().collect(),
+            },
+            Action::Cds { .. } => Action::Cds {
+                wanted: wanted_cds(&changes).iter().collect(),
+            },
+            Action::ParentNs { .. } | Action::ChildNs { .. } => redone(&step.action, &changes),
+            Action::Theirs { provider, what } => Action::Theirs {
+                provider: *provider,
+                what: format!("taken back: {what}"),
+            },
+            other => other.clone(),
+        };
+        let mut by = step.by.clone();
+        if let Actor::Person { paste, .. } = &mut by {
+            *paste = paste::lines(draft.situation, &action, &changes).unwrap_or_default();
+        }
+        draft.step(Move {
+            what,
+            action,
+            by,
+            changes,
+            back: back.to_owned(),
+        });
+        Ok(())
+    }
+
+    /// What a key of ours was before a step.
+    fn claim_before(&self, step: usize, key: KeyId, claim: Claim) -> Claim {
+        let turned = self.steps[..step]
+            .iter()
+            .rev()
+            .find_map(|step| match &step.action {
+                Action::Turn { keys } => keys
+                    .iter()
+                    .find(|(turned, _)| *turned == key)
+                    .map(|(_, claim)| *claim),
+                _ => None,
+            });
+        let before = turned.unwrap_or_else(|| match self.situation.value(&Slot::Keys(US)) {
+            Some(Value::Keys(_, rrset)) if rrset.keys.contains(key) => {
+                let signs = |value: &Value| match value {
+                    Value::Data(US, _, data) => data.signers.contains(key),
+                    _ => false,
+                };
+                let active = rrset.signers.contains(key) || self.situation.serves.iter().any(signs);
+                if active { Claim::Active } else { Claim::Published }
+            }
+            _ => Claim::Gone,
+        });
+        match (before, claim) {
+            // A key that signed does not become one that never did.
+            (Claim::Published, Claim::Active) => Claim::Retired,
+            (before, _) => before,
+        }
+    }
+}
+
+/// `now` without what a change from `before` to `after` brought.
+fn undone(before: &Option<Value>, after: &Value, now: &Value) -> Option<Value> {
+    Some(match (before, after, now) {
+        (Some(Value::Keys(_, before)), Value::Keys(_, after), Value::Keys(provider, now)) => Value::Keys(
+            *provider,
+            KeyRrset {
+                keys: undone_keys(before.keys, after.keys, now.keys),
+                signers: undone_keys(before.signers, after.signers, now.signers),
+                ..*now
+            },
+        ),
+        (Some(Value::Data(_, _, before)), Value::Data(_, _, after), Value::Data(provider, class, now)) => {
+            let signers = undone_keys(before.signers, after.signers, now.signers);
+            Value::Data(*provider, class.clone(), SignedData { signers, ..*now })
+        }
+        (Some(Value::Ds(before)), Value::Ds(after), Value::Ds(now)) => {
+            let added: Vec<_> = after.records.difference(&before.records).collect();
+            let kept = now.records.iter().filter(|record| !added.contains(record));
+            let lost = before.records.difference(&after.records);
+            Value::Ds(DsSet {
+                records: kept.chain(lost).copied().collect(),
+                ..now.clone()
+            })
+        }
+        (Some(Value::ParentNs(before)), Value::ParentNs(_), Value::ParentNs(now)) => Value::ParentNs(NsSet {
+            members: before.members.clone(),
+            ..now.clone()
+        }),
+        (Some(Value::ChildNs(_, before)), Value::ChildNs(..), Value::ChildNs(provider, now)) => {
+            Value::ChildNs(
+                *provider,
+                NsSet {
+                    members: before.members.clone(),
+                    ..now.clone()
+                },
+            )
+        }
+        (Some(Value::Cds(provider, before)), Value::Cds(..), _) => Value::Cds(*provider, *before),
+        (None, Value::Cds(provider, _), _) => Value::Cds(*provider, None),
+        _ => return None,
+    })
+}
+
+/// A key stays where data that are served now, such as CDS, are signed by nothing else.
+fn keep_what_signs(draft: &Draft<'_>, changes: &mut [Value]) {
+    let turned: Vec<Slot> = changes.iter().map(Value::slot).collect();
+    let asked = draft.asked();
+    let signers: Vec<KeySet> = draft
+        .values()
+        .filter_map(|value| match value {
+            Value::Data(at, _, data) if asked.contains(at) && !turned.contains(&value.slot()) => {
+                Some(data.signers)
+            }
+            _ => None,
+        })
+        .collect();
+    for value in changes {
+        let Some(Value::Keys(_, now)) = draft.value(&value.slot()) else {
+            continue;
+        };
+        let Value::Keys(at, rrset) = value else { continue };
+        if !asked.contains(at) {
+            continue;
+        }
+        let left = rrset.keys;
+        let alone = signers
+            .iter()
+            .filter(|signers| signers.intersection(left).is_empty());
+        for signers in alone {
+            rrset.keys = rrset.keys.union(signers.intersection(now.keys));
+        }
+    }
+}
+
+fn undone_keys(before: KeySet, after: KeySet, now: KeySet) -> KeySet {
+    now.without(after.without(before)).union(before.without(after))
+}
+
+/// The keys that `changes` take out of DNSKEY RRsets.
+fn taken_out(draft: &Draft<'_>, changes: &[Value]) -> KeySet {
+    let mut gone = KeySet::default();
+    for value in changes {
+        if let (Value::Keys(_, then), Some(Value::Keys(_, now))) = (value, draft.value(&value.slot())) {
+            gone = gone.union(now.keys.without(then.keys));
+        }
+    }
+    gone
+}
+
+fn wanted_cds(changes: &[Value]) -> KeySet {
+    let wanted = changes.iter().find_map(|value| match value {
+        Value::Cds(_, cds) => Some(cds.map_or_else(KeySet::default, |cds| cds.wanted)),
+        _ => None,
+    });
+    wanted.unwrap_or_default()
+}
+
+/// The action that leads to these NS RRsets.
+fn redone(action: &Action, changes: &[Value]) -> Action {
+    let same = changes.iter().find_map(|value| match value {
+        Value::ParentNs(ns) => {
+            let members = ns.members.iter().copied().collect();
+            Some(Action::ParentNs { members })
+        }
+        Value::ChildNs(provider, ns) => {
+            let (provider, members) = (*provider, ns.members.iter().copied().collect());
+            Some(Action::ChildNs { provider, members })
+        }
+        _ => None,
+    });
+    same.unwrap_or_else(|| action.clone())
+}
