@@ -2,6 +2,7 @@
 //! belongs to the question; why it is asked is not its business.
 
 pub mod exchange;
+pub mod https;
 pub mod notify;
 mod query;
 pub mod resolver;

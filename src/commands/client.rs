@@ -151,6 +151,27 @@ fn print_status(status: &Status, named: bool) -> String {
         out.push_str("\ncountersign status ORIGIN shows the keys of a zone\n");
     }
     out.push_str(&format!("\n{}", counters(status)));
+    let watched: Vec<&ZoneStatus> = status
+        .zones
+        .iter()
+        .filter(|zone| zone.monitor.is_some())
+        .collect();
+    if !watched.is_empty() {
+        out.push_str(&format!("\n{}", watch_table(&watched).print(0)));
+    }
+    if !status.alarms.is_empty() {
+        out.push_str("\nalarms\n");
+        for alarm in &status.alarms {
+            let zone = alarm
+                .zone
+                .as_ref()
+                .map_or(String::new(), |zone| format!("{zone} "));
+            out.push_str(&format!(
+                "  {} since {}: {zone}{}\n",
+                alarm.level, alarm.since, alarm.what
+            ));
+        }
+    }
     if !status.warnings.is_empty() {
         out.push_str("\nwarnings\n");
         for warning in &status.warnings {
@@ -162,6 +183,45 @@ fn print_status(status: &Status, named: bool) -> String {
         }
     }
     out
+}
+
+/// Zones that others serve, too, and what the last look at all their servers saw.
+fn watch_table(zones: &[&ZoneStatus]) -> Table {
+    let mut table = Table::new(&[
+        "WATCHED",
+        "LOOKED",
+        "SERVERS",
+        "UNSEEN",
+        "STATE",
+        "SLACK",
+        "FIRST TO END",
+    ]);
+    for zone in zones {
+        let Some(seen) = &zone.monitor else { continue };
+        let (slack, first) = match &seen.first_to_end {
+            Some(first) => {
+                let slack = match u64::try_from(first.slack_seconds) {
+                    Ok(left) => duration(left),
+                    Err(_) => "none".to_owned(),
+                };
+                (
+                    slack,
+                    format!("{} {} at {}", first.owner, first.rtype, first.server),
+                )
+            }
+            None => ("-".to_owned(), "-".to_owned()),
+        };
+        table.row(vec![
+            zone.origin.clone(),
+            seen.looked.to_string(),
+            seen.servers.to_string(),
+            seen.unseen.to_string(),
+            if seen.holds { "in order" } else { "not in order" }.to_owned(),
+            slack,
+            first,
+        ]);
+    }
+    table
 }
 
 /// Zones whose content is fetched, and where they stand with their sources.

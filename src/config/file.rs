@@ -39,6 +39,8 @@ settings! {
         tcp: TcpSettings = defaults(),
         /// Signing ahead.
         signing: SigningSettings = defaults(),
+        /// The watch over the zones, and where alarms go.
+        monitor: MonitorFile = defaults(),
         /// Resolvers that are asked for the addresses of providers' and parents' name servers.
         /// Without any: those of /etc/resolv.conf.
         resolvers: Vec<At<SocketAddr>> = Vec::new(),
@@ -92,6 +94,21 @@ settings! {
         /// How much of one processor it may take, in hundredths; it only runs while nothing else wants to.
         /// 0: nothing is signed before it is asked for.
         ahead: Bounded<0, 100> = Bounded(80),
+    }
+}
+
+settings! {
+    /// The watch over the zones, and where alarms go. What was wrong in two looks one after the other is an alarm, and
+    /// over when three looks do not find it.
+    pub(super) struct MonitorFile {
+        /// How often each zone is looked at: what `status` warns of, and for a zone with other providers what
+        /// `countersign verify` finds. "0s": never.
+        every: Duration = Duration::from_secs(300),
+        /// A command, with its arguments, that is run when an alarm is raised and when it is over, with a JSON object
+        /// on its standard input and none of the server's environment; until it ends with 0, for at most an hour.
+        command: Vec<String> = Vec::new(),
+        /// An http or https address to which the same object is posted, until it is taken, for at most an hour.
+        webhook: Option<At<String>> = None,
     }
 }
 

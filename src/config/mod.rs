@@ -18,6 +18,7 @@ pub use problem::{Position, Problem};
 pub use read::parse_duration as duration;
 pub use reference::reference;
 pub use resolve::{
-    Arguments, Config, ProviderSettings, Spot, ZoneSettings, default_state, from_arguments, load, parse,
+    Arguments, Config, MonitorSettings, ProviderSettings, Spot, ZoneSettings, default_state, from_arguments,
+    load, parse,
 };
 pub use source::{ContentSource, TsigSettings};

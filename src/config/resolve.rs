@@ -1,7 +1,10 @@
 //! From the file, or from the command line, to what the layers are given.
 
 use super::{
-    file::{File, LogSettings, ProviderKind, ServerAt, SigningSettings, TcpSettings, UdpSettings, ZoneFile},
+    file::{
+        File, LogSettings, MonitorFile, ProviderKind, ServerAt, SigningSettings, TcpSettings, UdpSettings,
+        ZoneFile,
+    },
     problem::{Position, Problem},
     read::{At, Reader, defaults, read_table},
     source::{self, ContentSource},
@@ -58,12 +61,35 @@ pub struct Config {
     pub tcp: TcpSettings,
     /// Signing ahead.
     pub signing: SigningSettings,
+    /// The watch over the zones, and where alarms go.
+    pub monitor: MonitorSettings,
     /// Resolvers to ask; those of the system when there is none.
     pub resolvers: Vec<SocketAddr>,
     /// The other providers, no two with one name.
     pub providers: Vec<ProviderSettings>,
     /// The zones, no two with one origin.
     pub zones: Vec<ZoneSettings>,
+}
+
+/// The watch over the zones, and where alarms go.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MonitorSettings {
+    /// How often each zone is looked at; zero: never.
+    pub every: Duration,
+    /// The command that is run for each alarm; empty: none.
+    pub command: Vec<String>,
+    /// The address that each alarm is posted to.
+    pub webhook: Option<String>,
+}
+
+impl From<MonitorFile> for MonitorSettings {
+    fn from(file: MonitorFile) -> Self {
+        Self {
+            every: file.every,
+            command: file.command,
+            webhook: file.webhook.map(|url| url.value),
+        }
+    }
 }
 
 /// Another signing provider.
@@ -302,6 +328,13 @@ fn resolve(file: File, path: &Path, reader: &mut Reader<'_>) -> Option<Config> {
             format!("longer than {MAX_NSID} octets; choose a shorter identifier"),
         );
     }
+    if let Some(url) = &file.monitor.webhook
+        && !url.value.starts_with("https://")
+        && !url.value.starts_with("http://")
+    {
+        let what = "expected an address that begins with \"https://\" or \"http://\"";
+        problem(url.at, what.to_owned());
+    }
     let validities = file
         .zone
         .iter()
@@ -341,6 +374,7 @@ fn resolve(file: File, path: &Path, reader: &mut Reader<'_>) -> Option<Config> {
         udp: file.udp,
         tcp: file.tcp,
         signing: file.signing,
+        monitor: file.monitor.into(),
         resolvers: file.resolvers.iter().map(|address| address.value).collect(),
         providers,
         zones,
@@ -562,6 +596,7 @@ pub fn from_arguments(arguments: Arguments) -> Result<Config, String> {
         udp: defaults(),
         tcp: defaults(),
         signing: defaults(),
+        monitor: defaults::<MonitorFile>().into(),
         resolvers: Vec::new(),
         providers: Vec::new(),
         zones,

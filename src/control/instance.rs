@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::{
-    Server, content, http, peers,
+    Server, content, http, monitor, peers,
     protocol::Outcome,
     server::CountTransports,
     socket,
@@ -141,6 +141,7 @@ impl Instance {
             .map_err(StartError::Threads)?;
         background.spawn(peers::exchange(Arc::clone(&server)));
         background.spawn(content::keep(Arc::clone(&server)));
+        background.spawn(monitor::watch(Arc::clone(&server)));
         Ok(Self {
             server,
             running,

@@ -6,6 +6,7 @@ mod floods;
 pub mod http;
 pub mod instance;
 pub mod keys;
+pub mod monitor;
 pub mod peers;
 pub mod protocol;
 pub mod server;

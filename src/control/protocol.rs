@@ -9,6 +9,7 @@ use super::content::judge::HeldBack;
 use crate::{
     answer::{counters::Totals, warm::SignatureState},
     clock::UnixTime,
+    multisigner::alarms::Level,
     serve::Counters,
 };
 
@@ -37,6 +38,9 @@ pub struct Status {
     pub transports: Option<Counters>,
     /// What a person should see to, of the server as a whole and of every zone.
     pub warnings: Vec<Warning>,
+    /// The alarms that stand.
+    #[serde(default)]
+    pub alarms: Vec<AlarmStatus>,
 }
 
 /// One zone.
@@ -75,6 +79,9 @@ pub struct ZoneStatus {
     pub keys: Vec<KeyStatus>,
     /// Its signatures.
     pub signatures: SignatureState,
+    /// What the last look at all its servers saw, where others serve it, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monitor: Option<MonitorStatus>,
 }
 
 /// Where a zone whose content is fetched stands with its source.
@@ -146,6 +153,49 @@ pub struct Warning {
     pub zone: Option<String>,
     /// What it is, and what to do.
     pub what: String,
+}
+
+/// An alarm that stands: it was seen again and again.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct AlarmStatus {
+    /// The zone it is about; absent when it is about the server.
+    pub zone: Option<String>,
+    /// How much it matters.
+    pub level: Level,
+    /// What it is, and what to do.
+    pub what: String,
+    /// When it was first seen.
+    pub since: UnixTime,
+}
+
+/// What the last look at all servers of a zone saw.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct MonitorStatus {
+    /// When.
+    pub looked: UnixTime,
+    /// Whether nothing was bogus or about to be, and every provider was seen.
+    pub holds: bool,
+    /// How many servers there are.
+    pub servers: usize,
+    /// How many of them could not be judged.
+    pub unseen: usize,
+    /// Of everything that any server gave, what ends first.
+    pub first_to_end: Option<Ending>,
+}
+
+/// A signature that ends.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Ending {
+    /// The server that gave it.
+    pub server: String,
+    /// The owner of what it signs.
+    pub owner: String,
+    /// Its type.
+    pub rtype: String,
+    /// When.
+    pub expires: UnixTime,
+    /// How long until then, in seconds; negative when it is over.
+    pub slack_seconds: i64,
 }
 
 /// What a reload did.

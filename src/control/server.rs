@@ -15,6 +15,7 @@ use super::{
     content::{Content, Sources},
     floods::Floods,
     keys,
+    monitor::Monitor,
     peers::Peers,
     protocol::{
         ClockAccepted, DsRecords, Generate, Import, KeyList, KeysChanged, Outcome, Refusal, Reloaded, Status,
@@ -61,6 +62,8 @@ pub struct Server {
     pub(super) config: ArcSwap<Config>,
     /// The other providers.
     pub(super) peers: Peers,
+    /// The watch over the zones.
+    pub(super) monitor: Monitor,
     /// The zones whose content is fetched.
     pub(super) sources: Sources,
     /// Makes fingerprints of content.
@@ -109,6 +112,7 @@ impl Server {
             held: ArcSwap::default(),
             config: in_force,
             peers: Peers::default(),
+            monitor: Monitor::default(),
             sources,
             hasher: ahash::RandomState::new(),
             config_problems: ArcSwap::default(),
@@ -486,6 +490,7 @@ fn take_config(current: &mut Config, new: Config) -> Vec<String> {
     differs("tcp", current.tcp != new.tcp);
     differs("signing", current.signing != new.signing);
     current.resolvers = new.resolvers;
+    current.monitor = new.monitor;
     current.providers = new.providers;
     current.zones = new.zones;
     current.keys = new.keys;

@@ -71,6 +71,7 @@ pub(super) fn of(server: &Server, zone: Option<&Name>) -> Result<Status, Refusal
         counters: server.engine.totals(),
         transports: server.transports.get().and_then(|count| count.0()),
         warnings,
+        alarms: server.monitor.standing(zone),
     })
 }
 
@@ -90,6 +91,7 @@ fn zone_status(server: &Server, name: &Name, held: &HeldZone, now: UnixTime) -> 
         providers: held.settings.providers.clone(),
         keys: Vec::new(),
         signatures: Default::default(),
+        monitor: server.monitor.status(name),
     };
     match held.served.content() {
         Err(why) => status.failed = Some(why.to_owned()),

@@ -8,6 +8,7 @@
 //!                       └─► what a person should know
 //! ```
 
+pub mod alarms;
 pub mod exchange;
 pub mod execute;
 pub mod observe;

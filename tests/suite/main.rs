@@ -29,6 +29,7 @@ mod interop_unbound;
 mod interop_verify;
 mod lab_faults;
 mod lab_ns1;
+mod monitor;
 mod odd_packets;
 mod operations;
 mod overload;

@@ -34,7 +34,7 @@ pub use finding::{Finding, Severity};
 use super::observe::{At, DsView, Unseen};
 use crate::{
     clock::UnixTime,
-    dnssec::validate::Ds,
+    dnssec::validate::{Ds, Ending},
     wire::{Name, RrType, received::Received},
 };
 
@@ -230,6 +230,8 @@ pub struct Report {
     pub pairs: Vec<Pair>,
     /// What was found, the worst first.
     pub findings: Vec<Finding>,
+    /// Of all authentic answers, what a cache may no longer take first, and the server that gave it.
+    pub first_to_end: Option<(String, Ending)>,
 }
 
 impl Report {
@@ -277,5 +279,6 @@ pub fn judge(survey: &Survey, accepted: &[Accepted]) -> Report {
         servers: verdicts.lines(&chains),
         pairs: verdicts.table(),
         findings,
+        first_to_end: verdicts.first_to_end(),
     }
 }

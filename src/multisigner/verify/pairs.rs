@@ -13,7 +13,7 @@ use crate::{
         denial::{Denial, TypeBitmap},
         key::Dnskey,
         validate::{
-            Bogus, Insecure, SeenDenial, Shown, Verdict, ZoneKeys,
+            Bogus, Ending, Insecure, SeenDenial, Shown, Verdict, ZoneKeys,
             reason::{BadSignature, SignatureFault},
             validate,
         },
@@ -342,15 +342,29 @@ impl<'a> Verdicts<'a> {
         }
     }
 
-    fn ends_too_soon(&self, server: usize) -> Option<Finding> {
-        let endings = (0..self.survey.probes.len()).filter_map(|probe| match self.own(server, probe) {
+    /// What a server's answers show that ends, of those that are authentic.
+    fn endings(&self, server: usize) -> impl Iterator<Item = &Ending> {
+        let probes = 0..self.survey.probes.len();
+        probes.filter_map(move |probe| match self.own(server, probe) {
             Some(Verdict::Secure(proof)) => proof.first_to_end.as_ref(),
             _ => None,
-        });
-        let soon: Vec<_> = endings
-            .filter(|ending| ending.last_moment() < self.survey.now)
-            .collect();
-        let first = soon.iter().min_by_key(|ending| ending.expiration)?;
+        })
+    }
+
+    /// Of all answers what a cache may no longer take first, and whose it is.
+    pub fn first_to_end(&self) -> Option<(String, Ending)> {
+        let servers = self.servers.iter().enumerate();
+        let endings =
+            servers.flat_map(|(index, server)| self.endings(index).map(move |ending| (server, ending)));
+        let (server, first) = endings.min_by_key(|(_, ending)| ending.last_moment())?;
+        Some((server.label.clone(), first.clone()))
+    }
+
+    fn ends_too_soon(&self, server: usize) -> Option<Finding> {
+        let soon = self
+            .endings(server)
+            .filter(|ending| ending.last_moment() < self.survey.now);
+        let first = soon.min_by_key(|ending| ending.expiration)?;
         Some(Finding::EndsTooSoon {
             server: self.servers[server].label.clone(),
             owner: first.owner.clone(),

@@ -1,17 +1,12 @@
-//! One try over HTTP: the key in its header, every wait and every reply bounded, redirections not followed.
-//!
-//! rustls with ring. The system's certificates come in through rustls-platform-verifier, which reqwest brings along:
-//! a list of certificates within this program would grow old with it.
+//! One try over HTTP: the key in its header, every wait and every reply bounded.
 
-use std::{error::Error, fs, io, sync::Arc, time::Duration};
+use std::{error::Error, fs, io, time::Duration};
 
 use reqwest::{
     Url,
     header::{HeaderMap, HeaderValue, LINK, LOCATION, RETRY_AFTER},
-    redirect,
 };
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
-use rustls_platform_verifier::Verifier;
 use tokio::time::timeout;
 
 use super::{
@@ -19,14 +14,15 @@ use super::{
     rate::Limits,
     reply::{self, Asked, CallError, Refusal, not_ns1},
     retry::Outcome,
-    settings::{ApiKey, Settings, SettingsError, is_loopback},
+    settings::{ApiKey, Settings, SettingsError},
 };
-use crate::provider::{ProviderError, ProviderFault};
+use crate::{
+    client::https,
+    provider::{ProviderError, ProviderFault},
+};
 
 /// The header that carries the key.
 const KEY_HEADER: &str = "X-NSONE-Key";
-/// How long a connection may take to be made.
-const CONNECT: Duration = Duration::from_secs(10);
 
 /// What one try gave.
 pub(super) struct Try {
@@ -47,18 +43,8 @@ pub(super) struct Http(reqwest::Client);
 impl Http {
     /// Nothing is asked yet.
     pub(super) fn new(settings: &Settings, base: &Url) -> Result<Self, SettingsError> {
-        let mut builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls(settings)?)
-            .redirect(redirect::Policy::none())
-            .connect_timeout(CONNECT)
-            .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")));
-        if is_loopback(base) {
-            // No proxy knows what listens on this machine.
-            builder = builder.no_proxy();
-        }
-        builder
-            .build()
-            .map_err(|error| SettingsError::Tls(chain(&error.without_url())))
+        https::client(base, certificates(settings)?)
+            .map_err(SettingsError::Tls)
             .map(Self)
     }
 
@@ -163,34 +149,22 @@ impl Nothing {
 }
 
 /// TLS with ring, the system's certificates and those of the file.
-fn tls(settings: &Settings) -> Result<rustls::ClientConfig, SettingsError> {
-    let failed = |error: rustls::Error| SettingsError::Tls(error.to_string());
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let extra = match &settings.ca {
-        Some(path) => {
-            let wrong = |why: String| SettingsError::Certificates {
-                path: path.clone(),
-                why,
-            };
-            let pem = fs::read(path).map_err(|error| wrong(error.to_string()))?;
-            let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-            let found = read.map_err(|error| wrong(error.to_string()))?;
-            if found.is_empty() {
-                return Err(wrong("there is no PEM certificate in it".into()));
-            }
-            found
-        }
-        None => Vec::new(),
+/// Further certificates that the API's may rest on.
+fn certificates(settings: &Settings) -> Result<Vec<CertificateDer<'static>>, SettingsError> {
+    let Some(path) = &settings.ca else {
+        return Ok(Vec::new());
     };
-    let verifier = Verifier::new_with_extra_roots(extra, provider.clone()).map_err(failed)?;
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(failed)?
-        // "Dangerous" is any verifier that rustls does not make itself; this one is WebPKI's on the system's roots.
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
-    Ok(config)
+    let wrong = |why: String| SettingsError::Certificates {
+        path: path.clone(),
+        why,
+    };
+    let pem = fs::read(path).map_err(|error| wrong(error.to_string()))?;
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let found = read.map_err(|error| wrong(error.to_string()))?;
+    if found.is_empty() {
+        return Err(wrong("there is no PEM certificate in it".into()));
+    }
+    Ok(found)
 }
 
 fn silent(silence: Duration) -> Nothing {

@@ -4,7 +4,6 @@ use std::{
     fmt,
     fs::File,
     io::{self, Read as _},
-    net::IpAddr,
     os::unix::fs::MetadataExt as _,
     path::PathBuf,
     time::Duration,
@@ -12,6 +11,8 @@ use std::{
 
 use reqwest::Url;
 use zeroize::Zeroizing;
+
+use crate::client::https::is_loopback;
 
 /// NS1 Connect's own address.
 pub const ENDPOINT: &str = "https://api.nsone.net/v1/";
@@ -113,13 +114,6 @@ impl Settings {
             false => Err(SettingsError::KeySet(name.clone())),
         }
     }
-}
-
-/// Whether an address is of this machine only.
-pub(super) fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address: Result<IpAddr, _> = host.trim_matches(['[', ']']).parse();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// How an external key set is written in a body, which NS1's documents leave open. This is the one place that

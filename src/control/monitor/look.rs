@@ -1,0 +1,178 @@
+//! One look: every server of a zone is asked as `countersign verify` asks it, and judged.
+
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+};
+
+use ring::rand::{SecureRandom as _, SystemRandom};
+
+use super::{Level, Trouble, troubles_of};
+use crate::{
+    client::Asker,
+    config::{Config, ZoneSettings},
+    control::{
+        protocol::{Ending, MonitorStatus},
+        server::Server,
+        whereabouts::Whereabouts,
+    },
+    multisigner::{
+        observe::At,
+        verify::{
+            Report, Severity, Target,
+            ask::{self, Progress, Request},
+            finding::Told,
+            judge, samples,
+        },
+    },
+    wire::Name,
+};
+
+/// What our own servers are called.
+const OURS: &str = "ours";
+/// How many owners and types of the content are asked for: a look is made often, and other people's servers answer it.
+const SAMPLES: usize = 40;
+
+/// What a look saw.
+pub(super) struct Sight {
+    pub(super) troubles: Vec<Trouble>,
+    pub(super) status: Option<MonitorStatus>,
+}
+
+/// Looks at a zone, or at the server as a whole.
+pub(super) async fn at(server: &Arc<Server>, config: &Config, subject: Option<&Name>) -> Sight {
+    let warnings = server.status(subject).map(|status| status.warnings);
+    let mut troubles: Vec<Trouble> = troubles_of(warnings.unwrap_or_default(), subject).collect();
+    let settings = subject.and_then(|zone| config.zones.iter().find(|known| known.origin == *zone));
+    let others = settings.filter(|zone| !zone.providers.is_empty());
+    let Some(zone) = others else {
+        return Sight {
+            troubles,
+            status: None,
+        };
+    };
+    let report = verify(server, config, zone).await;
+    troubles.extend(report.findings.iter().filter_map(|finding| {
+        let level = match finding.severity() {
+            Severity::Bogus | Severity::WouldBe => Level::Alarm,
+            Severity::Difference | Severity::Unseen => Level::Warning,
+            Severity::Note => return None,
+        };
+        Some(trouble(level, finding.told()))
+    }));
+    Sight {
+        troubles,
+        status: Some(status(&report)),
+    }
+}
+
+/// What follows and what to do may name another question each time; what is so is the same.
+fn trouble(level: Level, told: Told) -> Trouble {
+    let id = format!("{}: {}", told.kind, told.what);
+    let parts = [told.what, told.consequence, told.advice];
+    let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    Trouble {
+        id: Trouble::in_words(level, id).id,
+        level,
+        what: parts.join("; "),
+    }
+}
+
+fn status(report: &Report) -> MonitorStatus {
+    MonitorStatus {
+        looked: report.now,
+        holds: report.holds(false),
+        servers: report.servers.len(),
+        unseen: report.servers.iter().filter(|line| line.unseen.is_some()).count(),
+        first_to_end: report.first_to_end.as_ref().map(|(server, ending)| Ending {
+            server: server.clone(),
+            owner: ending.owner.to_string(),
+            rtype: ending.rtype.to_string(),
+            expires: ending.expiration,
+            slack_seconds: ending.expiration.0 as i64 - report.now.0 as i64,
+        }),
+    }
+}
+
+async fn verify(server: &Arc<Server>, config: &Config, zone: &ZoneSettings) -> Report {
+    let whereabouts = Whereabouts::new(config);
+    let targets = targets(server, config, zone, &whereabouts).await;
+    let parent = whereabouts.of_parent(zone).await;
+    let label = nobodys_label();
+    let held = server.content_of(&zone.origin);
+    let probes = samples::probes(
+        &zone.origin,
+        &samples::Wanted {
+            content: held.as_ref().and_then(|held| held.zone()),
+            samples: SAMPLES,
+            nobodys_label: &label,
+            ..samples::Wanted::default()
+        },
+    );
+    let request = Request {
+        zone: zone.origin.clone(),
+        targets,
+        probes,
+        parent: parent.into_iter().filter_map(Result::ok).collect(),
+        given: Vec::new(),
+    };
+    let asker = Asker::default();
+    let survey = ask::survey(&asker, request, &*server.clock, &Progress::default()).await;
+    judge(&survey, &[])
+}
+
+/// Ours as they listen, and those of every provider.
+async fn targets(
+    server: &Arc<Server>,
+    config: &Config,
+    zone: &ZoneSettings,
+    whereabouts: &Whereabouts,
+) -> Vec<Target> {
+    let ours = server.listen.iter().map(|listen| Target {
+        provider: OURS.to_owned(),
+        at: At {
+            name: None,
+            address: reachable(*listen),
+        },
+    });
+    let mut targets: Vec<Target> = ours.collect();
+    let named = config
+        .providers
+        .iter()
+        .filter(|provider| zone.providers.contains(&provider.name));
+    for provider in named {
+        // What is wrong with the driver's settings is told by the exchange of keys.
+        let Ok(driver) = server.peers.driver(provider) else {
+            continue;
+        };
+        let found = whereabouts.of_provider(&zone.origin, provider, &*driver).await;
+        targets.extend(found.into_iter().flatten().map(|at| Target {
+            provider: provider.name.clone(),
+            at,
+        }));
+    }
+    let mut seen = BTreeSet::new();
+    targets.retain(|target| seen.insert(target.at.address));
+    targets
+}
+
+/// What a server that listens everywhere is asked at.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}
+
+/// A label that no zone has. Without random octets it is one that none is likely to have.
+fn nobodys_label() -> String {
+    let mut octets = [0; 8];
+    let filled = SystemRandom::new().fill(&mut octets);
+    if filled.is_err() {
+        tracing::warn!("the system gives no random octets");
+    }
+    format!("nobody-{}", data_encoding::HEXLOWER.encode(&octets))
+}
