@@ -1,8 +1,8 @@
 //! A provider goes out of the delegation, and its keys after it.
 //!
 //! ```text
-//! NS without it, at itself and the others, then at the parent ─Tns─► it stops ─┬─ + Tdata ─► its keys go
-//!                                                                              └─ + Tkey ──► its DS goes
+//! NS without it, at itself and the others, then at the parent ─Tns─► it stops ─┬─ + Tkey ──► its DS goes
+//!                                                                              └─ + Tdata ─► its keys go
 //! ```
 //!
 //! The draft about automation lets the keys go when it stops: what was fetched from it last is still held then, and
@@ -49,12 +49,12 @@ pub(super) fn plan(situation: &Situation, provider: ProviderId) -> Result<Plan, 
     draft.point_parent_ns_to(&rest, &back)?;
     stop(&mut draft, provider);
     let back = format!("not at all: let {name} join again");
-    for member in &rest {
-        take_out(&mut draft, *member, provider, gone, &back)?;
-    }
     let wanted = draft.anchors()?.without(gone);
     let what = format!("the DS RRset points to no key of {name} any more");
     draft.point_ds_to(wanted, &what, &back)?;
+    for member in &rest {
+        take_out(&mut draft, *member, provider, gone, &back)?;
+    }
     draft.finish(Kind::Leave { provider })
 }
 

@@ -155,3 +155,27 @@ fn algorithm_in_five_rows() {
         4
     );
 }
+
+/// The order of RFC 8901 §6.2, which our KSK plan does not take: DS is swapped, not doubled. The waits of its steps are the
+/// table's all the same.
+#[test]
+fn ksk_in_the_order_of_rfc_8901() {
+    let zone = Zone::two();
+    let mut draft = draft::Draft::new(&zone.situation);
+    let mut step = |what: &str, value: Value| {
+        draft.step(draft::Move {
+            what: what.to_owned(),
+            action: Action::Await,
+            by: Actor::We,
+            changes: vec![value],
+            back: String::new(),
+        });
+    };
+    step("new KSK signs too", zone.keys("A", "KA KA2 KB ZA ZB", "KA KA2"));
+    step("swap", zone.ds("KA2 KB"));
+    step("old KSK goes", zone.keys("A", "KA2 KB ZA ZB", "KA2"));
+    let plan = draft.finish(roll("ksk")).unwrap();
+    assert_unharmed(&plan);
+    assert_eq!(after(&plan, "swap", "new KSK signs too"), 4);
+    assert_eq!(after(&plan, "old KSK goes", "swap"), 5);
+}
