@@ -7,8 +7,8 @@ use std::{collections::BTreeSet, fmt};
 
 use super::{
     counterexample::{self, Counterexample},
-    model::{DsSet, KeyRrset, NsSet, ProviderId, Seconds, SignedData, Timeline},
-    validator::{Fault, Validator},
+    model::{DsSet, KeyRrset, KeySet, NsSet, ProviderId, Seconds, SignedData, Timeline, Value},
+    validator::{DigestRule, Fault, Mode, Validator},
     window::{Item, Windows},
 };
 
@@ -173,13 +173,60 @@ impl<'w> Earliest<'w> {
     }
 }
 
+/// The validators without those that cannot differ from an earlier one here: digest rules differ where a DS RRset has
+/// records of several digest types, strictness where there are several algorithms.
+fn distinct<'w>(timeline: &Timeline, validators: &'w [Validator]) -> Vec<&'w Validator> {
+    let served = timeline.initial.iter();
+    let changes = timeline.steps.iter().flat_map(|step| &step.changes);
+    let mut digest_types = BTreeSet::new();
+    let mut keys = KeySet::default();
+    for value in served.chain(changes.map(|change| &change.value)) {
+        match value {
+            Value::Ds(ds) => {
+                digest_types.extend(ds.records.iter().map(|record| record.digest_type));
+                keys = ds
+                    .records
+                    .iter()
+                    .map(|record| record.key)
+                    .chain(keys.iter())
+                    .collect();
+            }
+            Value::Keys(_, rrset) => keys = keys.iter().chain(rrset.keys.iter()).collect(),
+            _ => {}
+        }
+    }
+    let algorithms = keys
+        .iter()
+        .filter_map(|key| timeline.key(key))
+        .map(|key| key.algorithm.0);
+    let algorithms: BTreeSet<u8> = algorithms.collect();
+    let kind = |validator: &Validator| {
+        let mode = if algorithms.len() > 1 {
+            validator.mode
+        } else {
+            Mode::Lenient
+        };
+        let digests = if digest_types.len() > 1 {
+            validator.digests
+        } else {
+            DigestRule::Any
+        };
+        (mode, digests, validator.support.clone())
+    };
+    let mut kinds = BTreeSet::new();
+    validators
+        .iter()
+        .filter(|validator| kinds.insert(kind(validator)))
+        .collect()
+}
+
 pub(super) fn earliest<'w>(
     timeline: &'w Timeline,
     windows: &'w Windows<'w>,
     terms: &'w Terms,
 ) -> Option<Violation<'w>> {
     let mut found = Earliest::default();
-    for validator in &terms.validators {
+    for validator in distinct(timeline, &terms.validators) {
         for invariant in &terms.invariants {
             match invariant {
                 Invariant::Secure => chains::secure(timeline, windows, validator, &mut found),
