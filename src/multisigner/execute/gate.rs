@@ -73,7 +73,12 @@ impl Run {
 
     /// What the checker says of the measured history, with a step now where it is not begun yet.
     pub(super) fn gate(&self, step: Option<&Step>, adds: bool, now: UnixTime) -> Gate {
-        let then = step.map(|step| (now, step.what.as_str(), step.changes.as_slice()));
+        let changes: Vec<Value> = step.map_or_else(Vec::new, |step| {
+            // What the parent may do as soon as it can read it counts as done with it.
+            let read = self.plan.read_by_parent(self.done.len());
+            step.changes.iter().cloned().chain(read).collect()
+        });
+        let then = step.map(|step| (now, step.what.as_str(), changes.as_slice()));
         let timeline = match self.history.timeline(&self.plan, then) {
             Ok(timeline) => timeline,
             Err(error) => return Gate::Shut(error.to_string()),

@@ -168,6 +168,13 @@ impl History {
     pub fn begin(&mut self, what: &str, values: &[Value], at: UnixTime) {
         for value in values {
             let course = self.courses.entry(value.slot()).or_default();
+            // The parent may have begun before, when it could read what it was to do.
+            if let Some((coming, _)) = &mut course.coming
+                && items(coming) == items(value)
+            {
+                *coming = value.clone();
+                continue;
+            }
             let adjusted = course.adjusted(value);
             course.last_change = at;
             let place = self.change(at, what, adjusted, None);

@@ -283,8 +283,10 @@ impl Run {
                 }
             }
             Event::Begun { step } => {
+                let read = self.plan.read_by_parent(*step);
                 let step = &self.plan.steps[*step];
                 self.history.begin(&step.what, &step.changes, at);
+                self.history.begin(&step.what, read.as_slice(), at);
                 self.begun = Some(at);
                 (self.reported, self.acted) = (false, false);
             }
@@ -375,11 +377,15 @@ impl Run {
             let Some(course) = self.history.courses.get(slot) else {
                 continue;
             };
-            let expected = course.coming().or_else(|| course.expected());
+            let expected = [course.coming(), course.expected()];
             let Some(oldest) = sights.iter().map(|sight| sight.at).min() else {
                 continue;
             };
-            if expected.is_some_and(|value| view.shows(&value, UnixTime(0))) {
+            if expected
+                .iter()
+                .flatten()
+                .any(|value| view.shows(value, UnixTime(0)))
+            {
                 let place = self.looked.entry(slot.clone()).or_default();
                 *place = oldest.max(*place);
             }

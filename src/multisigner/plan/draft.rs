@@ -7,7 +7,7 @@ use super::{
         Cds, Class, Content, DsRecord, DsSet, KeyId, KeyRrset, KeySet, NsSet, ProviderId, SignedData, Slot,
         Value,
     },
-    Action, Actor, Hand, Kind, ParentHand, Plan, Situation, Step, Unplannable, Wait,
+    Action, Actor, Hand, Kind, ParentHand, Plan, Since, Situation, Step, Unplannable, Wait,
     gate::{self, Link, points_to, starts_strict},
     history::History,
     paste,
@@ -268,9 +268,6 @@ impl<'a> Draft<'a> {
             return Ok(());
         }
         let from_cds = self.can_use_cds(&now)?;
-        if from_cds {
-            self.publish_cds(wanted, back)?;
-        }
         let digests = digest_types(&now);
         let records = wanted
             .iter()
@@ -282,6 +279,9 @@ impl<'a> Draft<'a> {
             ttl: now.ttl,
             from_cds,
         };
+        if from_cds {
+            self.publish_cds(wanted, &ds, back)?;
+        }
         let by = if from_cds {
             Actor::Parent
         } else {
@@ -327,7 +327,26 @@ impl<'a> Draft<'a> {
         Ok(true)
     }
 
-    fn publish_cds(&mut self, wanted: KeySet, back: &str) -> Result<(), Unplannable> {
+    /// A parent may read CDS as soon as it is there: what has to pass before the DS RRset changes has to pass before.
+    fn publish_cds(&mut self, wanted: KeySet, ds: &DsSet, back: &str) -> Result<(), Unplannable> {
+        let ds = Value::Ds(ds.clone());
+        let takes_away = self.takes_away(&ds);
+        let mut waits = if self.waits {
+            gate::waits(self.situation, &self.history, self.link, &[ds])
+        } else {
+            Vec::new()
+        };
+        let read_before = |step: &Step| {
+            let by_parent = |value: &Value| matches!(value, Value::Ds(ds) if ds.from_cds);
+            step.changes.iter().any(by_parent)
+        };
+        if let Some(last) = self.steps.iter().rposition(read_before) {
+            waits.push(Wait {
+                since: Since::Step(last),
+                seconds: 0,
+                why: "the parent has to have read the CDS of before".to_owned(),
+            });
+        }
         for provider in self.asked() {
             let keys = self.keys(provider)?;
             let cds = Cds {
@@ -357,13 +376,18 @@ impl<'a> Draft<'a> {
                 let what = what.clone();
                 (Action::Theirs { provider, what }, by)
             };
-            self.step(Move {
+            let before = self.steps.len();
+            let step = Move {
                 what,
                 action,
                 by,
                 changes,
                 back: back.to_owned(),
-            });
+            };
+            self.step_after(step, waits.clone());
+            for step in self.steps.iter_mut().skip(before) {
+                step.withdraws |= takes_away;
+            }
         }
         Ok(())
     }

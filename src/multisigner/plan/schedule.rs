@@ -1,7 +1,7 @@
 //! When each step of a plan is due at the earliest, and the timeline that the safety checker judges.
 
 use super::{
-    super::safety::{Change, KeyUse, Seconds, Timeline, TooMany},
+    super::safety::{Change, DsSet, KeySet, KeyUse, Seconds, Timeline, TooMany, Value},
     Past, Plan, Since,
 };
 use crate::clock::UnixTime;
@@ -58,6 +58,31 @@ impl Plan {
             .last()
             .map_or(self.situation.at, |last| last.seen);
         last.0.saturating_sub(self.situation.at.0)
+    }
+
+    /// What the parent may do as soon as this step is begun, because of the CDS that is published with it.
+    pub fn read_by_parent(&self, step: usize) -> Option<Value> {
+        let published = self
+            .steps
+            .get(step)?
+            .changes
+            .iter()
+            .find_map(|value| match value {
+                Value::Cds(_, Some(cds)) => Some(cds.wanted),
+                _ => None,
+            })?;
+        let later = self.steps.iter().skip(step).flat_map(|step| &step.changes);
+        let ds = later.into_iter().find_map(|value| match value {
+            Value::Ds(ds) if ds.from_cds => Some(ds),
+            _ => None,
+        })?;
+        let asked_for: KeySet = ds.records.iter().map(|record| record.key).collect();
+        // Whether the parent finds the same everywhere is a matter of the step that is its own.
+        let read = DsSet {
+            from_cds: false,
+            ..ds.clone()
+        };
+        (asked_for == published).then_some(Value::Ds(read))
     }
 
     /// The course of what is served with the steps at these times; steps without times are left out. What was served

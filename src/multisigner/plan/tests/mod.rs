@@ -1,6 +1,7 @@
 //! Plans with small numbers, as the checker's own tests: TTLs 3 (DS), 2 (DNSKEY), 5 (data) and 4 (NS), a lag of 1 for
 //! every change, the margin at 0.
 
+mod cds;
 mod mutations;
 mod random;
 mod report;
