@@ -11,7 +11,10 @@ use countersign::{
     answer::{ServedZone, ZonePolicy},
     dnssec::{algorithm::SigningAlgorithm, denial::Denial},
     wire::{RrType, Ttl},
-    zone::{Change, Entry, Place, Zone, slot::Signed},
+    zone::{
+        Change, Entry, Place, Zone,
+        slot::{Kept, Signed},
+    },
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 use fixture::{NOW, keys, name, zone};
@@ -23,7 +26,7 @@ fn fill(zone: &Zone) {
     for node in zone.nodes() {
         for set in node.rrsets() {
             set.slot()
-                .store(Arc::new(Signed::new(1, NOW, NOW, vec![vec![7; 64].into()])));
+                .store(Kept::new(Signed::new(1, NOW, NOW, vec![vec![7; 64].into()])));
         }
     }
 }

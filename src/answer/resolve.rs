@@ -36,7 +36,7 @@ use crate::{
     },
     zone::{
         Chain, Lookup, NodeView, RrsetView, SearchName,
-        slot::{Signed, SignedDenial, Slot},
+        slot::{Kept, Signed, SignedDenial, Slot},
     },
 };
 
@@ -474,7 +474,7 @@ impl Task<'_> {
             }
             (Denial::Nsec, RrType::NSEC) if source.owns_nsec() => {
                 self.with_denial(source, |denial| {
-                    response.append(Section::Answer, owner, RrType::NSEC, ttl, [&*denial.rdata])?;
+                    response.append(Section::Answer, owner, RrType::NSEC, ttl, [denial.rdata()])?;
                     if self.dnssec_ok {
                         let covered = covered(source.name(), RrType::NSEC, ttl);
                         self.append_signatures(
@@ -705,7 +705,7 @@ impl Task<'_> {
             return Ok(response.append(section, owner, rtype, ttl, [rdata.as_slice()])?);
         }
         self.with_denial(node, |denial| {
-            response.append(section, owner, rtype, ttl, [&*denial.rdata])?;
+            response.append(section, owner, rtype, ttl, [denial.rdata()])?;
             self.append_signatures(
                 section,
                 owner,
@@ -854,7 +854,7 @@ impl Task<'_> {
         rtype: RrType,
         ttl: Ttl,
         rdatas: R,
-    ) -> Result<Arc<Signed>, Stop>
+    ) -> Result<Kept<Signed>, Stop>
     where
         R: IntoIterator<Item = &'r [u8]> + Clone,
     {
@@ -883,9 +883,9 @@ impl Task<'_> {
                     },
                     self.now,
                 )
-                .map(Arc::new)
+                .map(Kept::new)
         })?;
-        self.synthesised.insert(&key, Arc::clone(&signed));
+        self.synthesised.insert(&key, Kept::clone(&signed));
         Ok(signed)
     }
 
@@ -930,7 +930,7 @@ impl Task<'_> {
         signed.is_good(self.content.signer.issuer, ttl, self.now)
     }
 
-    fn make<T>(&self, sign: impl FnOnce() -> Result<Arc<T>, SignError>) -> Result<Arc<T>, Stop> {
+    fn make<T>(&self, sign: impl FnOnce() -> Result<Kept<T>, SignError>) -> Result<Kept<T>, Stop> {
         if self.effort == Effort::AtHand {
             return Err(Stop::Deferred);
         }

@@ -22,7 +22,7 @@ use crate::{
     wire::{LowerName, Name, NameRef, RrType, Ttl},
     zone::{
         Chain, NodeView, RrsetView, Zone,
-        slot::{Signed, SignedDenial, SignedRange},
+        slot::{Kept, Signed, SignedDenial, SignedRange},
     },
 };
 
@@ -384,7 +384,7 @@ impl Content {
         node: NodeView<'_>,
         set: RrsetView<'_>,
         now: UnixTime,
-    ) -> Result<Arc<Signed>, SignError> {
+    ) -> Result<Kept<Signed>, SignError> {
         let owner = node.name().to_lower();
         let to_sign = ToSign {
             owner: &owner,
@@ -392,8 +392,8 @@ impl Content {
             ttl: set.ttl(),
             rdatas: set.rdatas(),
         };
-        let signed = Arc::new(self.signer.sign(&to_sign, now)?);
-        set.slot().store(Arc::clone(&signed));
+        let signed = Kept::new(self.signer.sign(&to_sign, now)?);
+        set.slot().store(Kept::clone(&signed));
         Ok(signed)
     }
 
@@ -405,9 +405,9 @@ impl Content {
         &self,
         node: NodeView<'_>,
         now: UnixTime,
-    ) -> Result<Arc<SignedDenial>, SignError> {
-        let denial = Arc::new(self.signed_denial(self.denial, node, now)?);
-        node.denial().store(Arc::clone(&denial));
+    ) -> Result<Kept<SignedDenial>, SignError> {
+        let denial = Kept::new(self.signed_denial(self.denial, node, now)?);
+        node.denial().store(Kept::clone(&denial));
         Ok(denial)
     }
 
@@ -419,12 +419,12 @@ impl Content {
         &self,
         node: NodeView<'_>,
         now: UnixTime,
-    ) -> Result<Arc<SignedRange>, SignError> {
-        let range = Arc::new(SignedRange {
+    ) -> Result<Kept<SignedRange>, SignError> {
+        let range = Kept::new(SignedRange {
             denial: self.signed_denial(Denial::Nsec, node, now)?,
             chain: self.zone.sorted_chain().map_or(0, Chain::id),
         });
-        node.range_to_keep().store(Arc::clone(&range));
+        node.range_to_keep().store(Kept::clone(&range));
         Ok(range)
     }
 
@@ -442,10 +442,7 @@ impl Content {
             rdatas: [rdata.as_slice()],
         };
         let signed = self.signer.sign(&to_sign, now)?.issued_by(self.denial_issuer);
-        Ok(SignedDenial {
-            rdata: rdata.into(),
-            signed,
-        })
+        Ok(SignedDenial::new(&rdata, signed))
     }
 
     /// The owner of the NSEC3 that matches a name.

@@ -3,8 +3,6 @@
 //! Every name in it that is at or below the apex ends in a pointer to the apex within the question; where that
 //! lies depends on the question's length alone, so the pointers are patched when the block is copied.
 
-use std::sync::Arc;
-
 use crate::{
     clock::UnixTime,
     dnssec::sign::{Covered, Signer},
@@ -13,7 +11,10 @@ use crate::{
         message::{Full, Response, Section},
         types,
     },
-    zone::{Zone, slot::Signed},
+    zone::{
+        Zone,
+        slot::{Kept, Signed},
+    },
 };
 
 /// The most pointers a block has: the owner of the SOA and of each signature, MNAME, RNAME.
@@ -23,7 +24,7 @@ const MAX_PATCHES: usize = 8;
 #[derive(Debug)]
 pub struct SoaBlock {
     /// The signed SOA it was made from; `None`: the block is for questions without DO.
-    signed: Option<Arc<Signed>>,
+    signed: Option<Kept<Signed>>,
     soa_ttl: Ttl,
     octets: Box<[u8]>,
     records: u16,
@@ -34,7 +35,7 @@ pub struct SoaBlock {
 impl SoaBlock {
     /// Renders the block of a zone, with the signatures of `signed`. `None` when the zone has so many signing keys that the pointers exceed
     /// [`MAX_PATCHES`]; then the records are appended one by one.
-    pub fn new(zone: &Zone, signed: Option<(&Signer, Arc<Signed>)>) -> Option<Self> {
+    pub fn new(zone: &Zone, signed: Option<(&Signer, Kept<Signed>)>) -> Option<Self> {
         let mut block = Self {
             signed: None,
             soa_ttl: zone.soa().ttl(),

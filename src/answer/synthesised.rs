@@ -4,7 +4,6 @@
 use std::{
     fmt,
     hash::{BuildHasher, Hash, Hasher},
-    sync::Arc,
 };
 
 use ahash::RandomState;
@@ -12,12 +11,12 @@ use quick_cache::{Equivalent, sync::Cache};
 
 use crate::{
     wire::{NameRef, RrType, Ttl},
-    zone::slot::Signed,
+    zone::slot::{Kept, Signed},
 };
 
 /// Signed records by what they say: a different rdata or TTL is a different entry, so nothing stale is found.
 pub struct Synthesised {
-    cache: Cache<Key, Arc<Signed>>,
+    cache: Cache<Key, Kept<Signed>>,
     hasher: RandomState,
 }
 
@@ -87,12 +86,12 @@ impl Synthesised {
     }
 
     /// What is kept under a key.
-    pub fn get(&self, key: &KeyRef<'_>) -> Option<Arc<Signed>> {
+    pub fn get(&self, key: &KeyRef<'_>) -> Option<Kept<Signed>> {
         self.cache.get(key)
     }
 
     /// Keeps it.
-    pub fn insert(&self, key: &KeyRef<'_>, signed: Arc<Signed>) {
+    pub fn insert(&self, key: &KeyRef<'_>, signed: Kept<Signed>) {
         let key = Key {
             issuer: key.issuer,
             content: key.content,

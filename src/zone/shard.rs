@@ -1,14 +1,11 @@
 //! Where the names of a zone are stored: shards by the hash of the name, each an index, nodes, RRsets and octets.
 //! A shard is filled as a [`ShardDraft`] and never changes afterwards, but for the slots in it.
 
-use std::{
-    fmt,
-    sync::{Arc, OnceLock},
-};
+use std::{fmt, sync::OnceLock};
 
 use hashbrown::HashTable;
 
-use super::slot::{Signed, SignedDenial, SignedRange, Slot};
+use super::slot::{Kept, Signed, SignedDenial, SignedRange, Slot};
 use crate::wire::NameRef;
 
 /// About how many names a shard holds: a change rebuilds that many. Tests have small zones and many shards.
@@ -168,7 +165,7 @@ pub(super) struct ShardDraft {
     shard: Shard,
     hashes: Vec<u64>,
     /// Exact NSECs that another shard keeps, by the numbers of the nodes here.
-    ranges: Vec<(usize, Arc<SignedRange>)>,
+    ranges: Vec<(usize, Kept<SignedRange>)>,
 }
 
 impl ShardDraft {

@@ -13,7 +13,7 @@ use crate::{
     clock::UnixTime,
     zone::{
         LoadError, NodeView, Place, SearchName, ZoneBuilder,
-        slot::{Signed, SignedDenial},
+        slot::{Kept, Signed, SignedDenial},
     },
 };
 
@@ -190,12 +190,10 @@ fn sign(zone: &Zone) {
     for node in zone.nodes() {
         for set in node.rrsets() {
             let octets = seal(node, set.rtype(), set.ttl(), set.octets());
-            set.slot().store(Arc::new(signed(octets)));
+            set.slot().store(Kept::new(signed(octets)));
         }
-        node.denial().store(Arc::new(SignedDenial {
-            rdata: denial_of(zone, node).into(),
-            signed: signed(Vec::new()),
-        }));
+        let denial = SignedDenial::new(&denial_of(zone, node), signed(Vec::new()));
+        node.denial().store(Kept::new(denial));
     }
 }
 
@@ -215,7 +213,7 @@ fn check_slots(old: &Zone, new: &Zone) {
         if node.name().len() == new.apex().len() {
             continue;
         }
-        let kept = node.denial().load_full().map(|denial| denial.rdata.to_vec());
+        let kept = node.denial().load_full().map(|denial| denial.rdata().to_vec());
         let says = denial_of(new, node);
         if let Some(kept) = &kept {
             assert_eq!(String::from_utf8_lossy(kept), String::from_utf8_lossy(&says));
