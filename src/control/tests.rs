@@ -8,7 +8,7 @@ use super::{
     socket,
 };
 use crate::{
-    answer::{Engine, EngineSettings},
+    answer::{Engine, EngineSettings, Responder, Work},
     clock::{SimulatedClock, UnixTime, guard::GuardedClock},
     config,
     disk::simulated::SimulatedDisk,
@@ -302,4 +302,25 @@ fn what_finds_no_room_is_told_and_what_was_served_goes_on() {
     let mut expected = served;
     expected.extend([by_file, by_api].map(|key| key.dnskey().clone()));
     assert_eq!(fixture.keys(), expected);
+}
+
+/// Freeing a million names takes longer than answering a batch may.
+#[test]
+fn what_was_replaced_is_freed_by_the_tick_and_not_by_who_answers() {
+    let fixture = Fixture::started(&["example."]);
+    let engine = &fixture.server.engine;
+    let before = Arc::downgrade(engine.zones().iter().next().unwrap());
+    let is_there = || before.upgrade().is_some();
+    let mut worker = engine.worker();
+    worker.begin_batch();
+    let file = fixture.path("0");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replacen(" 1 3600", " 2 3600", 1)).unwrap();
+    assert!(fixture.server.reload().is_whole());
+    fixture.server.tick();
+    assert!(is_there(), "the batch still reads it");
+    worker.end_batch();
+    assert!(is_there(), "the end of the batch does not free it");
+    fixture.server.tick();
+    assert!(!is_there());
 }

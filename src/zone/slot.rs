@@ -23,7 +23,13 @@ pub struct Signed(Layout);
 #[derive(Debug)]
 enum Layout {
     One(Head, [u8; INLINE]),
-    Many(Box<(Head, Box<[Box<[u8]>]>)>),
+    Many(Box<Many>),
+}
+
+#[derive(Debug)]
+struct Many {
+    head: Head,
+    signatures: Box<[Box<[u8]>]>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -48,14 +54,17 @@ impl Signed {
         };
         Self(match one {
             Some(one) => Layout::One(head, one),
-            None => Layout::Many(Box::new((head, signatures.into()))),
+            None => Layout::Many(Box::new(Many {
+                head,
+                signatures: signatures.into(),
+            })),
         })
     }
 
     fn head(&self) -> &Head {
         match &self.0 {
             Layout::One(head, _) => head,
-            Layout::Many(many) => &many.0,
+            Layout::Many(many) => &many.head,
         }
     }
 
@@ -64,7 +73,7 @@ impl Signed {
     pub fn issued_by(mut self, issuer: u32) -> Self {
         match &mut self.0 {
             Layout::One(head, _) => head.issuer = issuer,
-            Layout::Many(many) => many.0.issuer = issuer,
+            Layout::Many(many) => many.head.issuer = issuer,
         }
         self
     }
@@ -84,7 +93,7 @@ impl Signed {
     pub fn len(&self) -> usize {
         match &self.0 {
             Layout::One(..) => 1,
-            Layout::Many(many) => many.1.len(),
+            Layout::Many(many) => many.signatures.len(),
         }
     }
 
@@ -92,7 +101,7 @@ impl Signed {
     pub fn signature(&self, key: usize) -> &[u8] {
         match &self.0 {
             Layout::One(_, one) => one,
-            Layout::Many(many) => many.1.get(key).map_or(&[], |signature| &**signature),
+            Layout::Many(many) => many.signatures.get(key).map_or(&[], |signature| &**signature),
         }
     }
 
