@@ -140,6 +140,8 @@ settings! {
         poll: Duration = Duration::from_secs(300),
         /// How long what it was given may take to show at all its servers.
         propagation: Duration = Duration::from_secs(300),
+        /// The names of its servers in NS RRsets. Without any: the names in `servers`, and those that its API names.
+        server_names: Vec<At<Name>> = Vec::new(),
         /// Its KSKs that are believed without a DS at the parent, each as DS or DNSKEY data.
         pinned: Vec<At<String>> = Vec::new(),
     }
@@ -187,6 +189,16 @@ settings! {
         /// The name servers of the parent zone, which hold the DS, by name, address, or address and port.
         /// Without any: the resolvers are asked for them.
         parent: Vec<At<ServerAt>> = Vec::new(),
+        /// How long a change at the parent may take to show at all its servers.
+        parent_propagation: Duration = Duration::from_secs(300),
+        /// The names of this server, and of those that take the zone from it, in NS RRsets. Without any: all that no
+        /// provider has.
+        our_servers: Vec<At<Name>> = Vec::new(),
+        /// How much longer than its TTL some caches may keep anything: every wait of a plan is longer by it.
+        safety_margin: Duration = Duration::from_secs(3600),
+        /// Whether keys that another provider gave up by itself are withdrawn here, by the plan `follow`, once nobody
+        /// can hold anything that needs them.
+        follow: bool = true,
         /// How "no such name" and "no such data" are proved (RFC 9824, RFC 4034, RFC 5155 with RFC 9276).
         denial: Denial = Denial::Compact,
         /// What is done with questions beyond the budget of signatures, as in a flood of random names: exact NSEC ranges,

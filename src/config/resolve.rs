@@ -115,6 +115,8 @@ pub struct ProviderSettings {
     pub poll: Duration,
     /// How long what it was given may take to show.
     pub propagation: Duration,
+    /// The names of its servers in NS RRsets, where a person says them.
+    pub server_names: Vec<Name>,
     /// Its KSKs that are believed without a DS.
     pub pinned: Vec<Pin>,
 }
@@ -157,6 +159,14 @@ pub struct ZoneSettings {
     pub exchange_keys: bool,
     /// The name servers of its parent zone; where there is none, the resolvers are asked.
     pub parent: Vec<ServerAt>,
+    /// How long a change at the parent may take to show at all its servers.
+    pub parent_propagation: Duration,
+    /// The names of this server in NS RRsets, where a person says them.
+    pub our_servers: Vec<Name>,
+    /// How much longer than its TTL some caches may keep anything.
+    pub safety_margin: Duration,
+    /// Whether keys that another provider gave up are withdrawn by a plan of its own.
+    pub follow: bool,
     /// How it denies.
     pub denial: Denial,
     /// What it does beyond the budget of synthesised signatures.
@@ -450,6 +460,11 @@ fn resolve_providers(
                 .collect(),
             poll: provider.poll.max(LEAST_POLL),
             propagation: provider.propagation,
+            server_names: provider
+                .server_names
+                .iter()
+                .map(|name| name.value.clone())
+                .collect(),
             pinned,
         });
     }
@@ -494,6 +509,10 @@ fn resolve_zone(zone: &ZoneFile, source: ContentSource, folder: &Path) -> ZoneSe
         providers: zone.providers.iter().map(|name| name.value.clone()).collect(),
         exchange_keys: zone.exchange_keys,
         parent: zone.parent.iter().map(|server| server.value.clone()).collect(),
+        parent_propagation: zone.parent_propagation,
+        our_servers: zone.our_servers.iter().map(|name| name.value.clone()).collect(),
+        safety_margin: zone.safety_margin,
+        follow: zone.follow,
         denial: zone.denial,
         overload: zone.overload.value,
         cds: zone.cds,
@@ -551,6 +570,10 @@ pub fn from_arguments(arguments: Arguments) -> Result<Config, String> {
             providers: Vec::new(),
             exchange_keys: true,
             parent: Vec::new(),
+            parent_propagation: Duration::from_secs(300),
+            our_servers: Vec::new(),
+            safety_margin: Duration::from_secs(3600),
+            follow: true,
             denial: arguments.denial.unwrap_or(Denial::Compact),
             overload: Overload::Auto,
             cds: Cds::Off,

@@ -14,6 +14,7 @@ pub mod execute;
 pub mod observe;
 pub mod plan;
 pub mod safety;
+pub mod survey;
 pub mod trust;
 pub mod verify;
 

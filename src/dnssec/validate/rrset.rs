@@ -47,6 +47,47 @@ pub(super) struct Good {
     pub expiration: UnixTime,
 }
 
+/// Who signs an RRset.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct SignedBy {
+    /// The smallest TTL among the records.
+    pub ttl: Ttl,
+    /// The keys by which a signature is good.
+    pub keys: Vec<Dnskey>,
+    /// The tags of signatures by none of them.
+    pub others: Vec<u16>,
+}
+
+/// Who, of these keys of the zone at `apex`, signs the RRset of that owner and type in a section; none when it has no
+/// such RRset.
+pub fn signed_by(
+    section: &[Record],
+    owner: Option<&Name>,
+    rtype: RrType,
+    apex: &Name,
+    keys: &[Dnskey],
+    now: UnixTime,
+) -> Option<SignedBy> {
+    let mut sets = rrsets(section).into_iter();
+    let set = sets.find(|set| set.rtype == rtype && owner.is_none_or(|owner| owner == set.owner))?;
+    let signs = |key: &&Dnskey| {
+        let alone = ZoneKeys::new(apex.clone(), [(*key).clone()]);
+        set.verify(&alone, now).is_ok()
+    };
+    let named = |key: &&Dnskey| {
+        let mut signatures = set.signatures.iter();
+        signatures
+            .any(|signature| signature.tag() == key.key_tag() && signature.algorithm() == key.algorithm())
+    };
+    let good: Vec<Dnskey> = keys.iter().filter(named).filter(signs).cloned().collect();
+    let by_none = |tag: &u16| good.iter().all(|key| key.key_tag() != *tag);
+    Some(SignedBy {
+        ttl: set.ttl,
+        others: set.signatures.iter().map(Rrsig::tag).filter(by_none).collect(),
+        keys: good,
+    })
+}
+
 /// The RRsets of a section in the order in which they begin. Records of other classes are passed over, and
 /// signatures without an RRset too.
 pub(super) fn rrsets(section: &[Record]) -> Vec<Rrset<'_>> {

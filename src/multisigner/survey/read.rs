@@ -1,0 +1,447 @@
+//! What the answers show, slot by slot.
+
+use std::collections::BTreeSet;
+
+use super::{Answered, MemberSeen, Survey, ask};
+use crate::{
+    dnssec::keyset::Role,
+    dnssec::{
+        key::Dnskey,
+        register::Register,
+        validate::{Ds, SignedBy, signed_by},
+    },
+    multisigner::{
+        execute::{Shown, Sight, View},
+        observe::{Unseen, read_ds, read_keys},
+        plan::{PlanKey, Situation},
+        safety::{
+            Cds, Class, Content, DsRecord, DsSet, KeyId, KeyRrset, KeySet, NsSet, ProviderId, SignedData,
+            Slot, Value,
+        },
+    },
+    wire::{Name, RrType, Ttl, message::Rcode, received::Received},
+};
+
+/// The largest TTLs of the content that is served here: the others have the same content.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ContentTtls {
+    /// Of any RRset.
+    pub largest: Ttl,
+    /// Of a proof that something is not there.
+    pub negative: Ttl,
+}
+
+/// How answers are read: which keys there are, and what is believed.
+pub(super) struct Reading<'a> {
+    pub survey: &'a Survey,
+    pub register: &'a Register,
+    pub ttls: ContentTtls,
+    /// The keys by their ids; those that were found on the way come behind the ones that were known.
+    pub keys: Vec<PlanKey>,
+}
+
+impl Survey {
+    /// What is shown, for a run of a plan that started from this situation.
+    pub fn view(&self, situation: &Situation, register: &Register, ttls: ContentTtls) -> View {
+        let mut reading = Reading {
+            survey: self,
+            register,
+            ttls,
+            keys: situation.keys.clone(),
+        };
+        reading.find_keys();
+        let slots: BTreeSet<Slot> = reading.slots();
+        let mut view = View::default();
+        for slot in slots {
+            let sights = reading.sights(&slot);
+            view.slots.insert(slot, sights);
+        }
+        let known = situation.keys.len();
+        let behind = reading.keys.into_iter().enumerate().skip(known);
+        view.strangers = behind
+            .filter_map(|(place, key)| Some((KeyId::at(place).ok()?, key)))
+            .collect();
+        view
+    }
+}
+
+type Seen = Result<Value, Unseen>;
+
+fn odd<T>(why: impl Into<String>) -> Result<T, Unseen> {
+    Err(Unseen::Odd(why.into()))
+}
+
+impl Reading<'_> {
+    /// The slots that can be looked at.
+    pub fn slots(&self) -> BTreeSet<Slot> {
+        let mut slots = BTreeSet::from([Slot::Ds, Slot::ParentNs]);
+        for place in 0..self.survey.members.len() {
+            let Ok(provider) = ProviderId::at(place) else {
+                break;
+            };
+            slots.insert(Slot::Keys(provider));
+            slots.insert(Slot::Data(provider, Class::Positive));
+            slots.insert(Slot::Data(provider, Class::Negative));
+            slots.insert(Slot::ChildNs(provider));
+            slots.insert(Slot::Serving(provider));
+            slots.insert(Slot::Cds(provider));
+        }
+        slots
+    }
+
+    /// What each server shows of a slot.
+    pub fn sights(&self, slot: &Slot) -> Vec<Sight> {
+        let member = |provider: &ProviderId| self.survey.members.get(provider.place());
+        let of_member = |provider: &ProviderId, read: &dyn Fn(&Answered) -> Seen| -> Vec<Sight> {
+            let servers = member(provider).map_or(&[][..], |member| &member.servers);
+            stand_in(servers.iter().map(|server| sight(server, read(server))).collect())
+        };
+        match slot {
+            Slot::Ds => self
+                .survey
+                .parent
+                .iter()
+                .map(|server| sight(server, self.ds(server)))
+                .collect(),
+            Slot::ParentNs => {
+                let read = |server: &Answered| Ok(Value::ParentNs(self.ns_set(server, ask::PARENT_NS)?));
+                self.survey
+                    .parent
+                    .iter()
+                    .map(|server| sight(server, read(server)))
+                    .collect()
+            }
+            Slot::Keys(provider) => of_member(provider, &|server| self.key_rrset(*provider, server)),
+            Slot::Data(provider, class) => of_member(provider, &|server| self.data(*provider, class, server)),
+            Slot::ChildNs(provider) => of_member(provider, &|server| {
+                Ok(Value::ChildNs(*provider, self.ns_set(server, ask::NS)?))
+            }),
+            Slot::Serving(provider) => of_member(provider, &|server| match authoritative(server, ask::SOA) {
+                Err(Unseen::Unreachable(why)) => Err(Unseen::Unreachable(why)),
+                Err(Unseen::Odd(_)) => Ok(Value::Serving(*provider, false)),
+                Ok(_) => Ok(Value::Serving(*provider, true)),
+            }),
+            Slot::Cds(provider) => of_member(provider, &|server| self.cds(*provider, server)),
+        }
+    }
+
+    fn id(&self, dnskey: &Dnskey) -> Option<KeyId> {
+        let known = |key: &PlanKey| key.dnskey.as_ref() == Some(dnskey);
+        KeyId::at(self.keys.iter().position(known)?).ok()
+    }
+
+    fn ids<'k>(&self, keys: impl IntoIterator<Item = &'k Dnskey>) -> Result<KeySet, Unseen> {
+        keys.into_iter()
+            .map(|key| {
+                let tag = key.key_tag();
+                self.id(key)
+                    .ok_or_else(|| Unseen::Odd(format!("key {tag} is one more than can be looked after")))
+            })
+            .collect()
+    }
+
+    /// Every key in a set that is believed gets an id, and every key of the register that a DS points to.
+    pub fn find_keys(&mut self) {
+        for (place, member) in self.survey.members.iter().enumerate() {
+            for server in &member.servers {
+                let Ok((keys, _)) = self.believed(server) else {
+                    continue;
+                };
+                for dnskey in keys {
+                    let owner = self.owner(&dnskey, place);
+                    self.add(dnskey, owner);
+                }
+            }
+        }
+        let ds: Vec<Ds> = self
+            .survey
+            .parent
+            .iter()
+            .filter_map(|server| ds_of(self.survey, server).ok())
+            .flatten()
+            .collect();
+        let all = self.register.own.keys().chain(self.register.foreign.keys());
+        let pointed = all.filter(|key| ds.iter().any(|ds| ds.points_to(key, self.survey.zone.as_ref())));
+        let pointed: Vec<Dnskey> = pointed.cloned().collect();
+        for dnskey in pointed {
+            let owner = self.owner(&dnskey, 0);
+            self.add(dnskey, owner);
+        }
+    }
+
+    fn owner(&self, dnskey: &Dnskey, shown_by: usize) -> Option<ProviderId> {
+        if self.register.is_own(dnskey) {
+            return Some(ProviderId::FIRST);
+        }
+        (shown_by > 0).then(|| ProviderId::at(shown_by).ok()).flatten()
+    }
+
+    fn add(&mut self, dnskey: Dnskey, owner: Option<ProviderId>) {
+        let known = self
+            .keys
+            .iter_mut()
+            .find(|key| key.dnskey.as_ref() == Some(&dnskey));
+        match known {
+            Some(known) if known.owner.is_none() => known.owner = owner,
+            Some(_) => {}
+            None => self.keys.push(PlanKey {
+                algorithm: dnskey.algorithm(),
+                role: if dnskey.is_sep() { Role::Ksk } else { Role::Zsk },
+                owner,
+                dnskey: Some(dnskey),
+            }),
+        }
+    }
+
+    /// The DNSKEY RRset of a server, when a key signs it that is believed.
+    fn believed(&self, server: &Answered) -> Result<(Vec<Dnskey>, SignedBy), Unseen> {
+        let received = answer(server, ask::DNSKEY)?;
+        let zone = &self.survey.zone;
+        let answer = read_keys(received, zone, self.survey.at)?;
+        let signed = signed_by(
+            &received.answers,
+            Some(zone),
+            RrType::DNSKEY,
+            zone,
+            &answer.keys,
+            self.survey.at,
+        );
+        let signed = signed.unwrap_or_default();
+        let believes = |key: &Dnskey| {
+            let in_plan = self.id(key).is_some();
+            in_plan
+                || self.register.is_own(key)
+                || self.register.foreign_in_set().any(|(known, ..)| known == key)
+        };
+        if signed.keys.iter().any(|key| key.is_sep() && believes(key)) {
+            Ok((answer.keys, signed))
+        } else {
+            odd("its DNSKEY RRset is signed by no key that is believed")
+        }
+    }
+
+    fn key_rrset(&self, provider: ProviderId, server: &Answered) -> Seen {
+        let (keys, signed) = self.believed(server)?;
+        let rrset = KeyRrset {
+            keys: self.ids(&keys)?,
+            signers: self.ids(&signed.keys)?,
+            ttl: signed.ttl.seconds().into(),
+        };
+        Ok(Value::Keys(provider, rrset))
+    }
+
+    fn data(&self, provider: ProviderId, class: &Class, server: &Answered) -> Seen {
+        let known: Vec<Dnskey> = self.keys.iter().filter_map(|key| key.dnskey.clone()).collect();
+        let zone = &self.survey.zone;
+        let signed = |place: usize, owner: Option<&Name>, rtype: RrType| -> Result<SignedBy, Unseen> {
+            let received = authoritative(server, place)?;
+            let sections = [&received.answers, &received.authorities];
+            let found = sections
+                .iter()
+                .find_map(|section| signed_by(section, owner, rtype, zone, &known, self.survey.at));
+            match found {
+                Some(signed) if !signed.keys.is_empty() => Ok(signed),
+                Some(signed) if signed.others.is_empty() => odd(format!("its {rtype} is not signed")),
+                Some(signed) => odd(format!(
+                    "its {rtype} has no good signature; it names key {:?}",
+                    signed.others
+                )),
+                None => odd(format!("it gives no {rtype}")),
+            }
+        };
+        let (signed, other, least) = match class {
+            Class::Negative => {
+                let proof = signed(ask::ABSENT, None, RrType::NSEC)
+                    .or_else(|_| signed(ask::ABSENT, None, RrType::NSEC3))?;
+                (proof, None, self.ttls.negative)
+            }
+            _ => {
+                let soa = signed(ask::SOA, Some(zone), RrType::SOA)?;
+                let ns = signed(ask::NS, Some(zone), RrType::NS)?;
+                (soa, Some(ns), self.ttls.largest)
+            }
+        };
+        let signers = self.ids(&signed.keys)?;
+        let mut ttl = signed.ttl.max(least);
+        if let Some(other) = other {
+            if self.ids(&other.keys)? != signers {
+                return odd("other keys sign its SOA than its NS: it is between two states");
+            }
+            ttl = ttl.max(other.ttl);
+        }
+        let data = SignedData {
+            signers,
+            ttl: ttl.seconds().into(),
+            content: Content::Own,
+        };
+        Ok(Value::Data(provider, class.clone(), data))
+    }
+
+    /// The providers that an NS RRset names.
+    fn ns_set(&self, server: &Answered, place: usize) -> Result<NsSet, Unseen> {
+        let received = answer(server, place)?;
+        let zone = &self.survey.zone;
+        let sections = received.answers.iter().chain(&received.authorities);
+        let records: Vec<_> = sections
+            .filter(|record| record.rtype == RrType::NS && record.owner == *zone)
+            .collect();
+        let Some(ttl) = records.iter().map(|record| record.ttl).min() else {
+            return odd("it gives no NS RRset of the zone");
+        };
+        let mut members = BTreeSet::new();
+        for record in records {
+            let Ok(name) = Name::from_wire(&record.rdata) else {
+                return odd("its NS RRset cannot be read");
+            };
+            members.insert(self.whose(&name)?);
+        }
+        let ttl = ttl.seconds().into();
+        Ok(NsSet { members, ttl })
+    }
+
+    /// Whose server has this name. Where ours are not named, it is every one that no other provider has.
+    fn whose(&self, name: &Name) -> Result<ProviderId, Unseen> {
+        let has = |member: &MemberSeen| member.names.contains(name);
+        let (ours, others) = match self.survey.members.split_first() {
+            Some(parts) => parts,
+            None => return odd("there are no providers"),
+        };
+        let other = others.iter().position(has).map(|place| place + 1);
+        let ours = has(ours) || (ours.names.is_empty() && others.iter().all(|other| !other.names.is_empty()));
+        let place = other.or_else(|| ours.then_some(0));
+        match place.and_then(|place| ProviderId::at(place).ok()) {
+            Some(provider) => Ok(provider),
+            None => odd(format!(
+                "its NS RRset names {name}, and nobody says whose that is: set server_names of the [[provider]], or our_servers of the [[zone]]"
+            )),
+        }
+    }
+
+    fn ds(&self, server: &Answered) -> Seen {
+        let all = ds_of(self.survey, server)?;
+        let received = answer(server, ask::DS)?;
+        let mut records = BTreeSet::new();
+        for ds in &all {
+            let place = self.keys.iter().position(|key| {
+                key.dnskey
+                    .as_ref()
+                    .is_some_and(|key| ds.points_to(key, self.survey.zone.as_ref()))
+            });
+            let Some(Ok(key)) = place.map(KeyId::at) else {
+                let tag = ds.tag();
+                return odd(format!("its DS RRset has one of key {tag}, which nobody knows"));
+            };
+            let digest_type = ds.digest_type();
+            records.insert(DsRecord { key, digest_type });
+        }
+        let of_set = received
+            .answers
+            .iter()
+            .filter(|record| record.rtype == RrType::DS);
+        let of_proof = received
+            .authorities
+            .iter()
+            .filter(|record| record.rtype == RrType::SOA);
+        let ttl = of_set
+            .chain(of_proof)
+            .map(|record| record.ttl)
+            .max()
+            .unwrap_or_default();
+        Ok(Value::Ds(DsSet {
+            records,
+            ttl: ttl.seconds().into(),
+            from_cds: false,
+        }))
+    }
+
+    fn cds(&self, provider: ProviderId, server: &Answered) -> Seen {
+        let received = authoritative(server, ask::CDS)?;
+        let zone = &self.survey.zone;
+        let of_zone = received.answers.iter();
+        let mut of_zone = of_zone
+            .filter(|record| record.rtype == RrType::CDS && record.owner == *zone)
+            .peekable();
+        if of_zone.peek().is_none() {
+            return Ok(Value::Cds(provider, None));
+        }
+        let mut wanted = Vec::new();
+        for record in of_zone {
+            let ds = Ds::from_rdata(&record.rdata).ok();
+            let key = ds.and_then(|ds| {
+                let mut keys = self.keys.iter();
+                let place = keys.position(|key| {
+                    key.dnskey
+                        .as_ref()
+                        .is_some_and(|key| ds.points_to(key, zone.as_ref()))
+                });
+                KeyId::at(place?).ok()
+            });
+            match key {
+                Some(key) => wanted.push(key),
+                None => return odd("its CDS RRset asks for a key that nobody knows"),
+            }
+        }
+        let known: Vec<Dnskey> = self.keys.iter().filter_map(|key| key.dnskey.clone()).collect();
+        let signed = signed_by(
+            &received.answers,
+            Some(zone),
+            RrType::CDS,
+            zone,
+            &known,
+            self.survey.at,
+        );
+        let cds = Cds {
+            wanted: wanted.into_iter().collect(),
+            signers: self.ids(&signed.unwrap_or_default().keys)?,
+        };
+        Ok(Value::Cds(provider, Some(cds)))
+    }
+}
+
+fn ds_of(survey: &Survey, server: &Answered) -> Result<Vec<Ds>, Unseen> {
+    read_ds(answer(server, ask::DS)?, &survey.zone)
+}
+
+fn answer(server: &Answered, place: usize) -> Result<&Received, Unseen> {
+    match server.answers.get(place) {
+        Some(Ok(received)) => Ok(received),
+        Some(Err(unseen)) => Err(unseen.clone()),
+        None => odd("it was not asked"),
+    }
+}
+
+fn authoritative(server: &Answered, place: usize) -> Result<&Received, Unseen> {
+    let received = answer(server, place)?;
+    match received.rcode {
+        Rcode::NOERROR | Rcode::NXDOMAIN if received.authoritative => Ok(received),
+        Rcode(code) => odd(format!("it does not answer for the zone (code {code})")),
+    }
+}
+
+fn sight(server: &Answered, seen: Seen) -> Sight {
+    Sight {
+        server: server.server.clone(),
+        at: server.asked,
+        shown: match seen {
+            Ok(value) => Shown::Value(value),
+            Err(Unseen::Unreachable(why)) => Shown::Unreachable(why),
+            Err(Unseen::Odd(why)) => Shown::Odd(why),
+        },
+    }
+}
+
+/// Many hosts have one address family alone: a named server that answers at one of its addresses stands for those
+/// that cannot be reached.
+fn stand_in(sights: Vec<Sight>) -> Vec<Sight> {
+    let name = |sight: &Sight| sight.server.split_once(' ').map(|(name, _)| name.to_owned());
+    let answered: BTreeSet<String> = sights
+        .iter()
+        .filter(|sight| !matches!(sight.shown, Shown::Unreachable(_)))
+        .filter_map(name)
+        .collect();
+    let stood_for = |sight: &Sight| {
+        matches!(sight.shown, Shown::Unreachable(_))
+            && name(sight).is_some_and(|name| answered.contains(&name))
+    };
+    sights.into_iter().filter(|sight| !stood_for(sight)).collect()
+}

@@ -1,0 +1,284 @@
+//! What a plan starts from, out of one look, the key register and the configuration.
+
+use std::collections::BTreeSet;
+
+pub use super::read::ContentTtls;
+use super::{Survey, read::Reading};
+use crate::{
+    clock::UnixTime,
+    dnssec::{
+        key::Dnskey,
+        keyfile::timing::Claim,
+        keyset::{KeyState, Role},
+        register::{Event, OwnState, Register},
+    },
+    multisigner::{
+        execute::Shown,
+        plan::{Member, Parent, Past, Situation},
+        safety::{Class, KeyId, KeyRrset, KeySet, ProviderId, Seconds, SignedData, Slot, Value},
+    },
+};
+
+/// What is known besides the look.
+#[derive(Debug)]
+pub struct Known<'a> {
+    /// All events of the zone's keys.
+    pub events: &'a [Event],
+    /// The TTLs of the content.
+    pub ttls: ContentTtls,
+    /// The providers, this server first, as in the look.
+    pub members: Vec<Member>,
+    /// The parent.
+    pub parent: Parent,
+    /// How much longer than its TTL caches may hold anything.
+    pub margin: Seconds,
+    /// What was served before, as an earlier plan measured it.
+    pub past: Vec<Past>,
+}
+
+/// Why nothing can be planned now: servers differ, or cannot be seen.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("nothing can be planned before everything is seen: {}", .problems.join("; "))]
+pub struct NotPlain {
+    /// What is not plain, in words.
+    pub problems: Vec<String>,
+}
+
+impl Survey {
+    /// What is served now, when every server shows it alike.
+    ///
+    /// # Errors
+    /// When servers differ, or cannot be seen.
+    pub fn situation(&self, known: Known<'_>) -> Result<Situation, NotPlain> {
+        let register = Register::of(known.events);
+        let mut reading = Reading {
+            survey: self,
+            register: &register,
+            ttls: known.ttls,
+            keys: Vec::new(),
+        };
+        reading.find_keys();
+        let mut problems = Vec::new();
+        let mut serves = Vec::new();
+        for slot in reading.slots() {
+            match one_value(&reading, &slot) {
+                Ok(value) => serves.push(value),
+                // What a plan does not rest on is left out.
+                Err(_) if matches!(slot, Slot::Serving(_) | Slot::Cds(_)) => {}
+                Err(why) => problems.push(format!("{}: {why}", in_words(&slot, &known.members))),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(NotPlain { problems });
+        }
+        let keys = reading.keys;
+        let mut situation = Situation {
+            zone: self.zone.clone(),
+            at: self.at,
+            keys,
+            members: known.members,
+            parent: known.parent,
+            serves,
+            past: known.past,
+            margin: known.margin,
+        };
+        combined(&mut situation);
+        let past = recent(&situation, known.events);
+        situation.past.extend(past);
+        situation.past.sort_by_key(|past| past.until);
+        Ok(situation)
+    }
+}
+
+/// SEP keys that sign data are CSKs.
+fn combined(situation: &mut Situation) {
+    let mut signers = KeySet::default();
+    for value in &situation.serves {
+        if let Value::Data(_, _, data) = value {
+            signers = signers.union(data.signers);
+        }
+    }
+    for key in signers.iter() {
+        if let Some(key) = situation.keys.get_mut(key.place())
+            && key.role == Role::Ksk
+        {
+            key.role = Role::Csk;
+        }
+    }
+}
+
+/// The value that every server of a slot shows, with the largest TTL.
+fn one_value(reading: &Reading<'_>, slot: &Slot) -> Result<Value, String> {
+    use super::super::execute::View;
+    let sights = reading.sights(slot);
+    let mut found: Option<Value> = None;
+    for sight in &sights {
+        match &sight.shown {
+            Shown::Value(value) => {
+                let larger = ttl(value) > found.as_ref().map_or(0, ttl);
+                if found.is_none() || larger {
+                    found = Some(value.clone());
+                }
+            }
+            Shown::Unreachable(why) => {
+                return Err(format!("{} cannot be reached from here: {why}", sight.server));
+            }
+            Shown::Odd(why) => return Err(format!("{}: {why}", sight.server)),
+        }
+    }
+    let found = found.ok_or("it has no servers that could be asked")?;
+    let view = View {
+        slots: [(slot.clone(), sights)].into(),
+        strangers: Vec::new(),
+    };
+    if view.shows(&found, UnixTime(0)) {
+        Ok(found)
+    } else {
+        Err("its servers differ; wait until they show the same".to_owned())
+    }
+}
+
+fn ttl(value: &Value) -> Seconds {
+    match value {
+        Value::Ds(ds) => ds.ttl,
+        Value::ParentNs(ns) | Value::ChildNs(_, ns) => ns.ttl,
+        Value::Keys(_, keys) => keys.ttl,
+        Value::Data(_, _, data) => data.ttl,
+        Value::Serving(..) | Value::Cds(..) => 0,
+    }
+}
+
+fn in_words(slot: &Slot, members: &[Member]) -> String {
+    let name = |provider: &ProviderId| members.get(provider.place()).map_or("?", |member| &member.name);
+    match slot {
+        Slot::Ds => "DS at the parent".to_owned(),
+        Slot::ParentNs => "NS at the parent".to_owned(),
+        Slot::Keys(provider) => format!("DNSKEY of {}", name(provider)),
+        Slot::Data(provider, Class::Negative) => format!("denials of {}", name(provider)),
+        Slot::Data(provider, _) => format!("data of {}", name(provider)),
+        Slot::ChildNs(provider) => format!("NS of {}", name(provider)),
+        Slot::Serving(provider) => format!("answers of {}", name(provider)),
+        Slot::Cds(provider) => format!("CDS of {}", name(provider)),
+    }
+}
+
+/// What changed so lately that caches may hold the state before: by hand, by an exchange of keys, by whatever. Our own
+/// sets follow from the register; a provider that may have got keys in this time counts as without them until now.
+fn recent(situation: &Situation, events: &[Event]) -> Vec<Past> {
+    let largest = situation.serves.iter().map(ttl).max().unwrap_or(0);
+    let lag = situation
+        .members
+        .iter()
+        .map(|member| member.propagation)
+        .max()
+        .unwrap_or(0);
+    let hold = largest + lag + situation.margin;
+    let since = UnixTime(situation.at.0.saturating_sub(hold));
+    let (mut past, mut before) = (Vec::new(), Register::default());
+    let mut new = BTreeSet::new();
+    for event in events {
+        let mut after = before.clone();
+        after.apply(event);
+        if event.at >= since
+            && (published(&after) != published(&before) || signing(&after) != signing(&before))
+        {
+            past.extend(ours(situation, &before).into_iter().map(|value| Past {
+                value,
+                until: event.at,
+            }));
+            let grown = published(&after);
+            new.extend(grown.difference(&published(&before)).cloned());
+        }
+        before = after;
+    }
+    let new: KeySet = ids(situation, new.iter());
+    if new.is_empty() {
+        return past;
+    }
+    for value in &situation.serves {
+        let Value::Keys(provider, keys) = value else {
+            continue;
+        };
+        if provider.place() == 0 {
+            continue;
+        }
+        let ours = new.iter().filter(|key| {
+            let owner = situation.key(*key).and_then(|key| key.owner);
+            owner != Some(*provider)
+        });
+        let without = keys.keys.without(ours.collect());
+        if without != keys.keys {
+            let value = Value::Keys(
+                *provider,
+                KeyRrset {
+                    keys: without,
+                    ..*keys
+                },
+            );
+            let until = situation.at;
+            past.push(Past { value, until });
+        }
+    }
+    past
+}
+
+fn published(register: &Register) -> BTreeSet<Dnskey> {
+    let own = register.own_in_set().map(|(key, _)| key);
+    own.chain(register.foreign_in_set().map(|(key, ..)| key))
+        .cloned()
+        .collect()
+}
+
+fn signing(register: &Register) -> BTreeSet<Dnskey> {
+    let active = register
+        .own
+        .iter()
+        .filter(|(_, own)| own.state == OwnState::Is(Claim::Active));
+    active.map(|(key, _)| key.clone()).collect()
+}
+
+fn ids<'k>(situation: &Situation, keys: impl Iterator<Item = &'k Dnskey>) -> KeySet {
+    keys.filter_map(|key| {
+        let place = situation
+            .keys
+            .iter()
+            .position(|known| known.dnskey.as_ref() == Some(key))?;
+        KeyId::at(place).ok()
+    })
+    .collect()
+}
+
+/// What we served with this register, of the keys that matter still.
+fn ours(situation: &Situation, register: &Register) -> Vec<Value> {
+    let active = || {
+        register
+            .own_in_set()
+            .filter(|(_, state)| *state == KeyState::Active)
+            .map(|(key, _)| key)
+    };
+    let zsk = active().any(|key| !key.is_sep());
+    let entry = ids(situation, active().filter(|key| key.is_sep()));
+    let work = ids(situation, active().filter(|key| !zsk || !key.is_sep()));
+    // Before it had keys, nobody asked for it.
+    if entry.is_empty() || work.is_empty() {
+        return Vec::new();
+    }
+    let now = |slot| situation.value(&slot).map_or(0, ttl);
+    let all = published(register);
+    let keys = KeyRrset {
+        keys: ids(situation, all.iter()),
+        signers: entry,
+        ttl: now(Slot::Keys(ProviderId::FIRST)),
+    };
+    let mut values = vec![Value::Keys(ProviderId::FIRST, keys)];
+    for value in &situation.serves {
+        if let Value::Data(ProviderId::FIRST, class, data) = value {
+            let before = SignedData {
+                signers: work,
+                ..*data
+            };
+            values.push(Value::Data(ProviderId::FIRST, class.clone(), before));
+        }
+    }
+    values
+}
