@@ -150,6 +150,17 @@ fn print_status(status: &Status, named: bool) -> String {
     } else {
         out.push_str("\ncountersign status ORIGIN shows the keys of a zone\n");
     }
+    for zone in &status.zones {
+        let Some(plan) = &zone.plan else { continue };
+        if named {
+            out.push_str(&format!("\n{} {plan}", zone.origin));
+        } else if matches!(plan.state.as_str(), "running" | "halted" | "paused" | "spoiled") {
+            out.push_str(&format!(
+                "\n{} plan: {} ({}); countersign status {0} shows it\n",
+                zone.origin, plan.goal, plan.state
+            ));
+        }
+    }
     out.push_str(&format!("\n{}", counters(status)));
     let watched: Vec<&ZoneStatus> = status
         .zones

@@ -11,6 +11,7 @@ mod lab;
 mod logging;
 mod outcome;
 mod peer;
+mod plan;
 mod probe;
 mod serve;
 mod table;
@@ -47,6 +48,12 @@ fn dispatch(command: Command) -> Result<Report, Failure> {
         Command::Status(arguments) => client::status(&arguments),
         Command::Reload(arguments) => client::reload(&arguments),
         Command::Peer(command) => peer::run(&command),
+        Command::Plan(arguments) => plan::plan(&arguments),
+        Command::Apply(arguments) => plan::apply(&arguments),
+        Command::Pause(arguments) => plan::pause(&arguments),
+        Command::Resume(arguments) => plan::resume(&arguments),
+        Command::Done(arguments) => plan::done(&arguments),
+        Command::Abort(arguments) => plan::abort(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Lab(arguments) => lab::run(arguments),
         Command::Serve(arguments) => serve::run(arguments),

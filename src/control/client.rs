@@ -15,7 +15,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{
     protocol::{
         ClockAccepted, ContentAccepted, DsRecords, Generate, Import, KeyList, KeysChanged, PeerRequest,
-        PeersReport, Refusal, Reloaded, Status, Withdraw,
+        PeersReport, PlanOrder, PlanReply, Refusal, Reloaded, Status, Withdraw,
     },
     socket,
 };
@@ -233,6 +233,12 @@ impl Client {
             &format!("/v1/zones/{}/peers", encode(zone)),
             request,
         )
+    }
+
+    /// `POST /v1/zones/ORIGIN/plan`.
+    #[expect(clippy::missing_errors_doc, reason = "as for `status`")]
+    pub fn plan(&self, zone: &Name, order: &PlanOrder) -> Result<PlanReply, ClientError> {
+        self.call(Method::POST, &format!("/v1/zones/{}/plan", encode(zone)), order)
     }
 
     /// Waits.

@@ -13,8 +13,8 @@ use axum::{
 use serde::Deserialize;
 
 use super::{
-    content, peers,
-    protocol::{Generate, Import, PeerRequest, Refusal, Withdraw},
+    content, peers, plans,
+    protocol::{Generate, Import, PeerRequest, PlanOrder, Refusal, Withdraw},
     server::Server,
 };
 use crate::wire::Name;
@@ -36,6 +36,7 @@ pub fn router(server: Arc<Server>) -> Router {
         .route("/v1/zones/{origin}/keys/import", post(import))
         .route("/v1/zones/{origin}/keys/withdraw", post(withdraw))
         .route("/v1/zones/{origin}/peers", post(peer_action))
+        .route("/v1/zones/{origin}/plan", post(plan))
         .route("/v1/zones/{origin}/content/accept", post(accept_content))
         .layer(DefaultBodyLimit::max(MAX_REQUEST))
         .with_state(server)
@@ -119,6 +120,17 @@ async fn peer_action(
     };
     match acted {
         Ok(report) => Json(report).into_response(),
+        Err(refusal) => (StatusCode::UNPROCESSABLE_ENTITY, Json(refusal)).into_response(),
+    }
+}
+
+async fn plan(State(server): Shared, Path(origin): Path<String>, Json(order): Json<PlanOrder>) -> Response {
+    let done = match name(&origin) {
+        Ok(zone) => plans::order(&server, &zone, order).await,
+        Err(refusal) => Err(refusal),
+    };
+    match done {
+        Ok(reply) => Json(reply).into_response(),
         Err(refusal) => (StatusCode::UNPROCESSABLE_ENTITY, Json(refusal)).into_response(),
     }
 }

@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::{
-    Server, content, http, monitor, peers,
+    Server, content, http, monitor, peers, plans,
     protocol::Outcome,
     server::CountTransports,
     socket,
@@ -140,6 +140,7 @@ impl Instance {
             .transpose()
             .map_err(StartError::Threads)?;
         background.spawn(peers::exchange(Arc::clone(&server)));
+        background.spawn(plans::carry_out(Arc::clone(&server)));
         background.spawn(content::keep(Arc::clone(&server)));
         background.spawn(monitor::watch(Arc::clone(&server)));
         Ok(Self {

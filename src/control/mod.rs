@@ -8,6 +8,7 @@ pub mod instance;
 pub mod keys;
 pub mod monitor;
 pub mod peers;
+pub mod plans;
 pub mod protocol;
 pub mod server;
 pub mod socket;

@@ -299,6 +299,23 @@ pub async fn exchange(server: Arc<Server>) {
     }
 }
 
+/// Gives a provider the keys of ours that it is to have, for a plan.
+///
+/// # Errors
+/// When it cannot be asked, or does not take them.
+pub(super) async fn give(
+    server: &Arc<Server>,
+    zone: &ZoneSettings,
+    provider: &str,
+) -> Result<PeerReport, Refusal> {
+    let doing = Doing {
+        take: true,
+        gift: Some(Gift::Keys),
+        trust_api: false,
+    };
+    visit(server, &server.config.load_full(), zone, provider, doing).await
+}
+
 async fn routine(server: &Arc<Server>, config: &Config, zone: ZoneSettings, name: String) {
     let doing = Doing {
         take: true,
@@ -438,6 +455,7 @@ impl Peer {
         let (api, servers, parent) =
             tokio::join!(self.ask_api(&ours), self.ask_servers(now), self.ask_parent());
         let our_ttl = self.our_ttl(server);
+        let planned = server.plans.ours_at(zone, &self.settings.name);
         let round = Round {
             zone,
             provider: &self.settings.name,
@@ -448,13 +466,14 @@ impl Peer {
             pinned: &self.settings.pinned,
             trust_api: doing.trust_api,
             our_ttl,
+            wanted: planned.as_deref(),
         };
         let mut verdict = judge(&round, &register);
         verdict.findings.truncate(MOST_FINDINGS);
         let (api, servers, parent) = (round.api, round.servers, round.parent);
         let mut seen = Seen {
             now,
-            wanted: register.own_in_set().map(|(key, _)| key.clone()).collect(),
+            wanted: planned.unwrap_or_else(|| register.own_in_set().map(|(key, _)| key.clone()).collect()),
             register,
             api,
             servers,

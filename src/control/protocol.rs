@@ -75,6 +75,9 @@ pub struct ZoneStatus {
     /// The other providers that sign it.
     #[serde(default)]
     pub providers: Vec<String>,
+    /// The plan that is carried out, or was the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlanStatus>,
     /// The keys in its DNSKEY RRset.
     pub keys: Vec<KeyStatus>,
     /// Its signatures.
@@ -461,4 +464,156 @@ pub struct PeerFinding {
     pub severity: crate::multisigner::Severity,
     /// What it is, and what to do.
     pub what: String,
+}
+
+/// What a person wants of the keys or the providers of a zone.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct PlanWanted {
+    /// `join`, `leave`, `roll-zsk`, `roll-ksk`, `roll-csk`, `algorithm`, `emergency`, `standby` or `follow`.
+    pub kind: String,
+    /// The provider that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// The tag of our key that shall go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old: Option<u16>,
+    /// The tag of our key that shall take over; without it one is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new: Option<u16>,
+    /// What an emergency gives up: `availability`, `standby` or `security`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// The algorithm to go over to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub algorithm: Option<String>,
+}
+
+/// `POST /v1/zones/ORIGIN/plan`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "order", rename_all = "kebab-case")]
+pub enum PlanOrder {
+    /// Show what would be done.
+    Plan {
+        /// What for.
+        wanted: PlanWanted,
+    },
+    /// Carry it out.
+    Apply {
+        /// What for.
+        wanted: PlanWanted,
+        /// Why it is carried out though it is not safe.
+        force: Option<String>,
+    },
+    /// Begin nothing more.
+    Pause {
+        /// Why.
+        why: String,
+    },
+    /// Go on.
+    Resume,
+    /// A person did their part of the step that was begun, where nothing can be seen of it.
+    Done,
+    /// Give it up, and take back what can be taken back.
+    Abort {
+        /// Why.
+        why: String,
+        /// Give up a journal that was cut or altered.
+        forget_journal: bool,
+    },
+}
+
+/// What became of an order.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct PlanReply {
+    /// The zone.
+    pub zone: String,
+    /// For people.
+    pub text: String,
+    /// Whether the plan that is shown hurts no validator.
+    pub safe: bool,
+    /// The plan that is shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<serde_json::Value>,
+    /// Whether it is carried out now.
+    pub adopted: bool,
+    /// The plan that is carried out, or was the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<PlanStatus>,
+}
+
+/// A plan that is carried out, or was.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct PlanStatus {
+    /// What is to be achieved.
+    pub goal: String,
+    /// `running`, `halted`, `paused`, `reached`, `given up` or `spoiled`.
+    pub state: String,
+    /// What it waits for, or why it is halted.
+    pub why: Option<String>,
+    /// Until when it waits, where that is a matter of time.
+    pub until: Option<UnixTime>,
+    /// Since when.
+    pub since: Option<UnixTime>,
+    /// What nobody planned, and no person has looked at.
+    pub alarm: Option<String>,
+    /// Why it is carried out though it is not safe.
+    pub forced: Option<String>,
+    /// Its steps.
+    pub steps: Vec<PlanStep>,
+}
+
+/// A step of it.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct PlanStep {
+    /// Its number, from 1.
+    pub number: usize,
+    /// What it is.
+    pub what: String,
+    /// When it was begun.
+    pub begun: Option<UnixTime>,
+    /// When every server showed it.
+    pub seen: Option<UnixTime>,
+    /// Where a person acts, as long as it is not seen.
+    pub place: Option<String>,
+    /// What the person pastes there, one record a line.
+    pub paste: Vec<String>,
+    /// How to go back from here.
+    pub back: String,
+}
+
+impl fmt::Display for PlanStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "plan: {} ({})", self.goal, self.state)?;
+        if let Some(why) = &self.why {
+            writeln!(f, "  {why}")?;
+        }
+        if let Some(until) = &self.until {
+            writeln!(f, "  until {until}")?;
+        }
+        if let Some(alarm) = &self.alarm {
+            writeln!(f, "  ALARM: {alarm}")?;
+        }
+        if let Some(forced) = &self.forced {
+            writeln!(f, "  forced: {forced}")?;
+        }
+        let next = self.steps.iter().position(|step| step.seen.is_none());
+        for (number, step) in self.steps.iter().enumerate() {
+            let mark = match (step.seen, step.begun) {
+                (Some(seen), _) => format!("seen everywhere {seen}"),
+                (None, Some(begun)) => format!("begun {begun}"),
+                (None, None) => "to come".to_owned(),
+            };
+            writeln!(f, "  {}. {} ({mark})", step.number, step.what)?;
+            if Some(number) == next {
+                if let Some(place) = &step.place {
+                    writeln!(f, "     a person does this {place}:")?;
+                }
+                for line in &step.paste {
+                    writeln!(f, "       {line}")?;
+                }
+                writeln!(f, "     to go back: {}", step.back)?;
+            }
+        }
+        Ok(())
+    }
 }

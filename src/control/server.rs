@@ -17,6 +17,7 @@ use super::{
     keys,
     monitor::Monitor,
     peers::Peers,
+    plans::Plans,
     protocol::{
         ClockAccepted, DsRecords, Generate, Import, KeyList, KeysChanged, Outcome, Refusal, Reloaded, Status,
         Withdraw,
@@ -31,7 +32,7 @@ use crate::{
         guard::{Fault, GuardedClock},
     },
     config::{self, Config, ZoneSettings},
-    dnssec::custody::{Observation, Place},
+    dnssec::custody::{Observation, Place, StepError},
     serve::Counters,
     store::Store,
     wire::Name,
@@ -64,6 +65,8 @@ pub struct Server {
     pub(super) peers: Peers,
     /// The watch over the zones.
     pub(super) monitor: Monitor,
+    /// The plans that are carried out.
+    pub(super) plans: Plans,
     /// The zones whose content is fetched.
     pub(super) sources: Sources,
     /// Makes fingerprints of content.
@@ -113,6 +116,7 @@ impl Server {
             config: in_force,
             peers: Peers::default(),
             monitor: Monitor::default(),
+            plans: Plans::default(),
             sources,
             hasher: ahash::RandomState::new(),
             config_problems: ArcSwap::default(),
@@ -423,6 +427,33 @@ impl Server {
         let changed = keys::withdraw(zone, request, folder, &*self.store, self.clock.now())?;
         tracing::warn!(%zone, tag = request.tag, "a person withdrew a key: {}", request.reason);
         Ok(self.serve_change(&work, zone, changed))
+    }
+
+    /// Changes the keys of a zone as a plan says, and serves what follows.
+    ///
+    /// # Errors
+    /// Why not, in words; what was served goes on.
+    pub(super) fn change_keys<T>(
+        &self,
+        zone: &Name,
+        change: impl FnOnce(Place<'_>, UnixTime) -> Result<T, StepError>,
+    ) -> Result<T, String> {
+        let work = self.work();
+        let held = self.held.load_full();
+        let before = held.get(zone).ok_or_else(|| unknown(zone).error)?;
+        let place = self.place(zone, &work.config.keys);
+        let done = change(place, self.clock.now()).map_err(|error| zones::causes(&error))?;
+        let renewed = zones::renew(before, &[], self.loading(&work));
+        let mut held = Held::clone(&held);
+        held.insert(zone.clone(), Arc::new(renewed.held));
+        self.put(held);
+        if !renewed.refused.is_empty() {
+            return Err(renewed.refused.join("; "));
+        }
+        if !renewed.report.changes.is_empty() {
+            log_zone(&renewed.report);
+        }
+        Ok(done)
     }
 
     fn place<'a>(&'a self, apex: &'a Name, folder: &'a Path) -> Place<'a> {

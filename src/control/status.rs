@@ -52,6 +52,7 @@ pub(super) fn of(server: &Server, zone: Option<&Name>) -> Result<Status, Refusal
             .into_iter()
             .chain(server.peers.warnings(name))
             .chain(server.floods.warning(name))
+            .chain(server.plans.warnings(name))
         {
             warn(Some(name), what);
         }
@@ -89,6 +90,7 @@ fn zone_status(server: &Server, name: &Name, held: &HeldZone, now: UnixTime) -> 
         flooded_since: server.floods.since(name),
         signature_validity_seconds: 0,
         providers: held.settings.providers.clone(),
+        plan: server.plans.status(name),
         keys: Vec::new(),
         signatures: Default::default(),
         monitor: server.monitor.status(name),

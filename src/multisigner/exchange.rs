@@ -50,6 +50,8 @@ pub struct Round<'a> {
     pub trust_api: bool,
     /// The TTL of our DNSKEY RRset.
     pub our_ttl: Ttl,
+    /// The keys of ours that it is to have, where a plan says so; otherwise all that are in our set.
+    pub wanted: Option<&'a [Dnskey]>,
 }
 
 /// How much a finding matters.
@@ -361,7 +363,10 @@ pub fn judge(round: &Round<'_>, register: &Register) -> Verdict {
     let mut judge = Judge {
         round,
         register,
-        wanted: register.own_in_set().map(|(key, _)| key.clone()).collect(),
+        wanted: match round.wanted {
+            Some(wanted) => wanted.iter().cloned().collect(),
+            None => register.own_in_set().map(|(key, _)| key.clone()).collect(),
+        },
         trust: None,
         verdict: Verdict::default(),
     };

@@ -103,6 +103,7 @@ impl World {
             pinned: &self.pinned,
             trust_api: self.trust_api,
             our_ttl: Ttl::new(3600),
+            wanted: None,
         };
         judge(&round, &Register::of(&self.events))
     }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     super::{
-        plan::Plan,
+        plan::{Past, Plan},
         safety::{Change, Seconds, Slot, Timeline, TooMany, Value},
     },
     items::{Item, items, made_of, raise_ttl, ttl},
@@ -315,6 +315,33 @@ impl History {
             }
         }
         Ok(timeline)
+    }
+
+    /// The last value of every slot, and those before it with the times until which they were given. What is not
+    /// settled may be given until now.
+    pub fn course_of_all(&self, plan: &Plan, now: UnixTime) -> (Vec<Value>, Vec<Past>) {
+        let mut current: BTreeMap<Slot, Value> = BTreeMap::new();
+        for value in &plan.situation.serves {
+            current.insert(value.slot(), value.clone());
+        }
+        let mut past = Vec::new();
+        for change in &self.changes {
+            let value = change.value.clone();
+            if let Some(before) = current.insert(value.slot(), value) {
+                let until = change.settled.unwrap_or(now);
+                past.push(Past { value: before, until });
+            }
+        }
+        let raise = |value: &mut Value| {
+            if let Some(course) = self.courses.get(&value.slot()) {
+                raise_ttl(value, course.largest_ttl);
+            }
+        };
+        let mut serves: Vec<Value> = current.into_values().collect();
+        serves.iter_mut().for_each(raise);
+        past.iter_mut().for_each(|past| raise(&mut past.value));
+        past.sort_by_key(|past| past.until);
+        (serves, past)
     }
 
     /// A planned value with what nobody planned.

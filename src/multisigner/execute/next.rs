@@ -105,7 +105,10 @@ impl Run {
         if by_word && step.action != Action::Await && !self.reported {
             return Some("nobody has said that it is done".to_owned());
         }
-        let values = step.changes.iter().map(|value| self.history.adjusted(value));
+        // Whether somebody has stopped for good, a person may say.
+        let said = |value: &&Value| self.reported && matches!(value, Value::Serving(_, false));
+        let values = step.changes.iter().filter(|value| !said(value));
+        let values = values.map(|value| self.history.adjusted(value));
         values
             .filter_map(|value| Some((view.lacking(&value, begun)?, value)))
             .map(|(lacking, value)| format!("{}: {lacking}", self.slot_in_words(&value.slot())))

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     super::{
-        plan::{Plan, PlanKey, Times},
-        safety::{KeyId, Seconds, Slot, Terms, Value},
+        plan::{Plan, PlanKey, Situation, Times},
+        safety::{KeyId, ProviderId, Seconds, Slot, Terms, Value},
     },
     gate,
     measured::History,
@@ -277,11 +277,7 @@ impl Run {
         self.last = at;
         match &entry.event {
             Event::Adopted { plan, force } => *self = Self::adopt((**plan).clone(), force.clone(), at)?,
-            Event::Made { key, dnskey } => {
-                if let Some(key) = self.plan.situation.keys.get_mut(key.place()) {
-                    key.dnskey = Some(dnskey.clone());
-                }
-            }
+            Event::Made { key, dnskey } => self.plan.made(*key, dnskey.clone()),
             Event::Begun { step } => {
                 let read = self.plan.read_by_parent(*step);
                 let step = &self.plan.steps[*step];
@@ -390,5 +386,38 @@ impl Run {
                 *place = oldest.max(*place);
             }
         }
+    }
+}
+
+impl Run {
+    /// The keys of a provider that another one is to have now, as far as the plan says anything about it.
+    pub fn given(&self, provider: ProviderId, owner: ProviderId) -> Option<Vec<Dnskey>> {
+        let course = self.history.courses.get(&Slot::Keys(provider))?;
+        let Some(Value::Keys(_, rrset)) = course.coming().or_else(|| course.expected()) else {
+            return None;
+        };
+        let situation = &self.plan.situation;
+        let owned = rrset.keys.iter().filter_map(|key| situation.key(key));
+        let owned = owned.filter(|key| key.owner == Some(owner));
+        Some(owned.filter_map(|key| key.dnskey.clone()).collect())
+    }
+
+    /// What is served now, and what was served before, as it was measured: what a way back starts from.
+    pub fn situation_now(&self, at: UnixTime) -> Situation {
+        let mut situation = self.plan.situation.clone();
+        let at = at.max(self.last);
+        let (serves, past) = self.history.course_of_all(&self.plan, at);
+        situation.serves = serves;
+        situation.past.extend(past);
+        situation.at = at;
+        situation
+    }
+}
+
+impl Run {
+    /// The times of the steps that were begun; the one that is not seen yet counts as seen when it was begun.
+    pub fn times_so_far(&self) -> Vec<Times> {
+        let begun = self.begun.map(|begun| Times { begun, seen: begun });
+        self.done.iter().copied().chain(begun).collect()
     }
 }

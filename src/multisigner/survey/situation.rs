@@ -15,7 +15,7 @@ use crate::{
     multisigner::{
         execute::Shown,
         plan::{Member, Parent, Past, Situation},
-        safety::{Class, KeyId, KeyRrset, KeySet, ProviderId, Seconds, SignedData, Slot, Value},
+        safety::{Class, KeyId, KeyRrset, KeySet, NsSet, ProviderId, Seconds, SignedData, Slot, Value},
     },
 };
 
@@ -32,8 +32,8 @@ pub struct Known<'a> {
     pub parent: Parent,
     /// How much longer than its TTL caches may hold anything.
     pub margin: Seconds,
-    /// What was served before, as an earlier plan measured it.
-    pub past: Vec<Past>,
+    /// What an earlier plan measured: caches may still hold some of it.
+    pub previous: Option<&'a Situation>,
 }
 
 /// Why nothing can be planned now: servers differ, or cannot be seen.
@@ -79,10 +79,13 @@ impl Survey {
             members: known.members,
             parent: known.parent,
             serves,
-            past: known.past,
+            past: Vec::new(),
             margin: known.margin,
         };
         combined(&mut situation);
+        if let Some(previous) = known.previous {
+            carry_over(previous, &mut situation);
+        }
         let past = recent(&situation, known.events);
         situation.past.extend(past);
         situation.past.sort_by_key(|past| past.until);
@@ -165,23 +168,17 @@ fn in_words(slot: &Slot, members: &[Member]) -> String {
 /// What changed so lately that caches may hold the state before: by hand, by an exchange of keys, by whatever. Our own
 /// sets follow from the register; a provider that may have got keys in this time counts as without them until now.
 fn recent(situation: &Situation, events: &[Event]) -> Vec<Past> {
-    let largest = situation.serves.iter().map(ttl).max().unwrap_or(0);
-    let lag = situation
-        .members
-        .iter()
-        .map(|member| member.propagation)
-        .max()
-        .unwrap_or(0);
-    let hold = largest + lag + situation.margin;
-    let since = UnixTime(situation.at.0.saturating_sub(hold));
+    let since = UnixTime(situation.at.0.saturating_sub(hold(situation)));
     let (mut past, mut before) = (Vec::new(), Register::default());
     let mut new = BTreeSet::new();
     for event in events {
+        if event.at < since {
+            before.apply(event);
+            continue;
+        }
         let mut after = before.clone();
         after.apply(event);
-        if event.at >= since
-            && (published(&after) != published(&before) || signing(&after) != signing(&before))
-        {
+        if published(&after) != published(&before) || signing(&after) != signing(&before) {
             past.extend(ours(situation, &before).into_iter().map(|value| Past {
                 value,
                 until: event.at,
@@ -220,6 +217,98 @@ fn recent(situation: &Situation, events: &[Event]) -> Vec<Past> {
         }
     }
     past
+}
+
+/// How long any cache may hold anything of this.
+fn hold(situation: &Situation) -> Seconds {
+    let past = situation.past.iter().map(|past| &past.value);
+    let largest = situation.serves.iter().chain(past).map(ttl).max().unwrap_or(0);
+    let members = situation.members.iter().map(|member| member.propagation);
+    let lag = members.max().unwrap_or(0).max(situation.parent.propagation);
+    largest + lag + situation.margin
+}
+
+/// Takes over what an earlier plan measured of others, in this situation's names. What we served ourselves is in the
+/// register.
+fn carry_over(previous: &Situation, situation: &mut Situation) {
+    let since = situation.at.0.saturating_sub(hold(previous).max(hold(situation)));
+    for past in previous.past.iter().filter(|past| past.until.0 >= since) {
+        if let Some(value) = renamed(&past.value, previous, situation) {
+            let until = past.until;
+            situation.past.push(Past { value, until });
+        }
+    }
+}
+
+fn renamed(value: &Value, previous: &Situation, situation: &mut Situation) -> Option<Value> {
+    let member = |provider: ProviderId, situation: &Situation| {
+        let name = &previous.member(provider)?.name;
+        let place = situation.members.iter().position(|member| member.name == *name)?;
+        ProviderId::at(place).ok()
+    };
+    let key = |key: KeyId, situation: &mut Situation| {
+        let known = previous.key(key)?;
+        known.dnskey.as_ref()?;
+        let mut keys = situation.keys.iter();
+        let place = keys
+            .position(|other| other.dnskey == known.dnskey)
+            .unwrap_or_else(|| {
+                let owner = known.owner.and_then(|owner| member(owner, situation));
+                situation.keys.push(crate::multisigner::plan::PlanKey {
+                    owner,
+                    ..known.clone()
+                });
+                situation.keys.len() - 1
+            });
+        KeyId::at(place).ok()
+    };
+    let set = |keys: KeySet, situation: &mut Situation| -> Option<KeySet> {
+        keys.iter()
+            .map(|id| key(id, situation))
+            .collect::<Option<Vec<_>>>()
+            .map(|keys| keys.into_iter().collect())
+    };
+    let members = |of: &BTreeSet<ProviderId>, situation: &Situation| -> Option<BTreeSet<ProviderId>> {
+        of.iter().map(|provider| member(*provider, situation)).collect()
+    };
+    Some(match value {
+        Value::Keys(ProviderId::FIRST, _) | Value::Data(ProviderId::FIRST, ..) => return None,
+        Value::Serving(..) | Value::Cds(..) => return None,
+        Value::Ds(ds) => {
+            let mut renamed = ds.clone();
+            renamed.records.clear();
+            for record in &ds.records {
+                let key = key(record.key, situation)?;
+                renamed
+                    .records
+                    .insert(crate::multisigner::safety::DsRecord { key, ..*record });
+            }
+            Value::Ds(renamed)
+        }
+        Value::ParentNs(ns) => Value::ParentNs(NsSet {
+            members: members(&ns.members, situation)?,
+            ttl: ns.ttl,
+        }),
+        Value::ChildNs(provider, ns) => Value::ChildNs(
+            member(*provider, situation)?,
+            NsSet {
+                members: members(&ns.members, situation)?,
+                ttl: ns.ttl,
+            },
+        ),
+        Value::Keys(provider, rrset) => {
+            let provider = member(*provider, situation)?;
+            let keys = set(rrset.keys, situation)?;
+            let signers = set(rrset.signers, situation)?;
+            let ttl = rrset.ttl;
+            Value::Keys(provider, KeyRrset { keys, signers, ttl })
+        }
+        Value::Data(provider, class, data) => {
+            let provider = member(*provider, situation)?;
+            let signers = set(data.signers, situation)?;
+            Value::Data(provider, class.clone(), SignedData { signers, ..*data })
+        }
+    })
 }
 
 fn published(register: &Register) -> BTreeSet<Dnskey> {

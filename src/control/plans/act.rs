@@ -1,0 +1,192 @@
+//! What a step does here. Each may be done again, and then changes nothing.
+
+use std::{future::Future, sync::Arc};
+
+use super::{
+    super::{peers, server::Server},
+    journal,
+};
+use crate::{
+    clock::UnixTime,
+    config::ZoneSettings,
+    dnssec::{
+        algorithm::SigningAlgorithm,
+        custody::{self, Place, StepError, Wanted},
+        key::Dnskey,
+        keyfile::timing::Claim,
+    },
+    multisigner::{
+        execute::{Event, Run},
+        plan::{Action, Actor},
+        safety::{KeyId, ProviderId, Slot, Value},
+    },
+    provider::Provider,
+    wire::{Name, Ttl},
+};
+
+/// Why a step was not done.
+pub(super) enum Failed {
+    /// It may be possible in a while.
+    Again(String),
+    /// It is not possible as things are: a person has to decide.
+    Refused(String),
+}
+
+/// Does the action of a step that was journaled as begun.
+pub(super) async fn step(
+    server: &Arc<Server>,
+    zone: &ZoneSettings,
+    run: &mut Run,
+    step: usize,
+) -> Result<(), Failed> {
+    let Some(step) = run.plan.steps.get(step).cloned() else {
+        return Err(Failed::Refused("the plan has no such step".to_owned()));
+    };
+    let dnskey = |run: &Run, key: &KeyId| {
+        let known = run.plan.situation.key(*key).and_then(|key| key.dnskey.clone());
+        known.ok_or_else(|| Failed::Refused(format!("{} is not made yet", run.plan.situation.label(*key))))
+    };
+    match &step.action {
+        Action::Make { keys } => {
+            for key in keys {
+                if dnskey(run, key).is_err() {
+                    make(server, zone, run, *key).await?;
+                }
+            }
+            Ok(())
+        }
+        Action::Turn { keys } => {
+            let keys: Result<Vec<(Dnskey, Claim)>, Failed> = keys
+                .iter()
+                .map(|(key, claim)| Ok((dnskey(run, key)?, *claim)))
+                .collect();
+            let keys = keys?;
+            change(server, &zone.origin, move |place, now| {
+                custody::turn(place, &keys, now)
+            })
+            .await
+        }
+        Action::Withdraw { keys } => {
+            let keys: Result<Vec<Dnskey>, Failed> = keys.iter().map(|key| dnskey(run, key)).collect();
+            let (keys, why) = (keys?, format!("by a plan: {}", step.what));
+            change(server, &zone.origin, move |place, now| {
+                custody::withdraw_gone(place, &keys, &why, now)
+            })
+            .await
+        }
+        Action::Give { provider } => {
+            let name = run.plan.situation.name(*provider).to_owned();
+            let given = peers::give(server, zone, &name).await;
+            given.map(drop).map_err(|refusal| Failed::Again(refusal.error))
+        }
+        Action::ChildNs { provider, members } if matches!(step.by, Actor::Api { .. }) => {
+            write_ns(server, zone, run, *provider, members).await
+        }
+        Action::Cds { .. } => Err(Failed::Refused(
+            "CDS for single keys are not published by this version; hand the DS records to the parent"
+                .to_owned(),
+        )),
+        // Somebody else does it, and it is seen when it is done.
+        Action::ChildNs { .. }
+        | Action::Ds { .. }
+        | Action::ParentNs { .. }
+        | Action::Stop { .. }
+        | Action::Theirs { .. }
+        | Action::Await => Ok(()),
+    }
+}
+
+async fn make(server: &Arc<Server>, zone: &ZoneSettings, run: &mut Run, key: KeyId) -> Result<(), Failed> {
+    let situation = &run.plan.situation;
+    let Some(wanted) = situation.key(key) else {
+        return Err(Failed::Refused("the plan has no such key".to_owned()));
+    };
+    let algorithm = SigningAlgorithm::try_from(wanted.algorithm)
+        .ok()
+        .filter(|algorithm| algorithm.makes_keys());
+    let Some(algorithm) = algorithm else {
+        return Err(Failed::Refused(format!(
+            "keys of {} are not made here; import one (countersign keys import), and plan with --new TAG",
+            wanted.algorithm
+        )));
+    };
+    let wanted = Wanted {
+        algorithm,
+        role: wanted.role,
+    };
+    let known: Vec<Dnskey> = situation
+        .keys
+        .iter()
+        .filter_map(|key| key.dnskey.clone())
+        .collect();
+    let dnskey = change(server, &zone.origin, move |place, now| {
+        custody::make_held(place, wanted, &known, now)
+    })
+    .await?;
+    let event = Event::Made { key, dnskey };
+    journal(server, &zone.origin, run, event)
+        .await
+        .map_err(Failed::Again)
+}
+
+/// Changes keys on a thread that may wait for the disk.
+async fn change<T: Send + 'static>(
+    server: &Arc<Server>,
+    zone: &Name,
+    change: impl FnOnce(Place<'_>, UnixTime) -> Result<T, StepError> + Send + 'static,
+) -> Result<T, Failed> {
+    let (changing, of) = (Arc::clone(server), zone.clone());
+    let done = tokio::task::spawn_blocking(move || changing.change_keys(&of, change)).await;
+    match done {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(why)) => Err(Failed::Refused(why)),
+        Err(error) => Err(Failed::Again(error.to_string())),
+    }
+}
+
+/// Makes a provider's own NS RRset name the servers of these.
+fn write_ns<'a>(
+    server: &'a Arc<Server>,
+    zone: &'a ZoneSettings,
+    run: &'a Run,
+    provider: ProviderId,
+    members: &'a [ProviderId],
+) -> impl Future<Output = Result<(), Failed>> + 'a {
+    async move {
+        let situation = &run.plan.situation;
+        let mut targets = Vec::new();
+        for member in members {
+            let names = situation
+                .member(*member)
+                .map(|member| member.servers.clone())
+                .unwrap_or_default();
+            if names.is_empty() {
+                return Err(Failed::Refused(format!(
+                    "what the servers of {} are called is not known: set server_names of the [[provider]], or our_servers of the [[zone]]",
+                    situation.name(*member)
+                )));
+            }
+            targets.extend(names);
+        }
+        let ttl = match situation.value(&Slot::ChildNs(provider)) {
+            Some(Value::ChildNs(_, ns)) => Ttl::new(u32::try_from(ns.ttl).unwrap_or(u32::MAX)),
+            _ => Ttl::new(3600),
+        };
+        let name = situation.name(provider).to_owned();
+        let config = server.config.load_full();
+        let settings = config.providers.iter().find(|known| known.name == name);
+        let Some(settings) = settings else {
+            return Err(Failed::Refused(format!(
+                "there is no [[provider]] named \"{name}\" any more"
+            )));
+        };
+        let driver = server
+            .peers
+            .driver(settings)
+            .map_err(|refusal| Failed::Again(refusal.error))?;
+        let written = Provider::write_apex_ns(&*driver, &zone.origin, &targets, ttl).await;
+        written
+            .map(drop)
+            .map_err(|error| Failed::Again(peers::in_words(&error)))
+    }
+}

@@ -1,0 +1,190 @@
+//! Looks at every server of a zone, for its plan.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    super::{server::Server, whereabouts::Whereabouts},
+    lock,
+};
+use crate::{
+    client::Asker,
+    clock::Clock,
+    config::{ProviderKind, ZoneSettings},
+    dnssec::{
+        algorithm::Algorithm,
+        register::{Event, Journal as _, Register},
+    },
+    multisigner::{
+        execute::{Run, View},
+        observe::At,
+        plan::{Hand, Member, Parent, ParentHand, Situation},
+        survey::{ContentTtls, Known, Survey, Targets, survey},
+    },
+    provider::Provider,
+    wire::Name,
+};
+
+/// How long it is taken for true where servers are.
+const WHEREABOUTS_HOLD: Duration = Duration::from_secs(300);
+
+/// What everybody shows, for a run.
+pub(super) async fn view(server: &Arc<Server>, zone: &ZoneSettings, run: &Run) -> Result<View, String> {
+    let seen = look(server, zone).await?;
+    let register = Register::of(&events(server, &zone.origin).await?);
+    Ok(seen.view(&run.plan.situation, &register, ttls(server, &zone.origin)))
+}
+
+/// What is served now, for a new plan.
+pub(super) async fn situation(
+    server: &Arc<Server>,
+    zone: &ZoneSettings,
+    previous: Option<&Situation>,
+) -> Result<(Situation, Register), String> {
+    let seen = look(server, zone).await?;
+    let events = events(server, &zone.origin).await?;
+    let known = Known {
+        events: &events,
+        ttls: ttls(server, &zone.origin),
+        members: members(server, zone, &seen),
+        parent: Parent {
+            hand: ParentHand::Person,
+            propagation: zone.parent_propagation.as_secs(),
+        },
+        margin: zone.safety_margin.as_secs(),
+        previous,
+    };
+    let situation = seen.situation(known).map_err(|error| error.to_string())?;
+    Ok((situation, Register::of(&events)))
+}
+
+pub(super) async fn look(server: &Arc<Server>, zone: &ZoneSettings) -> Result<Survey, String> {
+    let (members, parent) = targets(server, zone).await?;
+    let clock: &dyn Clock = &*server.clock;
+    Ok(survey(&Asker::default(), &zone.origin, &members, &parent, clock).await)
+}
+
+pub(super) async fn events(server: &Arc<Server>, zone: &Name) -> Result<Vec<Event>, String> {
+    let (store, of) = (Arc::clone(&server.store), zone.clone());
+    let read = tokio::task::spawn_blocking(move || store.events(of.as_ref())).await;
+    let failed = |why: String| format!("the key register cannot be read: {why}");
+    read.map_err(|error| failed(error.to_string()))?
+        .map_err(|error| failed(super::causes(&error)))
+}
+
+/// The TTLs of the content that is served here.
+fn ttls(server: &Server, zone: &Name) -> ContentTtls {
+    let held = server.held.load();
+    let served = held.get(zone).and_then(|held| held.served.content().ok());
+    served.map_or_else(ContentTtls::default, |content| ContentTtls {
+        largest: content.zone().largest_ttl(),
+        negative: content.zone().negative_ttl(),
+    })
+}
+
+fn members(server: &Server, zone: &ZoneSettings, seen: &Survey) -> Vec<Member> {
+    let config = server.config.load();
+    let mut members = vec![Member {
+        servers: zone.our_servers.clone(),
+        ..Member::new("this server", Hand::Ours, 0)
+    }];
+    for (name, seen) in zone.providers.iter().zip(seen.members.iter().skip(1)) {
+        let settings = config.providers.iter().find(|known| known.name == *name);
+        let kind = settings.map(|settings| settings.kind);
+        let propagation = settings.map_or(0, |settings| settings.propagation.as_secs());
+        let hand = if kind == Some(ProviderKind::Ns1) {
+            Hand::Api
+        } else {
+            Hand::Person
+        };
+        members.push(Member {
+            // NS1 signs with ECDSA P-256 alone.
+            algorithms: (kind == Some(ProviderKind::Ns1)).then(|| vec![Algorithm::ECDSAP256SHA256]),
+            servers: seen.names.clone(),
+            ..Member::new(name, hand, propagation)
+        });
+    }
+    members
+}
+
+/// Where everybody is asked: this server first, then the providers in the order of the configuration; and the parent.
+async fn targets(server: &Arc<Server>, zone: &ZoneSettings) -> Result<(Vec<Targets>, Targets), String> {
+    let now = server.clock.steady();
+    if let Some((until, members, parent)) = lock(&server.plans.targets).get(&zone.origin)
+        && *until > now
+    {
+        return Ok((members.clone(), parent.clone()));
+    }
+    let config = server.config.load_full();
+    let whereabouts = Whereabouts::new(&config);
+    let ours = server.addresses().iter().map(|address| {
+        Ok(At {
+            name: None,
+            address: reachable(*address),
+        })
+    });
+    let mut members = vec![Targets {
+        names: zone.our_servers.clone(),
+        servers: ours.collect(),
+    }];
+    for name in &zone.providers {
+        let settings = config.providers.iter().find(|known| known.name == *name);
+        let settings = settings.ok_or_else(|| format!("there is no [[provider]] named \"{name}\""))?;
+        let driver = server.peers.driver(settings).map_err(|refusal| refusal.error)?;
+        let found = whereabouts.of_provider(&zone.origin, settings, &*driver).await;
+        let mut names = settings.server_names.clone();
+        if names.is_empty() {
+            names.extend(found.iter().filter_map(|found| found.as_ref().ok()?.name.clone()));
+        }
+        if names.is_empty() {
+            // Where addresses are configured, its API may still tell the names.
+            let said = Provider::servers(&*driver, &zone.origin)
+                .await
+                .unwrap_or_default();
+            names.extend(said.into_iter().filter_map(|server| server.name));
+        }
+        let mut servers: Vec<Result<At, String>> = Vec::new();
+        for found in found {
+            let found = found.map_err(|(name, why)| match name {
+                Some(name) => format!("{name}: {why}"),
+                None => why,
+            });
+            if !servers.contains(&found) {
+                servers.push(found);
+            }
+        }
+        members.push(Targets { names, servers });
+    }
+    let parent = whereabouts.of_parent(zone).await;
+    let parent = Targets {
+        names: Vec::new(),
+        servers: parent
+            .into_iter()
+            .map(|found| found.map_err(|(_, why)| why))
+            .collect(),
+    };
+    let all_found = {
+        let every = members
+            .iter()
+            .chain([&parent])
+            .flat_map(|targets| &targets.servers);
+        every.clone().all(Result::is_ok)
+    };
+    // What was not found is looked for again.
+    if all_found {
+        let until = now + WHEREABOUTS_HOLD;
+        let found = (until, members.clone(), parent.clone());
+        lock(&server.plans.targets).insert(zone.origin.clone(), found);
+    }
+    Ok((members, parent))
+}
+
+/// Where a listening address is asked from here.
+fn reachable(mut address: std::net::SocketAddr) -> std::net::SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            std::net::SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            std::net::SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
+}

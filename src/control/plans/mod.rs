@@ -1,0 +1,389 @@
+//! Plans that are carried out: what is seen is asked, what is to be done is asked of the run, journaled, and done.
+//!
+//! ```text
+//! look (every server) ─► view ─┐
+//! journal ────────► run ───────┴─► next ─► journaled ─► hands: keys, a provider's API, nothing (a person, time)
+//! ```
+//!
+//! Everything that is decided is decided in `multisigner::execute`. A zone has one run at a time; what belongs to it is
+//! done in its turn, one thing after the other.
+
+mod act;
+mod follow;
+mod look;
+mod orders;
+mod report;
+mod wanted;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+pub use orders::order;
+
+use super::{server::Server, zones::causes};
+use crate::{
+    clock::{Clock, UnixTime},
+    config::ZoneSettings,
+    dnssec::key::Dnskey,
+    multisigner::{
+        execute::{
+            Entry, Event, Next, Run, Stage,
+            journal::{RunJournal as _, last_run},
+        },
+        safety::ProviderId,
+        survey::Targets,
+    },
+    wire::Name,
+};
+
+/// How often it is seen whether something is due.
+const BEAT: Duration = Duration::from_millis(250);
+/// The pause before servers that lag are looked at again, the first time; it doubles.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause between two looks while something is waited for that has to be seen.
+const LONGEST_WATCH: Duration = Duration::from_secs(60);
+/// How often is looked for surprises while time has to pass.
+const ROUTINE: Duration = Duration::from_secs(300);
+/// How long nothing is tried after the journal could not be written.
+const AFTER_FAILURE: Duration = Duration::from_secs(30);
+/// How many zones are gone on with at the same time.
+const MOST_AT_ONCE: usize = 8;
+/// The most that is done in one go: more is a circle.
+const MOST_IN_ONE_GO: usize = 64;
+
+/// What is known of a zone's plan.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    /// The last run; none when there never was one.
+    run: Option<Run>,
+    /// Why the journal cannot be used.
+    fault: Option<String>,
+    /// What it rests on, in words.
+    rests: Option<Rest>,
+    /// When it is to be gone on with, by steady time.
+    due: Duration,
+    /// The pause after the next look that shows nothing new.
+    pause: Duration,
+    /// When keys that are gone at a provider are looked for again.
+    follow_due: Duration,
+}
+
+/// What a run rests on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Rest {
+    /// What is waited for, in words.
+    why: String,
+    /// Until when, where that is a matter of time.
+    until: Option<UnixTime>,
+    /// Since when it is so.
+    at: UnixTime,
+    /// Whether a person has to do something.
+    halted: bool,
+}
+
+/// The plans of all zones.
+#[derive(Debug, Default)]
+pub struct Plans {
+    known: Mutex<BTreeMap<Name, Known>>,
+    turns: Mutex<BTreeMap<Name, Arc<tokio::sync::Mutex<()>>>>,
+    /// Where everybody is asked, and until when, by steady time, that holds.
+    targets: Mutex<BTreeMap<Name, (Duration, Vec<Targets>, Targets)>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Plans {
+    fn turn(&self, zone: &Name) -> Arc<tokio::sync::Mutex<()>> {
+        Arc::clone(lock(&self.turns).entry(zone.clone()).or_default())
+    }
+
+    /// The run of a zone that is not over.
+    fn active(&self, zone: &Name) -> Option<Run> {
+        let known = lock(&self.known);
+        let run = known.get(zone)?.run.as_ref()?;
+        (!matches!(run.stage, Stage::Over(_))).then(|| run.clone())
+    }
+
+    /// The keys of ours that a provider is to have, while a plan says so.
+    pub(super) fn ours_at(&self, zone: &Name, provider: &str) -> Option<Vec<Dnskey>> {
+        let run = self.active(zone)?;
+        let members = run.plan.situation.members.iter();
+        let place = members.clone().position(|member| member.name == provider)?;
+        run.given(ProviderId::at(place).ok()?, ProviderId::FIRST)
+    }
+
+    /// What a person should see to, for `status`.
+    pub(super) fn warnings(&self, zone: &Name) -> Vec<String> {
+        let known = lock(&self.known);
+        let Some(known) = known.get(zone) else {
+            return Vec::new();
+        };
+        let halted = known
+            .rests
+            .as_ref()
+            .filter(|rest| rest.halted && known.is_active());
+        let halted = halted.map(|rest| format!("the plan is halted: {}", rest.why));
+        known.fault.iter().cloned().chain(halted).collect()
+    }
+
+    fn change<T>(&self, zone: &Name, change: impl FnOnce(&mut Known) -> T) -> T {
+        change(lock(&self.known).entry(zone.clone()).or_default())
+    }
+}
+
+impl Known {
+    fn is_active(&self) -> bool {
+        self.run
+            .as_ref()
+            .is_some_and(|run| !matches!(run.stage, Stage::Over(_)))
+    }
+}
+
+/// The background task: goes on with each run when it is due.
+pub async fn carry_out(server: Arc<Server>) {
+    let mut beat = tokio::time::interval(BEAT);
+    beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let permits = Arc::new(tokio::sync::Semaphore::new(MOST_AT_ONCE));
+    loop {
+        beat.tick().await;
+        read_new(&server).await;
+        let config = server.config.load_full();
+        for zone in due(&server, &config.zones) {
+            let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
+                return;
+            };
+            let server = Arc::clone(&server);
+            tokio::spawn(async move {
+                let turn = server.plans.turn(&zone.origin);
+                let _turn = turn.lock().await;
+                if server.plans.active(&zone.origin).is_some() {
+                    go_on(&server, &zone).await;
+                } else {
+                    follow::look(&server, &zone).await;
+                }
+                drop(permit);
+            });
+        }
+    }
+}
+
+/// Reads the journals of zones that were not there before.
+async fn read_new(server: &Arc<Server>) {
+    let config = server.config.load_full();
+    let new: Vec<Name> = {
+        let mut known = lock(&server.plans.known);
+        known.retain(|zone, _| config.zones.iter().any(|there| there.origin == *zone));
+        let zones = config.zones.iter().map(|zone| &zone.origin);
+        zones.filter(|zone| !known.contains_key(*zone)).cloned().collect()
+    };
+    if new.is_empty() {
+        return;
+    }
+    let reading = Arc::clone(server);
+    let read = tokio::task::spawn_blocking(move || {
+        for zone in new {
+            let read = last_run(&*reading.store, zone.as_ref());
+            let mut known = Known::default();
+            match read {
+                Ok(run) => known.run = run,
+                Err(error) => {
+                    tracing::error!(%zone, "{}", causes(&error));
+                    known.fault = Some(causes(&error));
+                }
+            }
+            if let (true, Some(run)) = (known.is_active(), &known.run) {
+                tracing::info!(%zone, "the plan goes on: {} of {} steps are done", run.done.len(), run.plan.steps.len());
+            }
+            lock(&reading.plans.known).insert(zone, known);
+        }
+    });
+    if let Err(error) = read.await {
+        tracing::error!("the journals of plans cannot be read: {error}");
+    }
+}
+
+/// The zones whose run, or whose look for keys that are gone, is due. Each is given out once: it says itself when it is
+/// due again.
+fn due(server: &Server, zones: &[ZoneSettings]) -> Vec<ZoneSettings> {
+    let now = server.clock.steady();
+    let mut known = lock(&server.plans.known);
+    let is_due = |zone: &&ZoneSettings| {
+        let Some(known) = known.get_mut(&zone.origin).filter(|known| known.fault.is_none()) else {
+            return false;
+        };
+        let place = if known.is_active() {
+            &mut known.due
+        } else if zone.follow && zone.exchange_keys && !zone.providers.is_empty() {
+            &mut known.follow_due
+        } else {
+            return false;
+        };
+        let due = *place <= now;
+        if due {
+            *place = Duration::MAX;
+        }
+        due
+    };
+    zones.iter().filter(is_due).cloned().collect()
+}
+
+/// Journals an event, durably, and then takes it.
+async fn journal(server: &Arc<Server>, zone: &Name, run: &mut Run, event: Event) -> Result<(), String> {
+    run.may(&event).map_err(|fault| fault.to_string())?;
+    let at = server.clock.now();
+    let entry = Entry { at, event };
+    append(server, zone, entry.clone()).await?;
+    run.apply(&entry).map_err(|fault| fault.to_string())?;
+    tell(zone, run, &entry.event);
+    Ok(())
+}
+
+async fn append(server: &Arc<Server>, zone: &Name, entry: Entry) -> Result<(), String> {
+    let (store, of) = (Arc::clone(&server.store), zone.clone());
+    let written = tokio::task::spawn_blocking(move || store.append_run(&of, &[entry])).await;
+    match written {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(format!(
+            "the plan does not go on, for its journal cannot be written: {}",
+            causes(&error)
+        )),
+        Err(error) => Err(format!("the plan does not go on: {error}")),
+    }
+}
+
+/// Says in the log what happened.
+fn tell(zone: &Name, run: &Run, event: &Event) {
+    let what = |step: &usize| run.plan.steps.get(*step).map_or("", |step| step.what.as_str());
+    match event {
+        Event::Begun { step } => tracing::info!(%zone, step = step + 1, "begun: {}", what(step)),
+        Event::Seen { step } => tracing::info!(%zone, step = step + 1, "seen everywhere: {}", what(step)),
+        Event::Surprise { why, .. } => tracing::error!(%zone, "not planned: {why}"),
+        Event::Paused { why } => tracing::warn!(%zone, "the plan is paused: {why}"),
+        Event::Finished => tracing::info!(%zone, "the plan has reached its goal"),
+        Event::Aborted { why } => tracing::warn!(%zone, "the plan is given up: {why}"),
+        _ => {}
+    }
+}
+
+/// Goes on with a zone's run as far as it can be gone on with now.
+async fn go_on(server: &Arc<Server>, zone: &ZoneSettings) {
+    let name = &zone.origin;
+    let Some(mut run) = server.plans.active(name) else {
+        return;
+    };
+    let mut looked = None;
+    let rest = loop_of(server, zone, &mut run, &mut looked).await;
+    let now = server.clock.now();
+    let steady = server.clock.steady();
+    server.plans.change(name, |known| {
+        let (rest, pause) = match rest {
+            Ok((rest, pause)) => (rest, pause),
+            Err(why) => {
+                let rest = Rest {
+                    why,
+                    until: None,
+                    at: now,
+                    halted: true,
+                };
+                (rest, Pause::Exactly(AFTER_FAILURE))
+            }
+        };
+        let same = known.rests.as_ref().is_some_and(|before| before.why == rest.why);
+        let pause = match pause {
+            Pause::Exactly(pause) => {
+                known.pause = FIRST_PAUSE;
+                pause
+            }
+            Pause::Growing if same => {
+                known.pause = (known.pause * 2).clamp(FIRST_PAUSE, LONGEST_WATCH);
+                known.pause
+            }
+            Pause::Growing => {
+                known.pause = FIRST_PAUSE;
+                FIRST_PAUSE
+            }
+        };
+        if !same {
+            if rest.halted {
+                tracing::warn!(zone = %name, "{}", rest.why);
+            } else {
+                tracing::info!(zone = %name, "{}", rest.why);
+            }
+            known.rests = Some(rest);
+        }
+        known.due = steady + pause;
+        known.run = Some(run);
+    });
+}
+
+/// When to come back.
+enum Pause {
+    Exactly(Duration),
+    Growing,
+}
+
+async fn loop_of(
+    server: &Arc<Server>,
+    zone: &ZoneSettings,
+    run: &mut Run,
+    looked: &mut Option<crate::multisigner::execute::View>,
+) -> Result<(Rest, Pause), String> {
+    for _ in 0..MOST_IN_ONE_GO {
+        let view = match looked.take() {
+            Some(view) => view,
+            None => look::view(server, zone, run).await?,
+        };
+        let now = server.clock.now();
+        let sane = server.clock.judge().fault.is_none();
+        let rest = |why: String, until, halted| Rest {
+            why,
+            until,
+            at: now,
+            halted,
+        };
+        match run.next(&view, now, sane) {
+            Next::Journal(event) => {
+                journal(server, &zone.origin, run, event).await?;
+                // Others read what the run expects: a provider is given what it says from now on.
+                let known = run.clone();
+                server.plans.change(&zone.origin, |plan| plan.run = Some(known));
+                *looked = Some(view);
+            }
+            Next::Act { step } => match act::step(server, zone, run, step).await {
+                Ok(()) => run.acted(),
+                Err(act::Failed::Again(why)) => return Ok((rest(why, None, false), Pause::Growing)),
+                Err(act::Failed::Refused(why)) => {
+                    journal(server, &zone.origin, run, Event::Paused { why }).await?;
+                    *looked = Some(view);
+                }
+            },
+            Next::Wait { step, until } => {
+                run.looked(&view);
+                let left = until.since(now).min(ROUTINE).max(Duration::from_secs(1));
+                let why = report::waits_for(run, step);
+                return Ok((rest(why, Some(until), false), Pause::Exactly(left)));
+            }
+            Next::Watch { step, lacking } => {
+                run.looked(&view);
+                let why = report::watches(run, step, &lacking);
+                return Ok((rest(why, None, false), Pause::Growing));
+            }
+            Next::Halted { why } => {
+                run.looked(&view);
+                return Ok((rest(why, None, true), Pause::Exactly(ROUTINE)));
+            }
+            Next::Over(_) => {
+                return Ok((
+                    rest("it is over".to_owned(), None, false),
+                    Pause::Exactly(ROUTINE),
+                ));
+            }
+        }
+    }
+    Err("it turns in a circle; this is a fault of the program".to_owned())
+}

@@ -1,0 +1,149 @@
+//! A plan and its run as people are told of them.
+
+use super::{
+    super::{
+        protocol::{PlanReply, PlanStatus, PlanStep, Refusal},
+        server::Server,
+    },
+    Known, lock,
+};
+use crate::{
+    clock::UnixTime,
+    multisigner::{
+        execute::{Outcome, Run, Stage},
+        plan::{Actor, Plan, Report, Since},
+    },
+    wire::Name,
+};
+
+/// A plan that is not carried out yet.
+pub(super) fn planned(plan: &Plan) -> Result<PlanReply, Refusal> {
+    let report = Report::new(plan).map_err(|error| Refusal {
+        error: error.to_string(),
+        advice: None,
+    })?;
+    Ok(PlanReply {
+        zone: plan.situation.zone.to_string(),
+        text: report.to_string(),
+        safe: report.safe,
+        plan: serde_json::to_value(&report).ok(),
+        adopted: false,
+        run: None,
+    })
+}
+
+/// The run of a zone after a person's word.
+pub(super) fn told(server: &Server, zone: &Name) -> PlanReply {
+    let run = server.plans.status(zone);
+    let text = run
+        .as_ref()
+        .map_or_else(|| "no plan is carried out\n".to_owned(), ToString::to_string);
+    PlanReply {
+        zone: zone.to_string(),
+        text,
+        safe: true,
+        plan: None,
+        adopted: false,
+        run,
+    }
+}
+
+/// The plan that undoes a run as far as it has come, or why there is none.
+pub(super) fn way_back(run: &Run, now: UnixTime) -> Result<Plan, String> {
+    let begun = run.times_so_far();
+    run.plan
+        .retreat(&begun, &run.situation_now(now))
+        .map_err(|error| error.to_string())
+}
+
+/// What a step waits for, in words.
+pub(super) fn waits_for(run: &Run, step: usize) -> String {
+    let Some(step) = run.plan.steps.get(step) else {
+        return String::new();
+    };
+    let time = |since: &Since| match since {
+        Since::Step(step) => run.done.get(*step).map(|times| times.seen),
+        Since::Time(time) => Some(*time),
+    };
+    let last = step
+        .waits
+        .iter()
+        .max_by_key(|wait| time(&wait.since).map(|from| from.0.saturating_add(wait.seconds)));
+    let why = last.map_or_else(
+        || "the safety checker says that something may still be held".to_owned(),
+        |wait| wait.why.clone(),
+    );
+    format!("before \"{}\": {why}", step.what)
+}
+
+/// What is to be seen, in words.
+pub(super) fn watches(run: &Run, step: usize, lacking: &str) -> String {
+    let what = run.plan.steps.get(step).map_or("", |step| step.what.as_str());
+    match run.begun {
+        Some(_) => format!("\"{what}\" is begun, and not seen everywhere: {lacking}"),
+        None => format!("before \"{what}\": {lacking}"),
+    }
+}
+
+impl super::Plans {
+    /// What is shown of a zone's last plan.
+    pub(in super::super) fn status(&self, zone: &Name) -> Option<PlanStatus> {
+        let known = lock(&self.known);
+        let known = known.get(zone)?;
+        match (&known.run, &known.fault) {
+            (Some(run), _) => Some(of_run(run, known)),
+            (None, Some(fault)) => Some(PlanStatus {
+                goal: "unknown".to_owned(),
+                state: "spoiled".to_owned(),
+                why: Some(fault.clone()),
+                ..PlanStatus::default()
+            }),
+            (None, None) => None,
+        }
+    }
+}
+
+fn of_run(run: &Run, known: &Known) -> PlanStatus {
+    let over = matches!(run.stage, Stage::Over(_));
+    let rests = known.rests.as_ref().filter(|_| !over);
+    let next = run.done.len();
+    let steps = run.plan.steps.iter().enumerate().map(|(number, step)| {
+        let (place, paste) = match &step.by {
+            Actor::Person { place, paste } if number >= next => (Some(place.clone()), paste.clone()),
+            _ => (None, Vec::new()),
+        };
+        PlanStep {
+            number: number + 1,
+            what: step.what.clone(),
+            begun: match run.done.get(number) {
+                Some(times) => Some(times.begun),
+                None => run.begun.filter(|_| number == next),
+            },
+            seen: run.done.get(number).map(|times| times.seen),
+            place,
+            paste,
+            back: step.back.clone(),
+        }
+    });
+    let goal = Report::new(&run.plan).map_or_else(|_| "a plan".to_owned(), |report| report.goal);
+    PlanStatus {
+        goal,
+        state: match &run.stage {
+            Stage::Running if rests.is_some_and(|rest| rest.halted) => "halted",
+            Stage::Running => "running",
+            Stage::Paused { .. } => "paused",
+            Stage::Over(Outcome::Reached) => "reached",
+            Stage::Over(Outcome::Aborted) => "given up",
+        }
+        .to_owned(),
+        why: match &run.stage {
+            Stage::Paused { why } => Some(why.clone()),
+            _ => rests.map(|rest| rest.why.clone()),
+        },
+        until: rests.and_then(|rest| rest.until),
+        since: rests.map(|rest| rest.at),
+        alarm: run.alarm.clone(),
+        forced: run.force.clone(),
+        steps: steps.collect(),
+    }
+}
