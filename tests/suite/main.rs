@@ -34,6 +34,7 @@ mod odd_packets;
 mod operations;
 mod overload;
 mod peers_of_ns1;
+mod plans;
 mod probe;
 mod rfc_tables;
 mod tidy;

@@ -7,6 +7,7 @@ use super::{
     super::server::Server,
     look,
     orders::{adopt, past_of},
+    report,
 };
 use crate::{
     clock::Clock,
@@ -52,6 +53,9 @@ async fn try_to(server: &Arc<Server>, zone: &ZoneSettings) -> Result<(), String>
         let gone = gone.into_iter().map(|key| (key, situation.at)).collect();
         let kind = Kind::Follow { provider, gone };
         let plan = plan::build(&kind, &situation).map_err(|error| error.to_string())?;
+        if let Some(why) = report::amiss_already(&plan) {
+            return Err(why);
+        }
         if let Some(harm) = plan.harm().map_err(|error| error.to_string())? {
             let name = situation.name(provider);
             tracing::error!(zone = %zone.origin, "keys of {name} are gone, and to withdraw them here is not safe: {harm}");

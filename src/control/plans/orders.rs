@@ -137,7 +137,14 @@ async fn apply(
             "plan when what it waits for is there; --force REASON carries it out all the same, and the reason is journaled",
         ));
     }
-    let force = force.filter(|_| harm.is_some());
+    let amiss = report::amiss_already(&plan);
+    if let (Some(why), None) = (&amiss, &force) {
+        return Err(refusal(
+            format!("the plan is not begun: {why}"),
+            "--force REASON carries it out all the same, and the reason is journaled",
+        ));
+    }
+    let force = force.filter(|_| harm.is_some() || amiss.is_some());
     let mut reply = report::planned(&plan)?;
     adopt(server, &zone.origin, plan, force).await?;
     reply.adopted = true;
@@ -206,8 +213,7 @@ async fn abort(server: &Arc<Server>, zone: &Name, why: String) -> Result<PlanRep
     match back {
         Ok(plan) => {
             let shown = report::planned(&plan)?;
-            let safe = shown.safe;
-            if safe {
+            if shown.safe {
                 adopt(server, zone, plan, None).await?;
                 reply = report::told(server, zone);
                 reply.adopted = true;

@@ -12,6 +12,7 @@ use crate::{
     multisigner::{
         execute::{Outcome, Run, Stage},
         plan::{Actor, Plan, Report, Since},
+        safety::{Terms, Verdict, check},
     },
     wire::Name,
 };
@@ -22,14 +23,36 @@ pub(super) fn planned(plan: &Plan) -> Result<PlanReply, Refusal> {
         error: error.to_string(),
         advice: None,
     })?;
+    let mut text = report.to_string();
+    let amiss = amiss_already(plan);
+    if let Some(why) = &amiss {
+        text.push_str(&format!("\n{why}\n"));
+    }
     Ok(PlanReply {
         zone: plan.situation.zone.to_string(),
-        text: report.to_string(),
-        safe: report.safe,
+        text,
+        safe: report.safe && amiss.is_none(),
         plan: serde_json::to_value(&report).ok(),
         adopted: false,
         run: None,
     })
+}
+
+/// Why nothing can be said of a plan: every kind of validator may find answers bogus as things are, by what caches may
+/// still hold or by what is served. A plan that begins there is held to nothing.
+pub(super) fn amiss_already(plan: &Plan) -> Option<String> {
+    let judgements = plan.judge().ok()?;
+    if judgements.iter().any(|judgement| judgement.starts_safe) {
+        return None;
+    }
+    let before = plan.timeline(&[]).ok()?;
+    let terms = Terms::all(plan.situation.margin);
+    match check(&before, &terms) {
+        Verdict::Safe => None,
+        Verdict::Unsafe(story) => Some(format!(
+            "Resolvers may find answers bogus as things are, before any step; when something was changed lately, wait until no cache holds what was before:\n{story}"
+        )),
+    }
 }
 
 /// The run of a zone after a person's word.

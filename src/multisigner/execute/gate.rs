@@ -51,7 +51,14 @@ pub(super) fn terms(plan: &Plan, forced: bool) -> Result<Vec<Terms>, TooMany> {
         .iter()
         .filter(|invariant| !CHAINS.contains(invariant));
     let others = others.map(|invariant| one(Vec::new(), *invariant)).filter(holds);
-    Ok(chains.chain(others).collect())
+    let terms: Vec<Terms> = chains.chain(others).collect();
+    let nothing_holds = !terms.iter().any(|terms| !terms.validators.is_empty());
+    // Who forces nothing is not let through because all is wrong already.
+    Ok(if nothing_holds && !forced {
+        vec![all]
+    } else {
+        terms
+    })
 }
 
 impl Run {

@@ -31,13 +31,18 @@ pub struct SimulatedNs1 {
 impl SimulatedNs1 {
     /// Starts it; `signed`: whether it signs `origin` from the start.
     pub fn start(folder: &Path, origin: &str, signed: bool) -> Self {
+        Self::start_with(folder, origin, &repository("zones/example.zone"), signed)
+    }
+
+    /// The same with another zone.
+    pub fn start_with(folder: &Path, origin: &str, zone: &Path, signed: bool) -> Self {
         let (api, dns) = (free_address(), [free_address(), free_address()]);
         let mut command = countersign();
         command
             .args(["lab", "ns1", "--api", &api.to_string(), "--api-key", API_KEY])
             .args(["--dns", &dns[0].to_string(), "--dns", &dns[1].to_string()])
             .arg("--zone")
-            .arg(format!("{origin}={}", repository("zones/example.zone").display()))
+            .arg(format!("{origin}={}", zone.display()))
             .arg("--ca")
             .arg(folder.join("ca.pem"));
         if signed {
