@@ -1,6 +1,6 @@
 //! What a step does here. Each may be done again, and then changes nothing.
 
-use std::{future::Future, sync::Arc};
+use std::sync::Arc;
 
 use super::{
     super::{peers, server::Server},
@@ -145,48 +145,46 @@ async fn change<T: Send + 'static>(
 }
 
 /// Makes a provider's own NS RRset name the servers of these.
-fn write_ns<'a>(
-    server: &'a Arc<Server>,
-    zone: &'a ZoneSettings,
-    run: &'a Run,
+async fn write_ns(
+    server: &Arc<Server>,
+    zone: &ZoneSettings,
+    run: &Run,
     provider: ProviderId,
-    members: &'a [ProviderId],
-) -> impl Future<Output = Result<(), Failed>> + 'a {
-    async move {
-        let situation = &run.plan.situation;
-        let mut targets = Vec::new();
-        for member in members {
-            let names = situation
-                .member(*member)
-                .map(|member| member.servers.clone())
-                .unwrap_or_default();
-            if names.is_empty() {
-                return Err(Failed::Refused(format!(
-                    "what the servers of {} are called is not known: set server_names of the [[provider]], or our_servers of the [[zone]]",
-                    situation.name(*member)
-                )));
-            }
-            targets.extend(names);
-        }
-        let ttl = match situation.value(&Slot::ChildNs(provider)) {
-            Some(Value::ChildNs(_, ns)) => Ttl::new(u32::try_from(ns.ttl).unwrap_or(u32::MAX)),
-            _ => Ttl::new(3600),
-        };
-        let name = situation.name(provider).to_owned();
-        let config = server.config.load_full();
-        let settings = config.providers.iter().find(|known| known.name == name);
-        let Some(settings) = settings else {
+    members: &[ProviderId],
+) -> Result<(), Failed> {
+    let situation = &run.plan.situation;
+    let mut targets = Vec::new();
+    for member in members {
+        let names = situation
+            .member(*member)
+            .map(|member| member.servers.clone())
+            .unwrap_or_default();
+        if names.is_empty() {
             return Err(Failed::Refused(format!(
-                "there is no [[provider]] named \"{name}\" any more"
+                "what the servers of {} are called is not known: set server_names of the [[provider]], or our_servers of the [[zone]]",
+                situation.name(*member)
             )));
-        };
-        let driver = server
-            .peers
-            .driver(settings)
-            .map_err(|refusal| Failed::Again(refusal.error))?;
-        let written = Provider::write_apex_ns(&*driver, &zone.origin, &targets, ttl).await;
-        written
-            .map(drop)
-            .map_err(|error| Failed::Again(peers::in_words(&error)))
+        }
+        targets.extend(names);
     }
+    let ttl = match situation.value(&Slot::ChildNs(provider)) {
+        Some(Value::ChildNs(_, ns)) => Ttl::new(u32::try_from(ns.ttl).unwrap_or(u32::MAX)),
+        _ => Ttl::new(3600),
+    };
+    let name = situation.name(provider).to_owned();
+    let config = server.config.load_full();
+    let settings = config.providers.iter().find(|known| known.name == name);
+    let Some(settings) = settings else {
+        return Err(Failed::Refused(format!(
+            "there is no [[provider]] named \"{name}\" any more"
+        )));
+    };
+    let driver = server
+        .peers
+        .driver(settings)
+        .map_err(|refusal| Failed::Again(refusal.error))?;
+    let written = Provider::write_apex_ns(&*driver, &zone.origin, &targets, ttl).await;
+    written
+        .map(drop)
+        .map_err(|error| Failed::Again(peers::in_words(&error)))
 }

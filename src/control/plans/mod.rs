@@ -89,9 +89,12 @@ struct Rest {
 pub struct Plans {
     known: Mutex<BTreeMap<Name, Known>>,
     turns: Mutex<BTreeMap<Name, Arc<tokio::sync::Mutex<()>>>>,
-    /// Where everybody is asked, and until when, by steady time, that holds.
-    targets: Mutex<BTreeMap<Name, (Duration, Vec<Targets>, Targets)>>,
+    targets: Mutex<BTreeMap<Name, Everybody>>,
 }
+
+/// Until when, by steady time, it is taken for true where everybody is asked; this server, the other providers; and the
+/// parent.
+type Everybody = (Duration, Vec<Targets>, Targets);
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
