@@ -5,7 +5,7 @@
 //! | data | DNSKEY of every provider | a key in it must have signed the data |
 //! | DNSKEY | data of every provider, DS | the same, and DS must point to a key that signs it |
 //! | DS | DNSKEY of every provider | the same |
-//! | NS, naming a provider more | all three, for all that this one serves | it is asked from now on |
+//! | NS, naming a provider more | all three, for all that this one serves, or served until now | it is asked from now on |
 //! | a provider stops | NS | nobody may still be sent to it |
 //! | DS, by a parent that reads CDS | CDS | it must find the same everywhere |
 //!
@@ -48,6 +48,9 @@ pub(super) fn waits(situation: &Situation, history: &History, link: Link, change
     for value in met.chain(of_new) {
         gate.value(value, &mut waits);
     }
+    for provider in &newly {
+        gate.slow_servers(*provider, &mut waits);
+    }
     for value in changes {
         gate.stop(value, &mut waits);
     }
@@ -74,6 +77,26 @@ impl Gate<'_> {
     fn hold(&self, version: &Version, held: &str, waits: &mut Vec<Wait>) {
         for hold in self.history.holds(version, self.situation) {
             waits.push(wait(hold, held));
+        }
+    }
+
+    /// A provider that nobody asked until now has nothing of before in any cache, but a slow server of it may still give
+    /// it.
+    fn slow_servers(&self, provider: ProviderId, waits: &mut Vec<Wait>) {
+        for version in self.history.versions() {
+            let Some(since) = version
+                .ended()
+                .filter(|_| provider_of(&version.value) == Some(provider))
+            else {
+                continue;
+            };
+            let misfits = |other: &Version| self.misfit(&version.value, &other.value).is_some();
+            if self.history.versions().any(misfits) {
+                let seconds = self.situation.lag(&version.value.slot());
+                let name = self.situation.name(provider);
+                let why = format!("a server of {name} may still give what it gave before ({seconds} s)");
+                waits.push(Wait { since, seconds, why });
+            }
         }
     }
 

@@ -8,10 +8,10 @@ use std::{collections::BTreeSet, fmt};
 use serde::Serialize;
 
 use super::{
-    super::safety::{ProviderId, Seconds, Slot, TooMany, Verdict},
+    super::safety::{KeyId, ProviderId, Seconds, Slot, TooMany, Value, Verdict},
     Actor, Emergency, Judgement, Kind, LARGEST_UDP, ParentHand, Plan, Since, Step,
 };
-use crate::{clock::UnixTime, wire::Name};
+use crate::{clock::UnixTime, dnssec::keyset::Role, wire::Name};
 use words::span;
 
 /// A plan to be read.
@@ -217,18 +217,8 @@ fn remarks(plan: &Plan, judged: &[Judgement]) -> Vec<String> {
                 .to_owned(),
         );
     }
-    if matches!(
-        plan.kind,
-        Kind::Emergency {
-            policy: Emergency::Security,
-            ..
-        }
-    ) {
-        remarks.push(
-            "This plan takes the key away before caches have lost what it signed: answers are bogus for a while, by \
-             intent. It runs only by force."
-                .to_owned(),
-        );
+    if let Kind::Emergency { old, policy, .. } = &plan.kind {
+        remarks.extend(of_emergency(plan, *old, *policy));
     }
     let before = judged.iter().filter(|judgement| !judgement.starts_safe);
     let before: Vec<String> = before.map(|judgement| judgement.validator.to_string()).collect();
@@ -236,6 +226,51 @@ fn remarks(plan: &Plan, judged: &[Judgement]) -> Vec<String> {
         remarks.push(format!(
             "Before this plan begins the zone is already unsafe for validators that are {}; for them nothing is promised.",
             before.join("; ")
+        ));
+    }
+    remarks
+}
+
+/// What an emergency gives up, in time.
+fn of_emergency(plan: &Plan, old: KeyId, policy: Emergency) -> Vec<String> {
+    let situation = &plan.situation;
+    let zsk = situation.key(old).is_some_and(|key| key.role == Role::Zsk);
+    let held = |counts: fn(&Value) -> Option<Seconds>| {
+        let held = situation
+            .serves
+            .iter()
+            .filter_map(|value| Some(counts(value)? + situation.lag(&value.slot()) + situation.margin));
+        held.max().unwrap_or(0)
+    };
+    let keys = held(|value| match value {
+        Value::Keys(_, rrset) => Some(rrset.ttl),
+        _ => None,
+    });
+    let ds = held(|value| match value {
+        Value::Ds(ds) => Some(ds.ttl),
+        _ => None,
+    });
+    let data = held(|value| match value {
+        Value::Data(_, _, data) => Some(data.ttl),
+        _ => None,
+    });
+    let (forging, broken) = if zsk {
+        (keys, keys.max(data))
+    } else {
+        (keys.max(ds), keys.max(data).max(ds))
+    };
+    let mut remarks = vec![format!(
+        "Whoever has {} can forge answers until {} at the earliest: {} after the last step, when no cache has a record \
+         that vouches for it.",
+        situation.label(old),
+        UnixTime((situation.at.0 + plan.least_duration()).saturating_add(forging)),
+        span(forging)
+    )];
+    if policy == Emergency::Security {
+        remarks.push(format!(
+            "This plan takes the key away before caches have lost what it signed: answers are bogus for up to {}, by \
+             intent. It runs only by force.",
+            span(broken)
         ));
     }
     remarks
@@ -308,8 +343,11 @@ impl fmt::Display for StepReport {
         if self.seen != "nothing" {
             writeln!(f, "    until  {}", self.seen)?;
         }
+        if !self.paste.is_empty() {
+            writeln!(f, "    paste  these, and none of ours besides:")?;
+        }
         for line in &self.paste {
-            writeln!(f, "    paste  {line}")?;
+            writeln!(f, "           {line}")?;
         }
         if self.judged_again {
             writeln!(f, "    check  what was measured until then is judged again first")?;

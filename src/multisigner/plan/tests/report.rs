@@ -21,7 +21,7 @@ fn a_plan_to_be_read() {
             .to_owned(),
         format!(" 3. the DS RRset points to {new} too"),
         "who    a person at the registrar".to_owned(),
-        "paste  example.com. 86400 IN DS ".to_owned(),
+        "paste  these, and none of ours besides:\n           example.com. 86400 IN DS ".to_owned(),
         format!(
             "wait   more than 1 d 1 h 1 min since step 3 was seen: a cache may hold the DS RRset without {new} (86400 s \
              + 60 s until its last server has changed + 3600 s margin)"
@@ -70,9 +70,33 @@ fn an_unsafe_plan_tells_its_story_and_is_not_safe() {
         "{text}"
     );
     assert!(text.contains("It runs only by force"), "{text}");
+    // Data for 5 s, and 1 s until the last server has changed; the key in DNSKEY RRsets for 2 s.
+    assert!(text.contains("answers are bogus for up to 6 s"), "{text}");
+    assert!(
+        text.contains("can forge answers until 1970-01-01T00:16:43Z at the earliest"),
+        "{text}"
+    );
     let json = serde_json::to_value(&report).unwrap();
     assert_eq!(json["safe"], false);
     assert_eq!(json["steps"][0]["number"], 1);
+}
+
+/// At once means now, for every kind of key, and is never offered.
+#[test]
+fn at_once_is_unsafe_for_every_kind_of_key() {
+    for (zone, old, new) in [
+        (Zone::two(), "ZA", "ZA2"),
+        (Zone::two(), "KA", "KA2"),
+        (Zone::with_csk(), "CA", "CA2"),
+    ] {
+        let plan = zone.plan(&Kind::Emergency {
+            old: key(old),
+            new: key(new),
+            policy: Emergency::Security,
+        });
+        assert_eq!(plan.least_duration(), 0, "{old}");
+        assert!(plan.harm().unwrap().is_some(), "{old}");
+    }
 }
 
 #[test]

@@ -179,3 +179,29 @@ fn ksk_in_the_order_of_rfc_8901() {
     assert_eq!(after(&plan, "swap", "new KSK signs too"), 4);
     assert_eq!(after(&plan, "old KSK goes", "swap"), 5);
 }
+
+/// Nobody has the newcomer's old DNSKEY RRset in a cache, but a slow server of it may still give it once it is asked.
+#[test]
+fn a_newcomer_has_slow_servers_too() {
+    let mut zone = Zone::one_with(Numbers {
+        ds: 0,
+        keys: 0,
+        lag: 0,
+        ..SMALL
+    });
+    zone.set(&[
+        zone.ds("KB"),
+        zone.parent_ns("B"),
+        zone.child_ns("A", "A"),
+        zone.child_ns("B", "B"),
+    ]);
+    zone.situation.members[0].propagation = 3;
+    let plan = zone.plan(&Kind::Join {
+        provider: provider("A"),
+    });
+    assert_unharmed(&plan);
+    assert_eq!(
+        wait(&plan, "the NS RRset of B names", "A publishes the keys of B"),
+        3 + 1
+    );
+}
