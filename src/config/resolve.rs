@@ -789,7 +789,7 @@ mod tests {
                 "something_else = true",
                 &[
                     "c.toml:1:1: unknown setting `something_else`; known here: listen, state, keys, user, nsid, log, \
-                 udp, tcp, signing, resolvers, provider, tsig, zone",
+                 udp, tcp, signing, monitor, resolvers, provider, tsig, zone",
                 ],
             ),
         ];

@@ -53,6 +53,7 @@ www A 192.0.2.80
 struct World {
     // In this order: the folder goes last.
     ours: Server,
+    address: SocketAddr,
     ns1: SimulatedNs1,
     parent: Parent,
     _runtime: Runtime,
@@ -89,6 +90,7 @@ impl World {
         let config = write(folder.path(), "countersign.toml", config);
         let world = Self {
             ours: serve(&config, address),
+            address,
             ns1,
             parent,
             _runtime: runtime,
@@ -284,6 +286,72 @@ fn without_waits_a_resolver_finds_answers_bogus() {
     let (asked, bogus) = asking.stop();
     assert!(bogus > 0, "none of {asked} is bogus");
     println!("{asked} asked, {bogus} bogus");
+}
+
+/// What a person may do to a plan, and what may be done to it.
+#[test]
+fn a_plan_outlives_the_process_and_is_taken_back_when_it_is_given_up() {
+    let mut world = World::new("10s", "3");
+    let before = world.tags();
+    for (arguments, text) in [
+        (
+            &["plan", "roll-zsk", "nobody.example."][..],
+            "no zone nobody.example.",
+        ),
+        (&["resume", ORIGIN], "no plan is carried out"),
+        (&["abort", ORIGIN, "why"], "no plan is carried out"),
+        (&["abort", ORIGIN, "why", "--forget-journal"], "is whole"),
+        (&["plan", "roll-csk", ORIGIN], "no CSK of ours"),
+        (&["plan", "leave", ORIGIN, "--provider", "x"], "no provider \"x\""),
+        (
+            &["plan", "algorithm", ORIGIN, "--algorithm", "ED25519"],
+            "cannot sign with",
+        ),
+    ] {
+        let (code, said) = world.says(arguments);
+        assert!(code == Some(1) && said.contains(text), "{arguments:?}: {said}");
+    }
+    let applied = wait_for(ROLLING, || {
+        let (code, text) = world.says(&["apply", "roll-zsk", ORIGIN]);
+        (code == Some(0)).then_some(text)
+    });
+    assert!(
+        applied.is_some(),
+        "{}",
+        world.says(&["apply", "roll-zsk", ORIGIN]).1
+    );
+    let published = || (world.plan_status()["until"].is_u64()).then_some(());
+    assert!(
+        wait_for(SHOWING, published).is_some(),
+        "{:#}",
+        world.plan_status()
+    );
+    assert_eq!(dnskeys(world.ns1.dns[0]).len(), 5, "NS1 has the new key");
+
+    // Killed, it goes on where it was.
+    let steps = world.plan_status()["steps"].clone();
+    world.ours.signal("KILL");
+    world.ours.wait(SHOWING);
+    world.ours = serve(&world.folder.path().join("countersign.toml"), world.address);
+    let goes_on = wait_for(SHOWING, || (world.plan_status()["steps"] == steps).then_some(()));
+    assert!(goes_on.is_some(), "{:#}", world.plan_status());
+
+    let (code, text) = world.says(&["pause", ORIGIN, "dinner"]);
+    assert!(
+        code == Some(0) && text.contains("paused") && text.contains("dinner"),
+        "{text}"
+    );
+    let (code, text) = world.says(&["pause", ORIGIN]);
+    assert!(code == Some(1) && text.contains("the plan is paused"), "{text}");
+    let (code, text) = world.says(&["resume", ORIGIN]);
+    assert!(code == Some(0) && text.contains("running"), "{text}");
+
+    // Given up, the new key goes again, everywhere.
+    let (code, text) = world.says(&["abort", ORIGIN, "it was made on the wrong machine"]);
+    assert!(code == Some(0) && text.contains("taken back"), "{text}");
+    world.reaches("reached");
+    assert_eq!(world.tags(), before);
+    assert_eq!(dnskeys(world.ns1.dns[0]).len(), 4);
 }
 
 fn keys_of(world: &World, origin: &str) -> Vec<u16> {
