@@ -99,6 +99,57 @@ pub fn engine(names: u32, denial: Denial, algorithm: SigningAlgorithm) -> Arc<En
     engine
 }
 
+/// Signatures a second of [`flooded`].
+const BUDGET: u32 = 1_000;
+
+/// A worker beyond its budget, which answers `questions` with ranges, and has signed all that takes. Its steady time
+/// stands still from here on, so it stays there.
+pub fn flooded(names: u32, questions: &[Vec<u8>]) -> <Arc<Engine> as Responder>::Worker {
+    let settings = EngineSettings {
+        synthesis_rate: Some(BUDGET),
+        ..EngineSettings::default()
+    };
+    let clock = Arc::new(SimulatedClock::new(NOW));
+    let engine = Engine::new(settings, clock.clone());
+    let served = ServedZone::new(
+        &zone(names),
+        keys(SigningAlgorithm::Ed25519),
+        &ZonePolicy::default(),
+        NOW,
+        None,
+    );
+    engine.publish(vec![Arc::new(served.expect("a zone to serve"))]);
+    let mut worker = worker(&engine);
+    let mut out = Vec::new();
+    for number in 0..=BUDGET {
+        ask(
+            &mut worker,
+            &question(&format!("flood{number}.example.com."), RrType::A),
+            &mut out,
+        );
+    }
+    let zones = engine.zones();
+    for zone in zones.iter() {
+        assert!(zone.content().expect("it is served").look_for_flood());
+    }
+    // Two exact NSECs a question at most, and the tokens for them; too little time for calm.
+    for some in questions.chunks(BUDGET as usize / 5) {
+        clock.advance(std::time::Duration::from_millis(450));
+        worker.begin_batch();
+        some.iter()
+            .for_each(|question| ask(&mut worker, question, &mut out));
+    }
+    let at_hand = |question: &Vec<u8>| worker.answer(question, PEER, Effort::AtHand, &mut out);
+    assert!(
+        questions
+            .iter()
+            .map(at_hand)
+            .all(|outcome| outcome == Outcome::Answered)
+    );
+    assert!(engine.totals().ranges >= questions.len() as u64);
+    worker
+}
+
 /// A query with EDNS and DO.
 pub fn question(owner: &str, rtype: RrType) -> Vec<u8> {
     let mut packet = vec![0x12, 0x34, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1];

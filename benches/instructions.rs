@@ -23,7 +23,14 @@ mod fixture;
 const ANSWERS: u64 = 10_000;
 /// By how much a count may grow, in parts of a hundred.
 const TOLERANCE: u64 = 10;
-const KINDS: [&str; 4] = ["signed_a", "no_data", "nxdomain_known", "dnskey"];
+const KINDS: [&str; 6] = [
+    "signed_a",
+    "no_data",
+    "nxdomain_known",
+    "dnskey",
+    "nxdomain_range",
+    "wildcard_range",
+];
 
 fn questions(kind: &str) -> Vec<Vec<u8>> {
     let of = |owner: &dyn Fn(u32) -> String, rtype| {
@@ -32,6 +39,8 @@ fn questions(kind: &str) -> Vec<Vec<u8>> {
     match kind {
         "signed_a" => of(&|n| format!("host{n}.example.com."), RrType::A),
         "no_data" => of(&|n| format!("host{n}.example.com."), RrType::MX),
+        "nxdomain_range" => of(&|n| format!("host{n}x{n}.example.com."), RrType::A),
+        "wildcard_range" => of(&|n| format!("x{n}.wild.example.com."), RrType::A),
         "nxdomain_known" => of(&|n| format!("nope{n}.example.com."), RrType::A),
         _ => of(&|_| "example.com.".into(), RrType::DNSKEY),
     }
@@ -47,9 +56,13 @@ fn counted(worker: &mut impl countersign::answer::Work, questions: &[Vec<u8>], o
 
 fn run(kind: &str) {
     let engine = fixture::engine(1_000, Denial::Compact, SigningAlgorithm::Ed25519);
-    let mut worker = fixture::worker(&engine);
-    let mut out = Vec::with_capacity(4_096);
     let questions = questions(kind);
+    let mut worker = if kind.ends_with("range") {
+        fixture::flooded(1_000, &questions)
+    } else {
+        fixture::worker(&engine)
+    };
+    let mut out = Vec::with_capacity(4_096);
     questions
         .iter()
         .for_each(|question| fixture::ask(&mut worker, question, &mut out));

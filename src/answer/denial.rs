@@ -6,8 +6,8 @@
 use super::served::Content;
 use crate::{
     dnssec::denial::{Denial, compact, nsec_rdata},
-    wire::{LowerName, NameRef, RrType},
-    zone::{NodeId, NodeView},
+    wire::{LowerName, RrType},
+    zone::{NodeView, SearchName},
 };
 
 impl Content {
@@ -47,7 +47,7 @@ impl Content {
             }
             Denial::Nsec => {
                 let chain = self.zone.chain();
-                let next = match self.position(node.name()) {
+                let next = match chain.position(&self.zone, &SearchName::new(node.name())) {
                     Ok(at) => chain[(at + 1) % chain.len()],
                     Err(after) => chain[after % chain.len()],
                 };
@@ -66,19 +66,13 @@ impl Content {
     }
 
     /// The name whose NSEC covers `name` in an exact chain: the last one before it.
-    pub(super) fn covering(&self, name: NameRef<'_>) -> NodeView<'_> {
-        let chain: &[NodeId] = self.zone.chain();
-        let at = match self.position(name) {
+    pub(super) fn covering(&self, name: &SearchName) -> NodeView<'_> {
+        let chain = self.zone.chain();
+        let at = match chain.position(&self.zone, name) {
             Ok(at) => at,
             // The apex comes before every other name of the zone.
             Err(after) => after.saturating_sub(1),
         };
         self.zone.by_id(chain[at])
-    }
-
-    fn position(&self, name: NameRef<'_>) -> Result<usize, usize> {
-        self.zone
-            .chain()
-            .binary_search_by(|&id| self.zone.by_id(id).name().canonical_cmp(name))
     }
 }

@@ -536,11 +536,11 @@ impl Task<'_> {
             }
             Denial::Nsec => {
                 self.append_soa(response).map_err(with(rcode))?;
-                let covering = self.content.covering(hop.name.name());
+                let covering = self.content.covering(hop.name);
                 self.append_matching_denial(Section::Authority, covering, response)
                     .map_err(with(rcode))?;
                 let wildcard = wildcard_of(closest_encloser);
-                let covering_wildcard = self.content.covering(wildcard.as_ref());
+                let covering_wildcard = self.content.covering(&SearchName::new(wildcard.as_ref()));
                 if covering_wildcard.name() != covering.name() {
                     self.append_matching_denial(Section::Authority, covering_wildcard, response)
                         .map_err(with(rcode))?;
@@ -620,7 +620,7 @@ impl Task<'_> {
     fn prove_no_data(&self, node: NodeView<'_>, response: &mut Response<'_>) -> Result<(), Stop> {
         let proof = match self.way() {
             // An empty non-terminal owns no NSEC in a chain: the one before it covers it.
-            Denial::Nsec if !node.owns_nsec() => self.content.covering(node.name()),
+            Denial::Nsec if !node.owns_nsec() => self.content.covering(&SearchName::new(node.name())),
             _ => node,
         };
         self.append_matching_denial(Section::Authority, proof, response)
@@ -642,10 +642,10 @@ impl Task<'_> {
                 let proof = if source.owns_nsec() {
                     source
                 } else {
-                    self.content.covering(source.name())
+                    self.content.covering(&SearchName::new(source.name()))
                 };
                 self.append_matching_denial(Section::Authority, proof, response)?;
-                let covering = self.content.covering(hop.name.name());
+                let covering = self.content.covering(hop.name);
                 if covering.name() != proof.name() {
                     self.append_matching_denial(Section::Authority, covering, response)?;
                 }
@@ -669,7 +669,7 @@ impl Task<'_> {
         match self.way() {
             Denial::Compact => Ok(()),
             Denial::Nsec => {
-                let covering = self.content.covering(hop.name.name());
+                let covering = self.content.covering(hop.name);
                 if response.holds(covering.name(), RrType::NSEC) {
                     return Ok(());
                 }

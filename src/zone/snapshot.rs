@@ -13,6 +13,7 @@
 use std::{
     collections::HashSet,
     fmt,
+    ops::Deref,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU32, Ordering},
@@ -67,19 +68,46 @@ pub struct Chain {
     /// Unique in the process. A change that lets go of every NSEC whose next name it changes keeps it.
     pub(super) id: u32,
     pub(super) names: Arc<[NodeId]>,
+    /// What sorts each of them, in one piece of memory: a search looks at names only where two are equal.
+    pub(super) keys: Arc<[u128]>,
+}
+
+impl Deref for Chain {
+    type Target = [NodeId];
+
+    fn deref(&self) -> &[NodeId] {
+        &self.names
+    }
 }
 
 impl Chain {
     /// A chain that was sorted anew: what was kept under another says nothing about it.
-    fn new(names: Arc<[NodeId]>) -> Self {
+    fn new(keys: Arc<[u128]>, names: Arc<[NodeId]>) -> Self {
         static NEXT_ID: AtomicU32 = AtomicU32::new(1);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        Self { id, names }
+        Self { id, names, keys }
     }
 
     /// Its number, which stands in each [`SignedRange`].
     pub fn id(&self) -> u32 {
         self.id
+    }
+
+    /// Where a name stands in the chain of `zone`, or would.
+    ///
+    /// # Errors
+    /// Its place, if it were there.
+    pub fn position(&self, zone: &Zone, name: &SearchName) -> Result<usize, usize> {
+        let key = zone.sort_key(name);
+        let from = self.keys.partition_point(|&other| other < key);
+        if self.keys.get(from) != Some(&key) {
+            return Err(from);
+        }
+        let to = from + self.keys[from..].partition_point(|&other| other == key);
+        self.names[from..to]
+            .binary_search_by(|&id| zone.by_id(id).name().canonical_cmp(name.name()))
+            .map(|at| from + at)
+            .map_err(|at| from + at)
     }
 }
 
@@ -381,20 +409,20 @@ impl Zone {
 
     /// The names that own an NSEC in an exact chain: those with data of ours and the cuts, in canonical order,
     /// the apex first (RFC 4034 §4.1.1, RFC 4035 §2.3). Sorted when first asked for.
-    pub fn chain(&self) -> &Arc<[NodeId]> {
-        let chain = self.chain.get_or_init(|| {
+    pub fn chain(&self) -> &Chain {
+        self.chain.get_or_init(|| {
             let mut sorted: Vec<(u128, NodeId)> = self
                 .ids()
                 .filter(|&id| self.by_id(id).owns_nsec())
-                .map(|id| (self.sort_prefix(self.by_id(id).name()), id))
+                .map(|id| (self.sort_key(&SearchName::new(self.by_id(id).name())), id))
                 .collect();
             sorted.sort_unstable_by(|&(a, left), &(b, right)| {
                 a.cmp(&b)
                     .then_with(|| self.by_id(left).name().canonical_cmp(self.by_id(right).name()))
             });
-            Chain::new(sorted.into_iter().map(|(_, id)| id).collect())
-        });
-        &chain.names
+            let keys = sorted.iter().map(|&(key, _)| key).collect();
+            Chain::new(keys, sorted.into_iter().map(|(_, id)| id).collect())
+        })
     }
 
     /// The same where it is sorted already: to sort a large zone takes a second, which no question may wait for.
@@ -405,24 +433,25 @@ impl Zone {
     /// The first 16 octets of a key that sorts as names do: labels from the right, each ended by a zero octet;
     /// octets 0 and 1 within labels are written as two, so that no label holds the end mark. Where two are equal
     /// the names themselves decide.
-    fn sort_prefix(&self, name: NameRef<'_>) -> u128 {
-        let search = SearchName::new(name);
+    pub(super) fn sort_key(&self, name: &SearchName) -> u128 {
         let mut key = [0; 16];
         let mut at = 0;
-        let mut push = |octet: u8| {
-            if at < key.len() {
+        for labels in self.apex_labels + 1..=name.labels {
+            for &octet in name.suffix(labels).labels().next().unwrap_or_default() {
+                if at >= key.len() {
+                    return u128::from_be_bytes(key);
+                }
                 key[at] = octet;
+                at += 1;
+                if octet <= 1 {
+                    key[at - 1] = 1;
+                    if at < key.len() {
+                        key[at] = octet + 1;
+                    }
+                    at += 1;
+                }
             }
             at += 1;
-        };
-        for labels in self.apex_labels + 1..=search.labels {
-            for &octet in search.suffix(labels).labels().next().unwrap_or_default() {
-                if octet <= 1 {
-                    push(1);
-                }
-                push(octet + u8::from(octet <= 1));
-            }
-            push(0);
         }
         u128::from_be_bytes(key)
     }

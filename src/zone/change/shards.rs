@@ -17,7 +17,7 @@ use crate::{
             MAX_SHARDS, NAMES_A_SHARD, NewNode, NodeFlags, Shard, ShardDraft, StoredRrset, Totals,
             shard_count, shard_of,
         },
-        snapshot::{APEX_SHARD, Chain, NodeId, Zone},
+        snapshot::{APEX_SHARD, Chain, NodeId, SearchName, Zone},
     },
 };
 
@@ -67,10 +67,7 @@ pub(super) fn rebuild(plan: &Plan<'_>) -> Result<Zone, ChangeError> {
         let written = write_shard(zone, shard_at(zone, number), &changes)?;
         anew.insert(number, written);
     }
-    let chain = zone.chain.get().map(|old| Chain {
-        id: old.id,
-        names: relink(plan, &old.names, &mut anew),
-    });
+    let chain = zone.chain.get().map(|old| relink(plan, old, &mut anew));
     let changed = put_together(zone, anew, chain);
     let shards = changed.shards.len();
     let is_crowded = changed.totals.nodes > CROWDED * NAMES_A_SHARD * shards && shards < MAX_SHARDS;
@@ -185,20 +182,22 @@ fn is_same(shard: &Shard, set: &StoredRrset, records: &Records) -> bool {
 struct Joins {
     /// In front of what stands there now.
     at: usize,
+    key: u128,
     id: NodeId,
 }
 
 /// The chain of a zone brought up to date with a plan. A name in front of one that joins or leaves has a new next
 /// name, so what is kept of its denial is dropped, in a shard of its own: the old zone may still be served, and
 /// would put its own back.
-fn relink(plan: &Plan<'_>, old: &Arc<[NodeId]>, anew: &mut BTreeMap<u32, Anew>) -> Arc<[NodeId]> {
+fn relink(plan: &Plan<'_>, old: &Chain, anew: &mut BTreeMap<u32, Anew>) -> Chain {
     let (joins, leaves) = joins_and_leaves(plan, old, anew);
     let stayed = |anew: &Anew| (0..).zip(&anew.moved).all(|(number, moved)| *moved == number);
     if joins.is_empty() && leaves.is_empty() && anew.values().all(stayed) {
-        return Arc::clone(old);
+        return old.clone();
     }
     let (mut joins, mut leaves) = (joins.into_iter().peekable(), leaves.into_iter().peekable());
     let mut chain = Vec::with_capacity(old.len() + joins.len());
+    let mut keys = Vec::with_capacity(old.len() + joins.len());
     let mut renewed = Vec::new();
     let moved: BTreeMap<u32, &[u32]> = anew.iter().map(|(&shard, anew)| (shard, &*anew.moved)).collect();
     let mut moved_of = vec![None; plan.zone.shards.len()];
@@ -209,6 +208,7 @@ fn relink(plan: &Plan<'_>, old: &Arc<[NodeId]>, anew: &mut BTreeMap<u32, Anew>) 
         while let Some(joining) = joins.next_if(|joining| joining.at == at) {
             renewed.extend(chain.last());
             chain.push(joining.id);
+            keys.push(joining.key);
         }
         if leaves.next_if_eq(&at).is_some() {
             renewed.extend(chain.last());
@@ -219,21 +219,27 @@ fn relink(plan: &Plan<'_>, old: &Arc<[NodeId]>, anew: &mut BTreeMap<u32, Anew>) 
             node: moved[id.node as usize],
             ..id
         }));
+        keys.push(old.keys[at]);
     }
     for joining in joins {
         renewed.extend(chain.last());
         chain.push(joining.id);
+        keys.push(joining.key);
     }
     for id in renewed {
         forget_denial(plan.zone, id, anew);
     }
-    chain.into()
+    Chain {
+        id: old.id,
+        names: chain.into(),
+        keys: keys.into(),
+    }
 }
 
 /// The names that join the chain, in its order, and the places of those that leave it.
-fn joins_and_leaves(plan: &Plan<'_>, old: &[NodeId], anew: &BTreeMap<u32, Anew>) -> (Vec<Joins>, Vec<usize>) {
+fn joins_and_leaves(plan: &Plan<'_>, old: &Chain, anew: &BTreeMap<u32, Anew>) -> (Vec<Joins>, Vec<usize>) {
     let zone = plan.zone;
-    let place = |name: NameRef<'_>| old.binary_search_by(|&id| zone.by_id(id).name().canonical_cmp(name));
+    let place = |name: NameRef<'_>| old.position(zone, &SearchName::new(name));
     let (mut joining, mut leaves) = (Vec::new(), Vec::new());
     for (name, planned) in &plan.names {
         let before = planned.old.is_some_and(|id| zone.by_id(id).owns_nsec());
@@ -253,6 +259,7 @@ fn joins_and_leaves(plan: &Plan<'_>, old: &[NodeId], anew: &BTreeMap<u32, Anew>)
         let at = place(name).unwrap_or_else(|at| at);
         Some(Joins {
             at,
+            key: zone.sort_key(&SearchName::new(name)),
             id: NodeId { shard, node },
         })
     });
