@@ -1,6 +1,6 @@
 # Countersign: the commands that matter. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help build run serve check fmt lint unit tools test test-long fuzz bench peers instructions
+.PHONY: help build run serve check fmt lint unit tools test backends test-long fuzz bench peers instructions
 
 CARGO ?= cargo
 # How many packets test-long sends into the engine, how many random zones it serves, how many histories of power losses
@@ -45,6 +45,10 @@ tools: ## install what the tests compare with (Debian packages; starts none of t
 
 test: tools fmt lint ## everything: formatting, lints, every test, real resolvers and servers included
 	$(CARGO) test
+
+backends: ## the tests of signing and answering with both libraries that can sign (aws-lc-rs needs a C compiler)
+	$(CARGO) test --lib -- dnssec:: answer::
+	$(CARGO) test --lib --features aws-lc-rs -- dnssec:: answer::
 
 test-long: tools ## the same with millions of packets, hundreds of random zones, thousands of power losses
 	COUNTERSIGN_PACKETS=$(PACKETS) COUNTERSIGN_ZONES=$(ZONES) COUNTERSIGN_HISTORIES=$(HISTORIES) \

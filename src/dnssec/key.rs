@@ -19,7 +19,10 @@ use ring::{
 };
 use zeroize::Zeroizing;
 
-use super::algorithm::{Algorithm, DigestType, SigningAlgorithm, Unsupported, split_rsa};
+use super::{
+    algorithm::{Algorithm, DigestType, SigningAlgorithm, Unsupported, split_rsa},
+    pair::{Backend, NotSigned, OTHER_ALGORITHM, Pair},
+};
 use crate::wire::NameRef;
 
 /// This key is a zone's (RFC 4034 §2.1.1).
@@ -283,12 +286,6 @@ pub struct SignError {
     pub tag: u16,
 }
 
-enum Pair {
-    Rsa(Box<rsa::KeyPair>),
-    Ecdsa(Box<EcdsaKeyPair>),
-    Ed25519(Box<Ed25519KeyPair>),
-}
-
 /// A key that signs: both halves.
 pub struct SigningKey {
     dnskey: Dnskey,
@@ -309,6 +306,14 @@ impl SigningKey {
     /// # Errors
     /// When the algorithm is not one of ours, or the halves do not belong together.
     pub fn new(dnskey: Dnskey, private: &PrivateKey) -> Result<Self, KeyError> {
+        Self::signed_by(Backend::CHOSEN, dnskey, private)
+    }
+
+    /// The same with a library of choice, to compare them.
+    ///
+    /// # Errors
+    /// As [`SigningKey::new`].
+    pub fn signed_by(backend: Backend, dnskey: Dnskey, private: &PrivateKey) -> Result<Self, KeyError> {
         let algorithm = SigningAlgorithm::try_from(dnskey.algorithm())?;
         let tag = dnskey.key_tag();
         let rejected = |why: &dyn fmt::Display| KeyError::Rejected {
@@ -316,22 +321,11 @@ impl SigningKey {
             why: why.to_string(),
         };
         let pair = match (algorithm, private) {
-            (SigningAlgorithm::RsaSha256, PrivateKey::Rsa(parts)) => {
-                rsa_pair(&dnskey, parts).map_err(|why| rejected(&why))?
-            }
-            (SigningAlgorithm::EcdsaP256Sha256, PrivateKey::Octets(scalar)) => {
-                ecdsa_pair(&ECDSA_P256_SHA256_FIXED_SIGNING, &dnskey, scalar).map_err(|why| rejected(&why))?
-            }
-            (SigningAlgorithm::EcdsaP384Sha384, PrivateKey::Octets(scalar)) => {
-                ecdsa_pair(&ECDSA_P384_SHA384_FIXED_SIGNING, &dnskey, scalar).map_err(|why| rejected(&why))?
-            }
-            (SigningAlgorithm::Ed25519, PrivateKey::Octets(seed)) => {
-                Ed25519KeyPair::from_seed_and_public_key(seed, dnskey.public_key())
-                    .map(|pair| Pair::Ed25519(Box::new(pair)))
-                    .map_err(|why| rejected(&why))?
-            }
-            _ => return Err(rejected(&"the private half is of another algorithm")),
+            (SigningAlgorithm::RsaSha256, PrivateKey::Rsa(parts)) => rsa_pair(&dnskey, parts),
+            (_, PrivateKey::Octets(octets)) => Pair::new(backend, algorithm, dnskey.public_key(), octets),
+            _ => Err(OTHER_ALGORITHM.to_owned()),
         };
+        let pair = pair.map_err(|why| rejected(&why))?;
         let key = Self {
             dnskey,
             algorithm,
@@ -371,47 +365,15 @@ impl SigningKey {
     }
 
     /// Signs `message` and appends the signature as RRSIG carries it: r|s for ECDSA (RFC 6605 §4). ECDSA's
-    /// differs each time, for ring hedges its nonces; the others are determined by key and message.
+    /// differs each time, for its nonces are random; the others are determined by key and message.
     ///
     /// # Errors
     /// [`SignError`]; `out` is as before.
     pub fn sign(&self, message: &[u8], out: &mut Vec<u8>) -> Result<(), SignError> {
-        let failed = |_| SignError { tag: self.tag };
-        match &self.pair {
-            Pair::Ecdsa(pair) => {
-                out.extend_from_slice(pair.sign(&random(), message).map_err(failed)?.as_ref())
-            }
-            Pair::Ed25519(pair) => out.extend_from_slice(pair.sign(message).as_ref()),
-            Pair::Rsa(pair) => {
-                let start = out.len();
-                out.resize(start + pair.public().modulus_len(), 0);
-                if pair
-                    .sign(
-                        &signature::RSA_PKCS1_SHA256,
-                        &random(),
-                        message,
-                        &mut out[start..],
-                    )
-                    .is_err()
-                {
-                    out.truncate(start);
-                    return Err(SignError { tag: self.tag });
-                }
-            }
-        }
-        Ok(())
+        self.pair
+            .sign(message, out)
+            .map_err(|NotSigned| SignError { tag: self.tag })
     }
-}
-
-fn ecdsa_pair(
-    algorithm: &'static EcdsaSigningAlgorithm,
-    dnskey: &Dnskey,
-    scalar: &[u8],
-) -> Result<Pair, ring::error::KeyRejected> {
-    // DNSKEY carries the point without the octet that says "uncompressed" (RFC 6605 §4).
-    let point = [&[4], dnskey.public_key()].concat();
-    EcdsaKeyPair::from_private_key_and_public_key(algorithm, scalar, &point, &random())
-        .map(|pair| Pair::Ecdsa(Box::new(pair)))
 }
 
 fn rsa_pair(dnskey: &Dnskey, parts: &RsaParts) -> Result<Pair, String> {
@@ -681,6 +643,43 @@ mod tests {
             .find(|key| key.key_tag() == 65436)
             .unwrap();
         assert_eq!(carried.revoked_tag(), 29);
+    }
+
+    /// Whichever library signs, the other sides of the fence agree: the same octets for Ed25519, and signatures that
+    /// verify for ECDSA; and each refuses halves of two keys.
+    #[test]
+    fn every_library_signs_alike() {
+        assert!(Backend::ALL.contains(&Backend::CHOSEN));
+        assert_eq!(Backend::ALL.len(), 1 + usize::from(cfg!(feature = "aws-lc-rs")));
+        for algorithm in [
+            SigningAlgorithm::EcdsaP256Sha256,
+            SigningAlgorithm::EcdsaP384Sha384,
+            SigningAlgorithm::Ed25519,
+        ] {
+            let (dnskey, private) = PrivateKey::generate(algorithm, ZONE).unwrap();
+            let (other, _) = PrivateKey::generate(algorithm, ZONE).unwrap();
+            let mut made = Vec::new();
+            for &backend in Backend::ALL {
+                let key = SigningKey::signed_by(backend, dnskey.clone(), &private).unwrap();
+                let mut signature = Vec::new();
+                key.sign(b"message", &mut signature).unwrap();
+                assert!(verify(&dnskey, b"message", &signature), "{backend:?} {algorithm}");
+                assert!(
+                    !verify(&dnskey, b"massage", &signature),
+                    "{backend:?} {algorithm}"
+                );
+                let refused = SigningKey::signed_by(backend, other.clone(), &private);
+                assert!(
+                    matches!(refused, Err(KeyError::Rejected { .. })),
+                    "{backend:?} {algorithm}"
+                );
+                made.push(signature);
+            }
+            if algorithm == SigningAlgorithm::Ed25519 {
+                made.dedup();
+                assert_eq!(made.len(), 1, "Ed25519 is determined by key and message");
+            }
+        }
     }
 
     #[test]

@@ -8,6 +8,9 @@ pub mod external;
 pub mod key;
 pub mod keyfile;
 pub mod keyset;
+mod pair;
 pub mod register;
 pub mod sign;
 pub mod validate;
+
+pub use pair::Backend;
