@@ -354,6 +354,30 @@ fn a_plan_outlives_the_process_and_is_taken_back_when_it_is_given_up() {
     assert_eq!(dnskeys(world.ns1.dns[0]).len(), 4);
 }
 
+/// NS1 rolls its ZSK by itself: the new one is taken at once, and the old one goes here when nobody needs it.
+#[test]
+fn what_another_provider_rolls_by_itself_is_followed() {
+    let world = World::new("1s", "3");
+    let theirs: Vec<u16> = keys_of(&world, "provider");
+    let resolver = world.resolver(&[world.ours.address, world.ns1.dns[0], world.ns1.dns[1]]);
+    let asking = Asking::start(resolver.address(), "d");
+    world.ns1.knob("zsk-roll", "6s");
+    let followed = wait_for(ROLLING, || {
+        let now = keys_of(&world, "provider");
+        let replaced = theirs.iter().filter(|tag| !now.contains(tag)).count() == 1;
+        (now.len() == theirs.len() && replaced).then_some(())
+    });
+    assert!(
+        followed.is_some(),
+        "{}\n{}",
+        world.says(&["status", ORIGIN]).1,
+        world.ours.log()
+    );
+    world.reaches("reached");
+    let (asked, bogus) = asking.stop();
+    assert_eq!(bogus, 0, "{bogus} of {asked} are not validated");
+}
+
 fn keys_of(world: &World, origin: &str) -> Vec<u16> {
     let status = run(&mut world.command(&["status", ORIGIN, "--json"]));
     let status: Value = serde_json::from_str(&status).unwrap();

@@ -12,12 +12,14 @@ use crate::{
     config::{ProviderKind, ZoneSettings},
     dnssec::{
         algorithm::Algorithm,
-        register::{Event, Journal as _, Register},
+        keyset::Role,
+        register::{self, Journal as _, Register},
     },
     multisigner::{
-        execute::{Run, View},
+        execute::{Event, Run, View},
         observe::At,
-        plan::{Hand, Member, Parent, ParentHand, Situation},
+        plan::{Hand, Member, Parent, ParentHand, PlanKey, Situation},
+        safety::{KeyId, ProviderId},
         survey::{ContentTtls, Known, Survey, Targets, survey},
     },
     provider::Provider,
@@ -32,6 +34,23 @@ pub(super) async fn view(server: &Arc<Server>, zone: &ZoneSettings, run: &Run) -
     let seen = look(server, zone).await?;
     let register = Register::of(&events(server, &zone.origin).await?);
     Ok(seen.view(&run.plan.situation, &register, ttls(server, &zone.origin)))
+}
+
+/// A key that the plan waits for and does not know yet, and that its owner shows now.
+pub(super) fn made_by_others(run: &Run, view: &View) -> Option<Event> {
+    let plan = run.plan.situation.keys.iter().enumerate();
+    let mut waited_for = plan.filter(|(_, key)| key.dnskey.is_none() && key.owner != Some(ProviderId::FIRST));
+    waited_for.find_map(|(place, wanted)| {
+        let fits = |key: &&PlanKey| {
+            let entry = |key: &PlanKey| key.role != Role::Zsk;
+            (key.owner, key.algorithm, entry(key)) == (wanted.owner, wanted.algorithm, entry(wanted))
+        };
+        let made = view.strangers.iter().map(|(_, key)| key).find(fits)?;
+        Some(Event::Made {
+            key: KeyId::at(place).ok()?,
+            dnskey: made.dnskey.clone()?,
+        })
+    })
 }
 
 /// What is served now, for a new plan.
@@ -63,7 +82,7 @@ pub(super) async fn look(server: &Arc<Server>, zone: &ZoneSettings) -> Result<Su
     Ok(survey(&Asker::default(), &zone.origin, &members, &parent, clock).await)
 }
 
-pub(super) async fn events(server: &Arc<Server>, zone: &Name) -> Result<Vec<Event>, String> {
+pub(super) async fn events(server: &Arc<Server>, zone: &Name) -> Result<Vec<register::Event>, String> {
     let (store, of) = (Arc::clone(&server.store), zone.clone());
     let read = tokio::task::spawn_blocking(move || store.events(of.as_ref())).await;
     let failed = |why: String| format!("the key register cannot be read: {why}");

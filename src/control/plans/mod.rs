@@ -341,6 +341,11 @@ async fn loop_of(
             Some(view) => view,
             None => look::view(server, zone, run).await?,
         };
+        // A key that another provider was to make for this plan, and has made.
+        if let Some(event) = look::made_by_others(run, &view) {
+            journal(server, &zone.origin, run, event).await?;
+            continue;
+        }
         let now = server.clock.now();
         let sane = server.clock.judge().fault.is_none();
         let rest = |why: String, until, halted| Rest {

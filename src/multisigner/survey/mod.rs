@@ -14,6 +14,8 @@
 mod ask;
 mod read;
 mod situation;
+#[cfg(test)]
+mod tests;
 
 pub use ask::{Targets, survey};
 pub use situation::{ContentTtls, Known, NotPlain};

@@ -1,0 +1,225 @@
+//! What answers show, and what they do not.
+
+use super::{ask, read::ContentTtls, *};
+use crate::{
+    dnssec::{
+        algorithm::{DigestType, SigningAlgorithm},
+        key::{Dnskey, SEP, SigningKey, ZONE},
+        keyfile::timing::Claim,
+        register::{Event, Register, What},
+        validate::Ds,
+    },
+    multisigner::{
+        execute::Shown,
+        plan::{Hand, Member, Parent, ParentHand},
+        safety::{ProviderId, Slot, Value},
+    },
+    wire::{
+        Class, RrType, Ttl,
+        message::{Opcode, Rcode},
+        received::Record,
+    },
+};
+
+const NOW: UnixTime = UnixTime(1_800_000_000);
+
+fn zone() -> Name {
+    "example.".parse().unwrap()
+}
+
+fn received(answers: Vec<Record>, authorities: Vec<Record>, authoritative: bool) -> Received {
+    Received {
+        id: 1,
+        is_response: true,
+        opcode: Opcode(0),
+        authoritative,
+        truncated: false,
+        authenticated: false,
+        rcode: Rcode::NOERROR,
+        question: None,
+        answers,
+        authorities,
+        additionals: Vec::new(),
+        edns: None,
+        tsig: None,
+    }
+}
+
+fn record(rtype: RrType, ttl: u32, rdata: &[u8]) -> Record {
+    Record {
+        owner: zone(),
+        rtype,
+        class: Class::IN,
+        ttl: Ttl::new(ttl),
+        rdata: rdata.into(),
+    }
+}
+
+fn ns(names: &[&str]) -> Vec<Record> {
+    let name = |name: &&str| name.parse::<Name>().unwrap();
+    let records = names.iter().map(name);
+    records
+        .map(|name| record(RrType::NS, 40, name.as_ref().as_wire()))
+        .collect()
+}
+
+fn answered(server: &str, answers: Vec<Received>) -> Answered {
+    Answered {
+        server: server.to_owned(),
+        asked: NOW,
+        answers: answers.into_iter().map(Ok).collect(),
+    }
+}
+
+fn key() -> Dnskey {
+    let made = SigningKey::generate(SigningAlgorithm::Ed25519, ZONE | SEP).unwrap();
+    made.dnskey().clone()
+}
+
+fn register(own: &Dnskey) -> Vec<Event> {
+    let (key, state) = (own.clone(), Claim::Active);
+    vec![Event {
+        at: NOW,
+        what: What::Imported { key, state },
+    }]
+}
+
+/// One server of each of two providers, which answer alike, and one of the parent.
+fn survey(of_members: Vec<Received>, of_parent: Vec<Received>) -> Survey {
+    let member = |names: &[&str]| MemberSeen {
+        names: names.iter().map(|name| name.parse().unwrap()).collect(),
+        servers: vec![answered("a server", of_members.clone())],
+    };
+    Survey {
+        zone: zone(),
+        at: NOW,
+        members: vec![member(&[]), member(&["theirs.example."])],
+        parent: vec![answered("the parent", of_parent)],
+    }
+}
+
+fn empty() -> Received {
+    received(Vec::new(), Vec::new(), true)
+}
+
+fn shown(survey: &Survey, events: &[Event], slot: Slot) -> Shown {
+    let situation = crate::multisigner::plan::Situation {
+        zone: zone(),
+        at: NOW,
+        keys: Vec::new(),
+        members: vec![
+            Member::new("us", Hand::Ours, 0),
+            Member::new("them", Hand::Api, 0),
+        ],
+        parent: Parent {
+            hand: ParentHand::Person,
+            propagation: 0,
+        },
+        serves: Vec::new(),
+        past: Vec::new(),
+        margin: 0,
+    };
+    let view = survey.view(&situation, &Register::of(events), ContentTtls::default());
+    assert!(view.strangers.len() <= 1, "{:?}", view.strangers);
+    view.slots[&slot][0].shown.clone()
+}
+
+#[track_caller]
+fn is_odd(shown: &Shown, words: &str) {
+    assert!(
+        matches!(shown, Shown::Odd(why) if why.contains(words)),
+        "{shown:?}"
+    );
+}
+
+#[test]
+fn a_key_set_that_nobody_believed_signs_shows_nothing() {
+    let (ours, forged) = (key(), key());
+    let mut answers = vec![empty(); 5];
+    answers[ask::DNSKEY] = received(
+        vec![
+            record(RrType::DNSKEY, 20, ours.rdata()),
+            record(RrType::DNSKEY, 20, forged.rdata()),
+        ],
+        Vec::new(),
+        true,
+    );
+    let survey = survey(answers, vec![empty(); 2]);
+    let them = ProviderId::at(1).unwrap();
+    is_odd(
+        &shown(&survey, &register(&ours), Slot::Keys(them)),
+        "signed by no key that is believed",
+    );
+    is_odd(
+        &shown(
+            &survey,
+            &register(&ours),
+            Slot::Data(them, crate::multisigner::safety::Class::Positive),
+        ),
+        "gives no SOA",
+    );
+    let seen = survey.situation(Known {
+        events: &register(&ours),
+        ttls: ContentTtls::default(),
+        members: vec![
+            Member::new("us", Hand::Ours, 0),
+            Member::new("them", Hand::Api, 0),
+        ],
+        parent: Parent {
+            hand: ParentHand::Person,
+            propagation: 0,
+        },
+        margin: 0,
+        previous: None,
+    });
+    let problems = seen.unwrap_err().problems;
+    assert!(
+        problems.iter().any(|what| what.starts_with("DNSKEY of them: ")),
+        "{problems:?}"
+    );
+}
+
+#[test]
+fn name_servers_belong_to_who_has_their_names_and_the_others_to_us() {
+    let referral = received(Vec::new(), ns(&["ours.example.", "theirs.example."]), false);
+    let parent = vec![empty(), referral];
+    let mut answers = vec![empty(); 5];
+    answers[ask::NS] = received(ns(&["theirs.example."]), Vec::new(), true);
+    let mut survey = survey(answers, parent);
+    let members = |shown: &Shown| match shown {
+        Shown::Value(Value::ParentNs(ns) | Value::ChildNs(_, ns)) => (
+            ns.members.iter().map(|member| member.place()).collect::<Vec<_>>(),
+            ns.ttl,
+        ),
+        other => panic!("{other:?}"),
+    };
+    let them = ProviderId::at(1).unwrap();
+    assert_eq!(members(&shown(&survey, &[], Slot::ParentNs)), (vec![0, 1], 40));
+    assert_eq!(members(&shown(&survey, &[], Slot::ChildNs(them))), (vec![1], 40));
+    // Where one provider's names are not known, nobody can say whose the others are.
+    survey.members[1].names.clear();
+    is_odd(&shown(&survey, &[], Slot::ParentNs), "server_names");
+    survey.members[0].names = vec!["ours.example.".parse().unwrap()];
+    is_odd(&shown(&survey, &[], Slot::ChildNs(them)), "theirs.example.");
+}
+
+#[test]
+fn ds_records_count_by_the_keys_of_the_register() {
+    let (ours, unknown) = (key(), key());
+    let ds = |key: &Dnskey| {
+        record(
+            RrType::DS,
+            30,
+            Ds::of(key, zone().as_ref(), DigestType::Sha256).rdata(),
+        )
+    };
+    let parent = |records| vec![received(records, Vec::new(), true), empty()];
+    let good = survey(vec![empty(); 5], parent(vec![ds(&ours)]));
+    let shown_ds = shown(&good, &register(&ours), Slot::Ds);
+    assert!(
+        matches!(&shown_ds, Shown::Value(Value::Ds(ds)) if ds.records.len() == 1 && ds.ttl == 30),
+        "{shown_ds:?}"
+    );
+    let odd = survey(vec![empty(); 5], parent(vec![ds(&ours), ds(&unknown)]));
+    is_odd(&shown(&odd, &register(&ours), Slot::Ds), "which nobody knows");
+}
