@@ -361,7 +361,7 @@ fn what_another_provider_rolls_by_itself_is_followed() {
     let theirs: Vec<u16> = keys_of(&world, "provider");
     let resolver = world.resolver(&[world.ours.address, world.ns1.dns[0], world.ns1.dns[1]]);
     let asking = Asking::start(resolver.address(), "d");
-    world.ns1.knob("zsk-roll", "6s");
+    world.ns1.knob("zsk-roll", "5s");
     let followed = wait_for(ROLLING, || {
         let now = keys_of(&world, "provider");
         let replaced = theirs.iter().filter(|tag| !now.contains(tag)).count() == 1;

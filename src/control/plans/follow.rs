@@ -10,37 +10,48 @@ use super::{
     report,
 };
 use crate::{
-    clock::Clock,
+    clock::{Clock, UnixTime},
     config::ZoneSettings,
-    dnssec::{keyset::KeyState, register::Register},
+    dnssec::{key::Dnskey, keyset::KeyState, register::Register},
     multisigner::{
         plan::{self, Kind, Situation},
-        safety::{KeyId, ProviderId, Value},
+        safety::{KeyId, ProviderId, Slot, Value},
     },
 };
 
-/// How often is looked for keys that are gone.
-const EVERY: Duration = Duration::from_secs(60);
+/// How often is looked for keys that are kept: nobody is asked for that.
+const EVERY: Duration = Duration::from_secs(5);
+/// How long after a look at all servers it is tried again, when something could not be seen.
+const AFTER_FAILURE: Duration = Duration::from_secs(60);
+/// The same, when no plan could be begun yet, at the latest.
+const AGAIN: Duration = Duration::from_secs(600);
 
 /// Adopts a plan where a provider's keys are gone.
 pub(super) async fn look(server: &Arc<Server>, zone: &ZoneSettings) {
-    if let Err(why) = try_to(server, zone).await {
-        tracing::debug!(zone = %zone.origin, "not followed: {why}");
-    }
-    let due = server.clock.steady() + EVERY;
+    let pause = if keeps_any(server, zone) && server.clock.judge().fault.is_none() {
+        try_to(server, zone).await.unwrap_or_else(|why| {
+            tracing::debug!(zone = %zone.origin, "not followed: {why}");
+            AFTER_FAILURE
+        })
+    } else {
+        EVERY
+    };
+    let due = server.clock.steady() + pause;
     server.plans.change(&zone.origin, |known| known.follow_due = due);
 }
 
-async fn try_to(server: &Arc<Server>, zone: &ZoneSettings) -> Result<(), String> {
-    let register = Register::of(&look::events(server, &zone.origin).await?);
-    let kept = |register: &Register| {
-        register
-            .foreign_in_set()
-            .any(|(_, _, state)| state == KeyState::Kept)
-    };
-    if !kept(&register) || server.clock.judge().fault.is_some() {
-        return Ok(());
-    }
+/// Whether a key is in our set that no source shows any more.
+fn keeps_any(server: &Server, zone: &ZoneSettings) -> bool {
+    let held = server.held.load();
+    let content = held.get(&zone.origin).and_then(|held| held.served.content().ok());
+    content.is_some_and(|content| {
+        let mut published = content.keys().published().iter();
+        published.any(|key| key.state == KeyState::Kept)
+    })
+}
+
+/// Begins a plan where it can; otherwise says when to try again.
+async fn try_to(server: &Arc<Server>, zone: &ZoneSettings) -> Result<Duration, String> {
     let previous = past_of(server, &zone.origin);
     let (situation, register) = look::situation(server, zone, previous.as_ref()).await?;
     for place in 1..situation.members.len() {
@@ -49,29 +60,52 @@ async fn try_to(server: &Arc<Server>, zone: &ZoneSettings) -> Result<(), String>
         if gone.is_empty() {
             continue;
         }
-        // From now on it is known to be gone, as a signer too; what was before nobody looked at.
-        let gone = gone.into_iter().map(|key| (key, situation.at)).collect();
+        let gone = since(server, &situation, gone);
         let kind = Kind::Follow { provider, gone };
         let plan = plan::build(&kind, &situation).map_err(|error| error.to_string())?;
-        if let Some(why) = report::amiss_already(&plan) {
-            return Err(why);
+        // What the provider served with these keys is held for a while, and fits nothing that it serves now.
+        if report::amiss_already(&plan).is_some() {
+            let longest = situation.serves.iter().filter_map(ttl).max().unwrap_or(0);
+            let wait = longest + situation.margin + situation.lag(&Slot::Keys(provider)) + 1;
+            return Ok(Duration::from_secs(wait).min(AGAIN));
         }
+        let name = situation.name(provider);
         if let Some(harm) = plan.harm().map_err(|error| error.to_string())? {
-            let name = situation.name(provider);
             tracing::error!(zone = %zone.origin, "keys of {name} are gone, and to withdraw them here is not safe: {harm}");
-            return Ok(());
+            return Ok(AGAIN);
         }
         tracing::warn!(
             zone = %zone.origin,
-            "keys of {} are gone there; they are withdrawn here when nobody needs them any more: countersign status {}",
-            situation.name(provider),
-            zone.origin
+            "keys of {name} are gone there, and nobody needs them any more: they are withdrawn here"
         );
-        return adopt(server, &zone.origin, plan, None)
-            .await
-            .map_err(|refusal| refusal.error);
+        let adopted = adopt(server, &zone.origin, plan, None).await;
+        return adopted.map(|()| EVERY).map_err(|refusal| refusal.error);
     }
-    Ok(())
+    Ok(AGAIN)
+}
+
+fn ttl(value: &Value) -> Option<u64> {
+    match value {
+        Value::Keys(_, keys) => Some(keys.ttl),
+        Value::Data(_, _, data) => Some(data.ttl),
+        _ => None,
+    }
+}
+
+/// Since when each key is known to be gone, as a signer too: since this process first found it so. What was before
+/// nobody looked at.
+fn since(server: &Server, situation: &Situation, gone: Vec<KeyId>) -> Vec<(KeyId, UnixTime)> {
+    let dnskey = |key: &KeyId| situation.key(*key).and_then(|key| key.dnskey.clone());
+    server.plans.change(&situation.zone, |known| {
+        let now: Vec<Dnskey> = gone.iter().filter_map(dnskey).collect();
+        known.gone.retain(|key, _| now.contains(key));
+        for key in now {
+            known.gone.entry(key).or_insert(situation.at);
+        }
+        let of = |key: &KeyId| known.gone.get(&dnskey(key)?).copied();
+        let since = gone.iter().map(|key| (*key, of(key).unwrap_or(situation.at)));
+        since.collect()
+    })
 }
 
 /// The keys of a provider that are in our set alone, and sign nothing anywhere.

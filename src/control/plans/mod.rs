@@ -69,6 +69,8 @@ struct Known {
     pause: Duration,
     /// When keys that are gone at a provider are looked for again.
     follow_due: Duration,
+    /// Keys that are gone at a provider, each with the time since when that is known.
+    gone: BTreeMap<Dnskey, UnixTime>,
 }
 
 /// What a run rests on.
