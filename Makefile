@@ -1,6 +1,6 @@
 # Countersign: the commands that matter. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help build run serve check fmt lint unit tools test backends test-long fuzz bench peers instructions
+.PHONY: help build run serve check fmt lint unit tools test backends test-long fuzz bench peers targets instructions
 
 CARGO ?= cargo
 # How many packets test-long sends into the engine, how many random zones it serves, how many histories of power losses
@@ -64,6 +64,9 @@ bench: ## measure the parts with criterion, and print the table (see benches/REA
 
 peers: ## measure the whole beside NSD, Knot and PowerDNS in one run
 	benches/peers.py
+
+targets: ## whether the ratios to NSD, Knot and PowerDNS are what they are meant to be, a verdict a line
+	benches/targets.py
 
 instructions: ## count the instructions of hot answers (valgrind); more than a tenth more than before fails
 	$(CARGO) bench --bench instructions

@@ -12,6 +12,7 @@ before it asked where the kind says "fresh". `echo` is a bare datagram echo (ben
 Servers listen on loopback and are stopped by the process that started them.
 """
 import argparse
+import json
 import os
 import random
 import shutil
@@ -25,6 +26,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+PROGRAM = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve() / "release/countersign"
 TICKS = os.sysconf("SC_CLK_TCK")
 NEEDED = {"nsd": "nsd", "knotd": "knot", "pdns_server": "pdns-server pdns-backend-bind", "dnsperf": "dnsperf",
           "dnssec-signzone": "bind9-utils", "taskset": "util-linux"}
@@ -59,7 +61,7 @@ class Questions:
             labels = self.fixed[kind]
         else:
             self.count += 1
-            path = self.folder / f"{kind}-{self.count % 2}.questions"
+            path = self.folder / f"{kind}-{self.count % 4}.questions"
             # More than any server answers in the time.
             number = int(seconds * 200_000)
             suffix = ".wild" if kind == "wild" else ""
@@ -106,21 +108,28 @@ def powerdns(folder, port, zone, signed):
     return ["pdns_server", f"--config-dir={folder}"]
 
 
-def countersign(denial):
+def countersign(denial="compact", threads=1, ahead=100, overload="off", signatures=15_000):
+    """Without a budget of synthesised signatures, unless `overload` says what is done beyond `signatures` a second."""
     def start(folder, port, zone, signed):
         (folder / "countersign.toml").write_text(
-            f'listen = ["127.0.0.1:{port}"]\nstate = "{folder}/state"\nkeys = "{folder}/keys"\n[udp]\nthreads = 1\n'
-            f'[[zone]]\norigin = "example."\nfile = "{zone}"\ndenial = "{denial}"\nauto_keys = true\n')
-        return [str(ROOT / "target/release/countersign"), "serve", "-c", str(folder / "countersign.toml")]
+            f'listen = ["127.0.0.1:{port}"]\nstate = "{folder}/state"\nkeys = "{folder}/keys"\n[udp]\nthreads = {threads}\nsignatures_per_second = {signatures}\n'
+            f'[signing]\nahead = {ahead}\n'
+            f'[[zone]]\norigin = "example."\nfile = "{zone}"\ndenial = "{denial}"\noverload = "{overload}"\nauto_keys = true\n')
+        return [str(PROGRAM), "serve", "-c", str(folder / "countersign.toml")]
     return start
 
 
-def echo(folder, port, zone, signed):
-    return [str(ROOT / "target/release/examples/echo"), str(port)]
+def echo(threads=1):
+    return lambda folder, port, zone, signed: [str(PROGRAM.parent / "examples/echo"), str(port), str(threads)]
 
 
-SERVERS = {"echo": echo, "countersign": countersign("compact"), "countersign, nsec": countersign("nsec"), "NSD, presigned": nsd,
+SERVERS = {"echo": echo(), "countersign": countersign(), "countersign, nsec": countersign("nsec"), "NSD, presigned": nsd,
            "Knot, presigned": knot_presigned, "Knot, online": knot_online, "PowerDNS, live": powerdns}
+# Not in the table that is made when nothing is said.
+MORE_SERVERS = {"echo, two threads": echo(2), "countersign, two threads": countersign(threads=2),
+                "countersign, nothing ahead": countersign(ahead=0),
+                "countersign, overload with ranges": countersign(overload="ranges"),
+                "countersign, overload with truncation": countersign(overload="truncate")}
 
 
 def descendants(pid):
@@ -137,12 +146,17 @@ def descendants(pid):
 
 
 class Server:
+    """One that has answered. With two threads it has both cores, and so has dnsperf; otherwise each has its own."""
+
     def __init__(self, name, folder, port, zone, signed):
-        self.name, self.port = name, port
-        command = SERVERS[name](folder, port, zone, signed)
+        self.name, self.port, self.folder = name, port, folder
+        self.threads = 2 if name.endswith("two threads") else 1
+        folder.mkdir()
+        command = (SERVERS | MORE_SERVERS)[name](folder, port, zone, signed)
         log = open(folder / "log", "w")
         began = time.monotonic()
-        self.process = subprocess.Popen(["taskset", "-c", "0", *command], stdout=log, stderr=log, cwd=folder)
+        cores = "0,1" if self.threads == 2 else "0"
+        self.process = subprocess.Popen(["taskset", "-c", cores, *command], stdout=log, stderr=log, cwd=folder)
         while not self.answers():
             if self.process.poll() is not None or time.monotonic() - began > 300:
                 self.stop()
@@ -183,18 +197,57 @@ class Server:
             total += next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
         return total / 1024
 
+    def peak(self):
+        """The most that was resident since it was last forgotten, in MiB. Of several processes the sum."""
+        total = 0
+        for pid in descendants(self.process.pid):
+            status = Path(f"/proc/{pid}/status").read_text()
+            total += next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
+        return total / 1024
+
+    def forget_peak(self):
+        for pid in descendants(self.process.pid):
+            Path(f"/proc/{pid}/clear_refs").write_text("5")
+
     def settle(self, limit=90):
         """Waits until the server does nothing: what it signs ahead is neither counted nor cut short."""
         idle, deadline = 0, time.monotonic() + limit
+        if self.name.startswith("countersign") and not self.name.endswith("nothing ahead"):
+            self.sign_ahead(deadline)
         while idle < 4 and time.monotonic() < deadline:
             before = sum(self.cpu())
             time.sleep(0.25)
             idle = idle + 1 if sum(self.cpu()) - before < 0.02 else 0
 
+    def sign_ahead(self, deadline):
+        """Waits until every signature is made. The thread that makes them yields to all others, so on a machine that is
+        busy with something else it is let run like them, where we may."""
+        threads = [int(task.name) for task in Path(f"/proc/{self.process.pid}/task").iterdir()
+                   if (task / "comm").read_text().strip() == "warm"]
+        self.schedule(threads, os.SCHED_OTHER)
+        while time.monotonic() < deadline:
+            said = subprocess.run([str(PROGRAM), "status", "-c", "countersign.toml", "--json"], cwd=self.folder, capture_output=True)
+            zones = json.loads(said.stdout)["zones"] if said.returncode == 0 else []
+            if zones and all(zone["signatures"]["warm"] == zone["signatures"]["wanted"] for zone in zones):
+                break
+            time.sleep(1)
+        else:
+            print(f"{self.name}: not every signature was made in time", file=sys.stderr)
+        self.schedule(threads, os.SCHED_IDLE)
+
+    @staticmethod
+    def schedule(threads, policy):
+        for thread in threads:
+            try:
+                os.sched_setscheduler(thread, policy, os.sched_param(0))
+            except PermissionError:
+                pass
+
     def round(self, kind, questions, seconds):
         before = self.cpu()
-        command = ["taskset", "-c", "1", "dnsperf", "-s", "127.0.0.1", "-p", str(self.port), "-d", str(questions), "-l", str(seconds),
-                   "-c", "10", "-T", "1", "-q", "200", "-e"] + ([] if kind == "plain" else ["-D"])
+        cores, senders = ("0,1", "2") if self.threads == 2 else ("1", "1")
+        command = ["taskset", "-c", cores, "dnsperf", "-s", "127.0.0.1", "-p", str(self.port), "-d", str(questions), "-l", str(seconds),
+                   "-c", "10", "-T", senders, "-q", "200", "-e"] + ([] if kind == "plain" else ["-D"])
         said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         after = self.cpu()
         completed = next(int(line.split(":")[1].split()[0]) for line in said.splitlines() if "Queries completed" in line)
@@ -217,13 +270,10 @@ def main():
     arguments.add_argument("--only", default=";".join(SERVERS), help="servers, divided by semicolons")
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--seconds", type=float, default=2)
+    arguments.add_argument("--as-built", action="store_true", help="build nothing first")
     arguments.add_argument("--markdown", type=Path, help="append the tables to this file")
     chosen = arguments.parse_args()
-    os.environ["PATH"] += ":/usr/sbin:/sbin"
-    missing = sorted({package for program, package in NEEDED.items() if not shutil.which(program)})
-    if missing:
-        sys.exit("missing Debian packages: " + " ".join(missing) + "; run: make tools")
-    subprocess.run(["cargo", "build", "--release", "--quiet", "--bins", "--example", "echo"], cwd=ROOT, check=True)
+    prepare(chosen.as_built)
     with tempfile.TemporaryDirectory(prefix="peers-") as folder:
         table = measure(chosen, Path(folder))
     print(table)
@@ -232,24 +282,38 @@ def main():
             out.write(table)
 
 
-def measure(chosen, folder):
+def prepare(as_built):
+    """The peers are there, and our own programs are built, unless they are to be taken as they are."""
+    os.environ["PATH"] += ":/usr/sbin:/sbin"
+    missing = sorted({package for program, package in NEEDED.items() if not shutil.which(program)})
+    if missing:
+        sys.exit("missing Debian packages: " + " ".join(missing) + "; run: make tools")
+    if not as_built:
+        subprocess.run(["cargo", "build", "--release", "--quiet", "--bins", "--examples"], cwd=ROOT, check=True)
+
+
+def zone_files(folder, names, presigned):
+    """The zone as text, and the same signed."""
     folder.chmod(0o755)
     zone, signed = folder / "plain.zone", folder / "signed.zone"
     with open(zone, "w") as out:
-        out.writelines(zone_text(chosen.names))
-    names, kinds = chosen.only.split(";"), chosen.kinds.split(",")
-    if any("presigned" in name for name in names):
-        print("signing the zone for the presigned servers", file=sys.stderr)
+        out.writelines(zone_text(names))
+    if presigned:
+        print(f"signing {names:,} names for the presigned servers", file=sys.stderr)
         for flags in ([], ["-f", "KSK"]):
             subprocess.run(["dnssec-keygen", "-q", "-K", folder, "-a", "ECDSAP256SHA256", *flags, "example."], check=True, capture_output=True)
         subprocess.run(["dnssec-signzone", "-q", "-P", "-S", "-K", folder, "-o", "example.", "-O", "text", "-f", signed, zone],
                        check=True, capture_output=True, cwd=folder)
+    return zone, signed
+
+
+def measure(chosen, folder):
+    names, kinds = chosen.only.split(";"), chosen.kinds.split(",")
+    zone, signed = zone_files(folder, chosen.names, any("presigned" in name for name in names))
     questions, servers = Questions(folder, chosen.names), []
     try:
         for number, name in enumerate(names):
-            place = folder / f"server-{number}"
-            place.mkdir()
-            servers.append(Server(name, place, 5500 + number, zone, signed))
+            servers.append(Server(name, folder / f"server-{number}", 5500 + number, zone, signed))
             print(f"{name} answered after {servers[-1].load:.2f} s", file=sys.stderr)
         for server in servers:
             server.settle()

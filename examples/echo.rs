@@ -34,10 +34,11 @@ impl Work for Echo {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let port = std::env::args()
         .nth(1)
-        .ok_or("usage: echo PORT")?
+        .ok_or("usage: echo PORT [THREADS]")?
         .parse::<u16>()?;
+    let udp_threads = std::env::args().nth(2).map_or(Ok(1), |threads| threads.parse())?;
     let settings = Settings {
-        udp_threads: 1,
+        udp_threads,
         ..Settings::default()
     };
     let listeners = Listeners::bind(&[([127, 0, 0, 1], port).into()], settings)?;
