@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::multisigner::safety::{
-    Invariant, Mode, Validator,
+    Change, Invariant, Mode, Timeline, Validator,
     oracle::{history::Random, resolvers::watch},
 };
 
@@ -352,11 +352,24 @@ fn go_back(plan: &Plan, random: &mut Random, seed: u64) {
         Err(NoWayBack::Passed { .. } | NoWayBack::NothingDone) => return,
         Err(NoWayBack::Unplannable(error)) => panic!("seed {seed}: {error}"),
     };
-    let judged = back.judge().unwrap();
-    if let Some(harm) = judged.iter().find_map(|judgement| judgement.harm()) {
+    let course = there_and_back(plan, &done, &back);
+    if let Some(harm) = plan.harm_of(&course).unwrap() {
         panic!(
             "seed {seed}, back from step {steps}: {harm}\n{:#?}\n{:#?}",
             plan.steps, back.steps
         );
     }
+}
+
+/// What is served on the way there and on the way back, whatever the way back knows of the way there.
+fn there_and_back(plan: &Plan, done: &[Times], back: &Plan) -> Timeline {
+    let mut course = plan.timeline(done).unwrap();
+    for (step, times) in back.steps.iter().zip(back.earliest().steps) {
+        let changes = step.changes.iter().map(|value| Change {
+            value: value.clone(),
+            lag: plan.situation.lag(&value.slot()),
+        });
+        course.add_step(times.begun, &step.what, changes.collect());
+    }
+    course
 }
