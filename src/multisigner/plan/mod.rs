@@ -19,6 +19,7 @@ mod gate;
 mod history;
 mod judge;
 mod kinds;
+mod moves;
 mod paste;
 pub mod report;
 mod retreat;

@@ -1,0 +1,229 @@
+//! Steps that several plans have: keys are given, and DS, CDS and NS are pointed to whoever they should name.
+
+use std::collections::BTreeSet;
+
+use super::{
+    super::safety::{
+        Cds, Class, Content, DsRecord, DsSet, KeyRrset, KeySet, NsSet, ProviderId, SignedData, Value,
+    },
+    Action, Actor, Hand, ParentHand, Unplannable,
+    draft::{Draft, Move, US},
+    gate::points_to,
+    paste,
+};
+
+impl Draft<'_> {
+    /// A provider is given exactly these keys of ours.
+    pub fn give(
+        &mut self,
+        provider: ProviderId,
+        ours: KeySet,
+        what: &str,
+        back: &str,
+    ) -> Result<(), Unplannable> {
+        let now = self.keys(provider)?;
+        let keys = now.keys.without(self.owned_by(US, now.keys)).union(ours);
+        let by = match self.situation.hand(provider)? {
+            Hand::Ours => Actor::We,
+            Hand::Api => Actor::Api { provider },
+            Hand::Person => Actor::Person {
+                place: format!("at {}", self.situation.name(provider)),
+                paste: paste::dnskeys(self.situation, ours, now.ttl),
+            },
+        };
+        self.step(Move {
+            what: what.to_owned(),
+            action: Action::Give { provider },
+            by,
+            changes: vec![Value::Keys(provider, KeyRrset { keys, ..now })],
+            back: back.to_owned(),
+        });
+        Ok(())
+    }
+
+    /// The DS RRset points to exactly these keys: by CDS where that can work, by a person otherwise.
+    pub fn point_ds_to(&mut self, wanted: KeySet, what: &str, back: &str) -> Result<(), Unplannable> {
+        let now = self.ds()?;
+        if points_to(&now) == wanted {
+            return Ok(());
+        }
+        let from_cds = self.can_use_cds(&now)?;
+        let digests = digest_types(&now);
+        let records = wanted
+            .iter()
+            .flat_map(|key| digests.iter().map(move |digest_type| (key, *digest_type)));
+        let ds = DsSet {
+            records: records
+                .map(|(key, digest_type)| DsRecord { key, digest_type })
+                .collect(),
+            ttl: now.ttl,
+            from_cds,
+        };
+        if from_cds {
+            self.publish_cds(wanted, &ds, back)?;
+        }
+        let by = if from_cds {
+            Actor::Parent
+        } else {
+            Actor::Person {
+                place: "at the registrar".to_owned(),
+                paste: paste::ds(self.situation, &ds),
+            }
+        };
+        self.step(Move {
+            what: what.to_owned(),
+            action: Action::Ds {
+                wanted: wanted.iter().collect(),
+            },
+            by,
+            changes: vec![Value::Ds(ds)],
+            back: back.to_owned(),
+        });
+        Ok(())
+    }
+
+    /// A parent that reads CDS takes what every provider of the delegation shows alike, signed by a key that the DS
+    /// RRset points to (RFC 7344 §4.1, RFC 9975 §3). Like all data they validate with every provider's DNSKEY RRset.
+    fn can_use_cds(&self, ds: &DsSet) -> Result<bool, Unplannable> {
+        let asked = self.asked();
+        let anchors = points_to(ds);
+        if self.situation.parent.hand != ParentHand::Cds || anchors.is_empty() {
+            return Ok(false);
+        }
+        for provider in &asked {
+            let shows = self
+                .situation
+                .member(*provider)
+                .is_some_and(|member| member.shows_cds);
+            let signers = self.keys(*provider)?.signers;
+            let mut everywhere = true;
+            for other in &asked {
+                everywhere &= signers.without(self.keys(*other)?.keys).is_empty();
+            }
+            if !shows || signers.intersection(anchors).is_empty() || !everywhere {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// A parent may read CDS as soon as it is there: what has to pass before the DS RRset changes has to pass before.
+    fn publish_cds(&mut self, wanted: KeySet, ds: &DsSet, back: &str) -> Result<(), Unplannable> {
+        let ds = Value::Ds(ds.clone());
+        for provider in self.asked() {
+            let keys = self.keys(provider)?;
+            let cds = Cds {
+                wanted,
+                signers: keys.signers,
+            };
+            let data = SignedData {
+                signers: keys.signers,
+                ttl: keys.ttl,
+                content: Content::Own,
+            };
+            let changes = vec![
+                Value::Cds(provider, Some(cds)),
+                Value::Data(provider, Class::Cds, data),
+            ];
+            let name = self.situation.name(provider);
+            let labels = self.situation.labels(wanted);
+            let what = format!("CDS and CDNSKEY of {name} ask for {labels}");
+            let (action, by) = if provider == US {
+                let wanted = wanted.iter().collect();
+                (Action::Cds { wanted }, Actor::We)
+            } else {
+                let by = Actor::Person {
+                    place: format!("at {name}"),
+                    paste: paste::cds(self.situation, wanted, keys.ttl),
+                };
+                let what = what.clone();
+                (Action::Theirs { provider, what }, by)
+            };
+            let step = Move {
+                what,
+                action,
+                by,
+                changes,
+                back: back.to_owned(),
+            };
+            self.step_towards(step, &ds);
+        }
+        Ok(())
+    }
+
+    /// A provider's own NS RRset names exactly these.
+    pub fn point_child_ns_to(
+        &mut self,
+        provider: ProviderId,
+        members: &BTreeSet<ProviderId>,
+        back: &str,
+    ) -> Result<(), Unplannable> {
+        let now = self.child_ns(provider)?;
+        let name = self.situation.name(provider);
+        let by = match self.situation.hand(provider)? {
+            Hand::Ours => Actor::We,
+            Hand::Api => Actor::Api { provider },
+            Hand::Person => Actor::Person {
+                place: format!("at {name}"),
+                paste: paste::ns(self.situation, members, now.ttl),
+            },
+        };
+        self.step(Move {
+            what: format!("the NS RRset of {name} names {}", self.situation.names(members)),
+            action: Action::ChildNs {
+                provider,
+                members: members.iter().copied().collect(),
+            },
+            by,
+            changes: vec![Value::ChildNs(
+                provider,
+                NsSet {
+                    members: members.clone(),
+                    ..now
+                },
+            )],
+            back: back.to_owned(),
+        });
+        Ok(())
+    }
+
+    /// The parent's NS RRset names exactly these. A person does it: nothing here publishes CSYNC.
+    pub fn point_parent_ns_to(
+        &mut self,
+        members: &BTreeSet<ProviderId>,
+        back: &str,
+    ) -> Result<(), Unplannable> {
+        let now = self.parent_ns()?;
+        self.step(Move {
+            what: format!(
+                "the NS RRset of the parent names {}",
+                self.situation.names(members)
+            ),
+            action: Action::ParentNs {
+                members: members.iter().copied().collect(),
+            },
+            by: Actor::Person {
+                place: "at the registrar".to_owned(),
+                paste: paste::ns(self.situation, members, now.ttl),
+            },
+            changes: vec![Value::ParentNs(NsSet {
+                members: members.clone(),
+                ..now
+            })],
+            back: back.to_owned(),
+        });
+        Ok(())
+    }
+}
+
+/// The digest types of a new DS RRset: those of the old one, SHA-256 among them and SHA-1 not (RFC 9905). All keys get
+/// the same, or a validator that looks only at the highest type would pass some over.
+fn digest_types(ds: &DsSet) -> BTreeSet<u8> {
+    const SHA256: u8 = 2;
+    const SHA384: u8 = 4;
+    let known = ds.records.iter().map(|record| record.digest_type);
+    known
+        .filter(|digest_type| *digest_type == SHA384)
+        .chain([SHA256])
+        .collect()
+}
