@@ -9,6 +9,9 @@ PACKETS ?= 2000000
 ZONES ?= 240
 HISTORIES ?= 3000
 KILLS ?= 200
+# How many random histories of key changes `make test` plays, and how many test-long does.
+WORLDS ?= 10000
+WORLDS_LONG ?= 100000
 # How long `make fuzz` runs, in seconds.
 FUZZ_SECONDS ?= 60
 TARGET ?= engine
@@ -44,7 +47,7 @@ tools: ## install what the tests compare with (Debian packages; starts none of t
 	@tests/tools/ensure-python >/dev/null
 
 test: tools fmt lint ## everything: formatting, lints, every test, real resolvers and servers included
-	$(CARGO) test
+	COUNTERSIGN_WORLDS=$(WORLDS) $(CARGO) test
 
 backends: ## the tests of signing and answering with both libraries that can sign (aws-lc-rs needs a C compiler)
 	$(CARGO) test --lib -- dnssec:: answer::
@@ -52,7 +55,7 @@ backends: ## the tests of signing and answering with both libraries that can sig
 
 test-long: tools ## the same with millions of packets, hundreds of random zones, thousands of power losses
 	COUNTERSIGN_PACKETS=$(PACKETS) COUNTERSIGN_ZONES=$(ZONES) COUNTERSIGN_HISTORIES=$(HISTORIES) \
-		COUNTERSIGN_KILLS=$(KILLS) $(CARGO) test --release -- --include-ignored
+		COUNTERSIGN_KILLS=$(KILLS) COUNTERSIGN_WORLDS=$(WORLDS_LONG) $(CARGO) test --release -- --include-ignored
 
 fuzz: ## fuzz TARGET (engine or master) for FUZZ_SECONDS (needs cargo-fuzz; stable toolchain)
 	@command -v cargo-fuzz >/dev/null || { echo 'cargo-fuzz is missing: cargo install cargo-fuzz'; exit 1; }

@@ -19,6 +19,7 @@ use tokio::{
 
 use super::{
     arguments::zone_and_file,
+    lab_world::{self, WorldArguments},
     logging,
     outcome::{Failure, Report},
 };
@@ -28,6 +29,7 @@ use crate::{
     lab::{
         ns1::{KNOBS, Settings, Simulated, StartError, ZoneText},
         scenario::{self, Lab, LabError, Outcome, Told},
+        world::Scenario,
     },
     wire::Name,
 };
@@ -37,6 +39,9 @@ use crate::{
 /// Without a subcommand: a simulated NS1 that has the zone, a parent zone above it, and our server beside NS1. Keys are
 /// exchanged both ways, the parent is given the DS of both, everything is checked, and then all of it goes on serving
 /// until Ctrl-C.
+///
+/// With the name of a plan: that plan, carried out by the real executor in a simulated world of providers, parent and
+/// resolvers, in which time jumps from one event to the next. Exit code 1 when a single answer was bogus.
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -45,6 +50,8 @@ Examples:
   countersign lab
   countersign lab --once                            as a check: ends with 0 when all is well, else with 1
   countersign lab --once --fault ksk-roll           what Countersign makes of a roll without notice
+  countersign lab join                              a plan in a simulated world, days of it in a moment
+  countersign lab roll-ksk --fault parent-lags      the same with something amiss, told as a story
   countersign lab ns1 --help                        the simulated NS1 alone, and what can be set amiss"
 )]
 pub(super) struct LabArguments {
@@ -88,6 +95,38 @@ const ZONE: &str = include_str!("../../zones/example.zone");
 #[derive(Debug, Subcommand)]
 enum LabCommand {
     Ns1(Ns1Arguments),
+    /// Tries in a simulated world how we come into the delegation beside the other provider.
+    Join(WorldArguments),
+    /// Tries how we go out of the delegation.
+    Leave(WorldArguments),
+    /// Tries how our ZSK is replaced.
+    RollZsk(WorldArguments),
+    /// Tries how our KSK is replaced.
+    RollKsk(WorldArguments),
+    /// Tries how our CSK is replaced.
+    RollCsk(WorldArguments),
+    /// Tries how both providers go over to another algorithm.
+    Algorithm(WorldArguments),
+    /// Tries how a key of ours is replaced that somebody else may have.
+    Emergency(WorldArguments),
+    /// Tries how we follow when the other provider rolls its ZSK by itself.
+    Follow(WorldArguments),
+}
+
+/// Does what a sub-command is for.
+fn command(command: LabCommand) -> Result<Report, Failure> {
+    let (scenario, arguments) = match command {
+        LabCommand::Ns1(arguments) => return ns1(arguments),
+        LabCommand::Join(arguments) => (Scenario::Join, arguments),
+        LabCommand::Leave(arguments) => (Scenario::Leave, arguments),
+        LabCommand::RollZsk(arguments) => (Scenario::RollZsk, arguments),
+        LabCommand::RollKsk(arguments) => (Scenario::RollKsk, arguments),
+        LabCommand::RollCsk(arguments) => (Scenario::RollCsk, arguments),
+        LabCommand::Algorithm(arguments) => (Scenario::Algorithm, arguments),
+        LabCommand::Emergency(arguments) => (Scenario::Emergency, arguments),
+        LabCommand::Follow(arguments) => (Scenario::Follow, arguments),
+    };
+    lab_world::play(scenario, &arguments)
 }
 
 /// Simulates NS1 Connect: its API over HTTPS, and its servers, which sign by themselves.
@@ -160,7 +199,7 @@ fn knob(text: &str) -> Result<(String, String), String> {
 
 pub(super) fn run(arguments: LabArguments) -> Result<Report, Failure> {
     match arguments.command {
-        Some(LabCommand::Ns1(arguments)) => ns1(arguments),
+        Some(chosen) => command(chosen),
         None => whole(&arguments.whole),
     }
 }

@@ -8,6 +8,7 @@ mod check;
 mod client;
 mod keys;
 mod lab;
+mod lab_world;
 mod logging;
 mod outcome;
 mod peer;

@@ -8,6 +8,7 @@ use tokio::net::{TcpListener, UdpSocket};
 pub mod ns1;
 pub mod parent;
 pub mod scenario;
+pub mod world;
 
 /// How often another port is tried where any will do.
 const PORT_TRIES: usize = 100;

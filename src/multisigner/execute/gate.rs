@@ -3,7 +3,9 @@
 use super::{
     super::{
         plan::{Plan, Step},
-        safety::{Invariant, Terms, TooMany, Validator, Value, Verdict, check, least_delay},
+        safety::{
+            Invariant, Terms, Timeline, TooMany, Validator, Value, Verdict, check, is_safe, least_delay,
+        },
     },
     items::items,
     measured::Course,
@@ -31,7 +33,7 @@ pub(super) fn terms(plan: &Plan, forced: bool) -> Result<Vec<Terms>, TooMany> {
     let timeline = plan.timeline(&steps)?;
     let margin = plan.situation.margin;
     let all = Terms::all(margin);
-    let holds = |terms: &Terms| check(&timeline, terms) == Verdict::Safe;
+    let holds = |terms: &Terms| is_safe(&timeline, terms);
     if holds(&all) {
         return Ok(vec![all]);
     }
@@ -96,21 +98,32 @@ impl Run {
         let last = timeline.steps.len().saturating_sub(1);
         let mut later = None;
         for terms in &self.terms {
-            let Verdict::Unsafe(story) = check(&timeline, terms) else {
+            if is_safe(&timeline, terms) {
                 continue;
-            };
+            }
             // What is wrong already does not forbid to add: that is how it is mended.
-            let was = before
-                .as_ref()
-                .is_some_and(|before| check(before, terms) != Verdict::Safe);
+            let was = before.as_ref().is_some_and(|before| !is_safe(before, terms));
             if was {
                 continue;
             }
             match least_delay(&timeline, last, terms).filter(|by| *by > 0 && step.is_some()) {
                 Some(by) => later = later.max(Some(UnixTime(now.0.saturating_add(by)))),
-                None => return Gate::Shut(story.to_string()),
+                None => return Gate::Shut(story(&timeline, terms)),
             }
         }
         later.map_or(Gate::Open, Gate::Later)
+    }
+}
+
+/// What is wrong, told for the first invariant that does not hold: the more is asked, the longer it takes to tell.
+fn story(timeline: &Timeline, terms: &Terms) -> String {
+    let alone = terms.invariants.iter().map(|invariant| Terms {
+        invariants: [*invariant].into(),
+        ..terms.clone()
+    });
+    let broken = alone.into_iter().find(|terms| !is_safe(timeline, terms));
+    match check(timeline, broken.as_ref().unwrap_or(terms)) {
+        Verdict::Unsafe(story) => story.to_string(),
+        Verdict::Safe => "the checker agrees now; look again".to_owned(),
     }
 }

@@ -43,6 +43,24 @@ pub(super) fn items(value: &Value) -> BTreeSet<Item> {
     }
 }
 
+/// Whether two values have the same items.
+pub(super) fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Ds(a), Value::Ds(b)) => a.records == b.records,
+        (Value::ParentNs(a), Value::ParentNs(b)) => a.members == b.members,
+        (Value::ChildNs(at, a), Value::ChildNs(there, b)) => at == there && a.members == b.members,
+        (Value::Keys(at, a), Value::Keys(there, b)) => {
+            at == there && (a.keys, a.signers) == (b.keys, b.signers)
+        }
+        (Value::Data(at, _, a), Value::Data(there, _, b)) => at == there && a.signers == b.signers,
+        (Value::Serving(at, a), Value::Serving(there, b)) => (at, a) == (there, b),
+        (Value::Cds(at, a), Value::Cds(there, b)) => {
+            at == there && a.map(|cds| cds.wanted) == b.map(|cds| cds.wanted)
+        }
+        _ => false,
+    }
+}
+
 /// The same value with these items in place of its own.
 pub(super) fn made_of(value: &Value, items: &BTreeSet<Item>) -> Value {
     let keys = |pick: fn(Item) -> Option<KeyId>| items.iter().copied().filter_map(pick).collect();

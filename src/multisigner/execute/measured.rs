@@ -13,7 +13,7 @@ use super::{
         plan::{Past, Plan},
         safety::{Change, Seconds, Slot, Timeline, TooMany, Value},
     },
-    items::{Item, items, made_of, raise_ttl, ttl},
+    items::{Item, items, made_of, raise_ttl, same, ttl},
 };
 use crate::clock::UnixTime;
 
@@ -61,6 +61,9 @@ pub(super) struct Course {
 
 impl Course {
     fn adjusted(&self, value: &Value) -> Value {
+        if self.added.is_empty() && self.removed.is_empty() {
+            return value.clone();
+        }
         let mut all = items(value);
         all.extend(self.added.iter().copied());
         all.retain(|item| !self.removed.contains(item));
@@ -79,7 +82,10 @@ impl Course {
 
     /// Whether a server may show this now without a word about it.
     pub fn explains(&self, shown: &Value, now: UnixTime, lag: Seconds) -> bool {
-        let shown = items(shown);
+        let unchanged = self.added.is_empty() && self.removed.is_empty();
+        if unchanged && self.planned.as_ref().is_some_and(|planned| same(planned, shown)) {
+            return true;
+        }
         let lasts = |(_, seen): &&(Value, UnixTime)| now.since(*seen).as_secs() <= lag;
         let old = self.before.iter().filter(lasts);
         let plain = self.stray.is_some() || self.coming.is_some();
@@ -96,7 +102,7 @@ impl Course {
                     .iter()
                     .flat_map(|stray| stray.old.iter().chain([&stray.value])),
             )
-            .any(|value| items(value) == shown)
+            .any(|value| same(value, shown))
     }
 
     /// The largest TTL with which caches may have got it.
@@ -170,7 +176,7 @@ impl History {
             let course = self.courses.entry(value.slot()).or_default();
             // The parent may have begun before, when it could read what it was to do.
             if let Some((coming, _)) = &mut course.coming
-                && items(coming) == items(value)
+                && same(coming, value)
             {
                 *coming = value.clone();
                 continue;
@@ -203,7 +209,7 @@ impl History {
                 .find(|change| change.value.slot() == value.slot());
             let adjusted = course.adjusted(value);
             let again = again
-                .filter(|change| change.value != adjusted)
+                .filter(|change| !same(&change.value, &adjusted))
                 .map(|change| change.at);
             if let Some(since) = again {
                 places.push(self.change(since, what, adjusted, None));
@@ -260,7 +266,7 @@ impl History {
         };
         if let Some(stray) = course.stray.take() {
             let mut places = stray.places;
-            if items(&stray.value) != items(value) {
+            if !same(&stray.value, value) {
                 let what = "the value before is seen everywhere again";
                 places.push(self.change(stray.since, what, value.clone(), None));
             }

@@ -6,7 +6,7 @@ use super::super::{
     plan::PlanKey,
     safety::{KeyId, Slot, Value},
 };
-use super::items::items;
+use super::items::same;
 use crate::clock::UnixTime;
 
 /// What one server shows of a slot.
@@ -51,10 +51,9 @@ impl View {
         let Some(sights) = self.slots.get(&value.slot()).filter(|sights| !sights.is_empty()) else {
             return Some("nobody has been asked yet".to_owned());
         };
-        let wanted = items(value);
         sights.iter().find_map(|sight| match &sight.shown {
             _ if sight.at < since => Some(format!("{} has not been asked since", sight.server)),
-            Shown::Value(shown) if items(shown) == wanted => None,
+            Shown::Value(shown) if same(shown, value) => None,
             Shown::Value(_) => Some(format!("{} does not show it yet", sight.server)),
             Shown::Unreachable(why) => Some(format!("{} cannot be reached from here: {why}", sight.server)),
             Shown::Odd(why) => Some(format!("{}: {why}", sight.server)),

@@ -101,6 +101,11 @@ pub fn check(timeline: &Timeline, terms: &Terms) -> Verdict {
     }
 }
 
+/// Whether no invariant is ever violated: the verdict without its story, which takes much longer to tell than to find.
+pub fn is_safe(timeline: &Timeline, terms: &Terms) -> bool {
+    first_violation(timeline, terms).is_none()
+}
+
 /// When the first violation is.
 pub(super) fn first_violation(timeline: &Timeline, terms: &Terms) -> Option<u64> {
     let windows = Windows::of(timeline, terms.margin);

@@ -35,7 +35,7 @@ pub(super) mod oracle;
 #[cfg(test)]
 mod tests;
 
-pub use check::{Invariant, Terms, Verdict, check};
+pub use check::{Invariant, Terms, Verdict, check, is_safe};
 pub use counterexample::{Counterexample, Fetch, Mark, Reaches, ShortWait, least_delay};
 pub use model::{
     Cds, Change, Class, Content, DsRecord, DsSet, Key, KeyId, KeyRrset, KeySet, KeyUse, NsSet, ProviderId,

@@ -1,0 +1,639 @@
+//! Our server's part: the real executor, given what is seen, and doing in the world what it says. Its journal is kept in
+//! memory; when the process is killed, everything but the journal is gone.
+
+use std::time::Duration;
+
+use super::{
+    chain::{Keys, Time},
+    engine::{Deed, Event as WorldEvent, World},
+    parties::{Part, Sight},
+    provider::Hand,
+    view::{self, Eyes, unix},
+};
+use crate::{
+    clock::{UnixTime, guard::Anchor},
+    dnssec::{algorithm::Algorithm, key::Dnskey, keyset::Role},
+    multisigner::{
+        execute::{Entry, Event, Next, Outcome, Run, Stage},
+        plan::{self, Action, Actor, Kind as PlanKind, Plan},
+        safety::Value,
+    },
+};
+
+/// How often our server looks at the others, in seconds.
+const POLL: Time = 600;
+/// How long after an API failed it is tried again.
+const RETRY: Time = 3_600;
+/// How long a person lets a paused plan stand before looking at it, at the most.
+const PERSON: Time = 86_400;
+/// How long after a provider was told something it is told again, when that led to nothing, and how often.
+const GIVE_AGAIN: Time = 21_600;
+const MOST_GIVEN: u64 = 8;
+/// The most entries that one look leads to: more means that it goes round in circles.
+const MOST_ENTRIES: usize = 200;
+
+/// What of the other side our server depends on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Habits {
+    /// It is killed at every other point between journal and action.
+    pub killed_often: bool,
+    /// A person looks at a paused plan and lets it go on.
+    pub resumes: bool,
+    /// The longest time that a person takes.
+    pub person: Time,
+    /// A person does nothing at the registrar.
+    pub registrar_never: bool,
+}
+
+/// How it stands with the plan.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Standing {
+    /// There is no plan.
+    Idle,
+    /// It goes on.
+    Running,
+    /// Nothing will happen by itself any more: why.
+    Stopped(String),
+    /// It is over.
+    Over(Outcome),
+}
+
+/// Our server.
+#[derive(Debug)]
+pub(super) struct Driver {
+    journal: Vec<Entry>,
+    run: Option<Run>,
+    eyes: Eyes,
+    anchor: Anchor,
+    /// When the process began, on the world's clock.
+    born: Time,
+    last_good: UnixTime,
+    habits: Habits,
+    /// The steps that a person, the parent or a provider was asked for.
+    asked: Vec<usize>,
+    /// A person was told that the plan is paused.
+    called: bool,
+    /// Keys of others that were taken out of our DNSKEY RRset, and stay out until nobody shows them.
+    withdrawn: Keys,
+    /// When each key of others was last seen, in a DNSKEY RRset or as a signer.
+    last_seen: Vec<UnixTime>,
+    /// The plans that are through.
+    pub finished: Vec<Plan>,
+    last_look: Time,
+    /// How often a provider was given keys that it had lost.
+    given_again: u64,
+    /// When our server looks again whatever happens.
+    pub next_look: Option<Time>,
+    /// Since when nothing changes but time.
+    waits_for_nothing: bool,
+    pub standing: Standing,
+    pub restarts: u64,
+}
+
+impl Driver {
+    /// Our server without a plan.
+    pub fn new(world: &World, habits: Habits) -> Self {
+        let now = unix(world.now);
+        Self {
+            journal: Vec::new(),
+            run: None,
+            eyes: Eyes::new(world, world.keys.len()),
+            anchor: Anchor::start(now, Duration::ZERO, None),
+            born: world.now,
+            last_good: now,
+            habits,
+            asked: Vec::new(),
+            called: false,
+            withdrawn: 0,
+            last_seen: Vec::new(),
+            finished: Vec::new(),
+            given_again: 0,
+            last_look: world.now,
+            next_look: None,
+            waits_for_nothing: false,
+            standing: Standing::Idle,
+            restarts: 0,
+        }
+    }
+
+    /// Adopts a plan.
+    pub fn adopt(&mut self, world: &mut World, plan: Plan, force: Option<String>) {
+        let (now, _) = self.time(world);
+        self.eyes = Eyes::new(world, plan.situation.keys.len());
+        for (number, step) in plan.steps.iter().enumerate() {
+            world.story.tell(world.now, || {
+                format!("step {} is to be: {}", number + 1, step.what)
+            });
+        }
+        let event = Event::Adopted {
+            plan: Box::new(plan),
+            force,
+        };
+        self.journal.push(Entry { at: now, event });
+        self.asked.clear();
+        self.standing = Standing::Running;
+        self.read();
+    }
+
+    /// The plan that is carried out, or was last.
+    pub fn plan(&self) -> Option<&Plan> {
+        self.run.as_ref().map(|run| &run.plan)
+    }
+
+    /// Whether nothing more will come of it by itself.
+    pub fn is_at_rest(&self, world: &World) -> bool {
+        self.standing != Standing::Running && self.next_look.is_none_or(|next| next <= world.now)
+    }
+
+    /// Whether it goes on and has nothing to do by itself.
+    pub fn waits_for_others(&self) -> bool {
+        self.standing == Standing::Running && self.next_look.is_none()
+    }
+
+    /// Looks again within this time.
+    pub fn look_within(&mut self, world: &mut World, delay: Time) {
+        self.look_again(world, delay);
+    }
+
+    fn read(&mut self) {
+        self.run = Run::read(&self.journal).expect("what was journaled can be read");
+    }
+
+    /// How many steps were seen, of how many.
+    pub fn progress(&self) -> (usize, usize) {
+        let run = self.run.as_ref();
+        run.map_or((0, 0), |run| (run.done.len(), run.plan.steps.len()))
+    }
+
+    /// The process dies, and another one reads the journal.
+    pub fn restart(&mut self, world: &mut World) {
+        world
+            .story
+            .tell(world.now, || "our server is killed, and started again".to_owned());
+        self.restarts += 1;
+        self.read();
+        self.born = world.now;
+        self.anchor = Anchor::start(wall(world), Duration::ZERO, Some(self.last_good));
+    }
+
+    /// At some points between journal and action the process dies.
+    fn may_die(&mut self, world: &mut World) -> bool {
+        let dies = self.habits.killed_often && world.random.one_in(3);
+        if dies {
+            self.restart(world);
+        }
+        dies
+    }
+
+    /// The time that our server goes by, and whether its clock can be trusted.
+    fn time(&mut self, world: &World) -> (UnixTime, bool) {
+        let steady = Duration::from_secs(world.now - self.born);
+        let wall = wall(world);
+        let judgement = self.anchor.judge(wall, steady);
+        if judgement.fault.is_none() {
+            self.last_good = self.last_good.max(wall);
+        }
+        (judgement.trusted, judgement.fault.is_none())
+    }
+
+    /// Looks at everything, and does what is to be done.
+    pub fn look(&mut self, world: &mut World) {
+        self.next_look = None;
+        world.changed = false;
+        let (now, sane) = self.time(world);
+        self.exchange(world, now);
+        if matches!(self.standing, Standing::Idle | Standing::Over(_)) && sane {
+            self.follow(world);
+        }
+        if self.standing != Standing::Running {
+            return;
+        }
+        self.look_at_servers(world, now);
+        let restarts = self.restarts;
+        for _ in 0..MOST_ENTRIES {
+            let Some(run) = &mut self.run else { return };
+            if self.restarts != restarts {
+                run.looked(&self.eyes.view);
+            }
+            match run.next(&self.eyes.view, now, sane) {
+                Next::Journal(event) => self.journal(world, now, event),
+                Next::Act { step } => {
+                    if !self.may_die(world) && !self.act(world, step, now) {
+                        self.look_again(world, RETRY);
+                        return;
+                    }
+                    // What it did is seen at once where it is ours.
+                    self.eyes.look(world, now);
+                }
+                Next::Wait { until, step } => {
+                    world.story.tell(world.now, || {
+                        let at = until.0.saturating_sub(view::EPOCH);
+                        format!("waits until {} before step {}", super::story::clock(at), step + 1)
+                    });
+                    return self.look_again(world, until.0.saturating_sub(now.0).max(1));
+                }
+                Next::Watch { step, lacking } => {
+                    world
+                        .story
+                        .tell(world.now, || format!("step {} is watched: {lacking}", step + 1));
+                    return self.stand(world, format!("step {}: {lacking}", step + 1));
+                }
+                Next::Halted { why } => {
+                    world
+                        .story
+                        .tell(world.now, || format!("the plan is halted: {why}"));
+                    self.call_person(world);
+                    return self.stand(world, why);
+                }
+                Next::Over(outcome) => {
+                    self.finished.extend(self.plan().cloned());
+                    self.standing = Standing::Over(outcome);
+                    return;
+                }
+            }
+        }
+        panic!("the executor goes round in circles: {:?}", self.journal.last());
+    }
+
+    /// Our server looks all the while; here only the looks count between which something changed: the last one before
+    /// the change, and this one.
+    fn look_at_servers(&mut self, world: &mut World, now: UnixTime) {
+        if let (Some(run), Some(change)) = (&mut self.run, world.first_change.take()) {
+            let before = change
+                .saturating_sub(1 + world.random.below(POLL))
+                .max(self.last_look.min(change));
+            let ago = world.now.saturating_sub(before);
+            self.eyes.was_at(UnixTime(now.0.saturating_sub(ago)));
+            run.looked(&self.eyes.view);
+        }
+        self.last_look = world.now;
+        self.eyes.look(world, now);
+        if let Some(run) = &mut self.run {
+            run.looked(&self.eyes.view);
+        }
+    }
+
+    fn look_again(&mut self, world: &mut World, delay: Time) {
+        let at = world.now + delay;
+        if self.next_look.is_none_or(|next| at < next) {
+            self.next_look = Some(at);
+            world.queue.at(at, WorldEvent::Look);
+        }
+    }
+
+    /// Nothing is to be done now. When nothing is to come in the world either, the run is where it stays.
+    fn stand(&mut self, world: &mut World, why: String) {
+        if world.pending > 0 || self.next_look.is_some() {
+            self.waits_for_nothing = false;
+            return;
+        }
+        if self.waits_for_nothing {
+            self.standing = Standing::Stopped(why);
+            return;
+        }
+        // Time alone may still open a gate: one more look, when all that is held has run out.
+        self.waits_for_nothing = true;
+        self.look_again(world, 14 * 86_400);
+    }
+
+    fn journal(&mut self, world: &mut World, now: UnixTime, event: Event) {
+        world.story.tell(world.now, || match &event {
+            Event::Begun { step } => format!("step {} is begun", step + 1),
+            Event::Seen { step } => format!("step {} is seen at every server", step + 1),
+            Event::TtlSeen { ttl, slot } => format!("a larger TTL is seen: {ttl} ({slot:?})"),
+            Event::Surprise { why, .. } => format!("a surprise: {why}"),
+            Event::Settled { .. } => "every server shows one value again".to_owned(),
+            Event::Paused { why } => format!("the plan is paused: {why}"),
+            Event::Resumed => "a person lets the plan go on".to_owned(),
+            Event::Finished => "the plan is through".to_owned(),
+            Event::Made { .. } => "a key is made".to_owned(),
+            Event::Adopted { .. } | Event::Reported { .. } | Event::Aborted { .. } => {
+                "a person speaks".to_owned()
+            }
+        });
+        let entry = Entry { at: now, event };
+        if let Some(run) = &mut self.run {
+            run.apply(&entry).expect("the executor asked for this entry");
+        }
+        self.journal.push(entry);
+        self.may_die(world);
+    }
+
+    /// A person's word, where it can be said now.
+    fn say(&mut self, world: &mut World, event: Event) {
+        let (now, _) = self.time(world);
+        let may = self.run.as_ref().is_some_and(|run| run.may(&event).is_ok());
+        if may {
+            self.journal(world, now, event);
+            self.look(world);
+        }
+    }
+
+    pub fn reported(&mut self, world: &mut World, step: usize) {
+        self.say(world, Event::Reported { step });
+    }
+
+    fn call_person(&mut self, world: &mut World) {
+        let paused = self
+            .run
+            .as_ref()
+            .is_some_and(|run| matches!(run.stage, Stage::Paused { .. }));
+        if paused && self.habits.resumes && !self.called {
+            self.called = true;
+            let delay = 1 + world.random.below(PERSON);
+            world.later(delay, Deed::Resume);
+        }
+    }
+
+    pub fn resume(&mut self, world: &mut World) {
+        self.called = false;
+        self.say(world, Event::Resumed);
+    }
+
+    /// Does a step's action. `false`: it could not be done now.
+    fn act(&mut self, world: &mut World, step: usize, now: UnixTime) -> bool {
+        let Some(todo) = self
+            .run
+            .as_ref()
+            .and_then(|run| run.plan.steps.get(step))
+            .cloned()
+        else {
+            return false;
+        };
+        // In a change of algorithm signatures come before the keys that made them, which no state of a key says.
+        let in_words = self
+            .plan()
+            .is_some_and(|plan| matches!(plan.kind, PlanKind::Algorithm { .. }));
+        let done = match &todo.action {
+            Action::Make { keys } => {
+                for key in keys {
+                    let dnskey = world.make(key.place());
+                    self.journal(world, now, Event::Made { key: *key, dnskey });
+                }
+                true
+            }
+            Action::Turn { keys } => {
+                for (key, claim) in keys.iter().filter(|_| !in_words) {
+                    world.turn(key.place(), *claim);
+                }
+                if in_words {
+                    world.theirs(0, &theirs(&todo.changes, 0));
+                }
+                world.publish(0);
+                true
+            }
+            Action::Withdraw { keys } => {
+                for key in keys {
+                    world.providers[0].given &= !(1 << key.place());
+                    self.withdrawn |= 1 << key.place();
+                }
+                world.publish(0);
+                true
+            }
+            Action::Give { provider } => {
+                let keys = given(&todo.changes, provider.place()) & world.owned_by(0);
+                self.give(world, step, provider.place(), keys)
+            }
+            _ if self.asked.contains(&step) => true,
+            _ => {
+                self.asked.push(step);
+                self.ask_others(world, step, &todo.action, &todo.by, &todo.changes);
+                true
+            }
+        };
+        if done {
+            // Killed right after the deed, before it knows of it.
+            if !self.may_die(world)
+                && let Some(run) = &mut self.run
+            {
+                run.acted();
+            }
+        }
+        done
+    }
+
+    fn give(&mut self, world: &mut World, step: usize, provider: usize, keys: Keys) -> bool {
+        if world.providers[provider].hand == Hand::Api {
+            return give_by_api(world, provider, keys);
+        }
+        if !self.asked.contains(&step) {
+            self.asked.push(step);
+            let delay = world.random.below(self.habits.person + 1);
+            world.later(delay, Deed::Given { provider, keys });
+        }
+        true
+    }
+
+    /// What others have to do is done in their own time.
+    fn ask_others(&mut self, world: &mut World, step: usize, action: &Action, by: &Actor, changes: &[Value]) {
+        world.delegating |= matches!(action, Action::ParentNs { .. } | Action::ChildNs { .. });
+        let by_parent = matches!(by, Actor::Parent);
+        let delay = world.random.below(self.habits.person + 1);
+        let deed = match action {
+            Action::Cds { wanted } => {
+                let wanted = wanted.iter().fold(0, |keys, key| keys | 1 << key.place());
+                world.providers[0].cds = (wanted != 0).then_some(wanted);
+                world.publish(0);
+                // The parent may come at any time, so also before others show the same.
+                return world.scan_later();
+            }
+            Action::ParentNs { .. } if by_parent => {
+                world.csync = true;
+                return world.scan_later();
+            }
+            Action::Ds { .. } if by_parent => return world.scan_later(),
+            Action::Ds { .. } | Action::ParentNs { .. } if self.habits.registrar_never => return,
+            Action::Ds { wanted } => Deed::Ds {
+                keys: wanted.iter().fold(0, |keys, key| keys | 1 << key.place()),
+            },
+            Action::ParentNs { members } => Deed::ParentNs {
+                members: view::members_of(members.iter().copied()),
+            },
+            Action::ChildNs { provider, members } => {
+                let deed = Deed::ChildNs {
+                    provider: provider.place(),
+                    members: view::members_of(members.iter().copied()),
+                };
+                match provider.place() {
+                    0 => return world.do_deed(&deed),
+                    _ => deed,
+                }
+            }
+            Action::Stop { provider } if provider.place() == 0 => {
+                return world.do_deed(&Deed::Stop { provider: 0 });
+            }
+            Action::Stop { provider } => Deed::Stop {
+                provider: provider.place(),
+            },
+            Action::Theirs { provider, .. } => Deed::Theirs {
+                provider: provider.place(),
+                parts: theirs(changes, provider.place()),
+            },
+            Action::Make { .. }
+            | Action::Turn { .. }
+            | Action::Withdraw { .. }
+            | Action::Give { .. }
+            | Action::Await => return,
+        };
+        world.later(delay, deed);
+        world.later(delay + 1, Deed::Reported { step });
+    }
+
+    /// A provider has rolled: what it has no more goes here too, by the plan that begins by itself.
+    fn follow(&mut self, world: &mut World) {
+        for provider in 1..world.providers.len() {
+            let servers = || world.servers.all.iter().filter(|server| server.party == provider);
+            let seen = servers().all(|server| server.sight != Sight::Blind && server.serving);
+            let shown = servers()
+                .filter(|server| server.sight == Sight::Seen)
+                .fold(0, |keys, server| {
+                    let signing = server.data.iter().fold(0, |keys, data| keys | data.signers);
+                    keys | server.dnskeys.keys | signing
+                });
+            let published = world.servers.newest_dnskeys(0).keys;
+            let gone = published & world.owned_by(provider) & !shown;
+            if !seen || gone == 0 {
+                continue;
+            }
+            let gone = (0..world.keys.len()).filter(|key| gone & 1 << key != 0);
+            let kind = PlanKind::Follow {
+                provider: view::provider_id(provider),
+                gone: gone.map(|key| (view::key_id(key), self.last_seen[key])).collect(),
+            };
+            match plan::build(&kind, &view::situation(world, world.margin)) {
+                Ok(plan) => {
+                    world.story.tell(world.now, || {
+                        "the other provider has rolled, and we follow".to_owned()
+                    });
+                    return self.adopt(world, plan, None);
+                }
+                Err(error) => world
+                    .story
+                    .tell(world.now, || format!("it cannot be followed yet: {error}")),
+            }
+        }
+    }
+
+    /// The exchange of keys, which goes on beside any plan: a key of another provider is published as soon as one server
+    /// shows it, and what a provider has lost of ours it is given again.
+    fn exchange(&mut self, world: &mut World, now: UnixTime) {
+        let ours = world.owned_by(0);
+        let mut shown: Keys = 0;
+        let mut signing: Keys = 0;
+        for server in &world.servers.all {
+            if server.party == 0 || server.party == world.parent_party() {
+                continue;
+            }
+            if server.sight == Sight::Seen && server.serving {
+                shown |= server.dnskeys.keys & !ours;
+                signing |= server.data.iter().fold(0, |keys, data| keys | data.signers);
+            }
+        }
+        self.last_seen.resize(world.keys.len(), now);
+        for (key, last_seen) in self.last_seen.iter_mut().enumerate() {
+            if (shown | signing) & 1 << key != 0 {
+                *last_seen = now;
+            }
+        }
+        self.withdrawn &= shown;
+        let new = shown & !world.providers[0].given & !self.withdrawn & acceptable(world);
+        if new != 0 {
+            world.story.tell(world.now, || {
+                "keys of the other provider are new, and published here at once".to_owned()
+            });
+            world.providers[0].given |= new;
+            world.publish(0);
+        }
+        self.give_again(world);
+    }
+
+    /// What a provider has lost of ours it is given again, as long as that helps.
+    fn give_again(&mut self, world: &mut World) {
+        let published = world.servers.newest_dnskeys(0).keys;
+        for provider in 1..world.providers.len() {
+            let Some((given, at)) = world.last_given[provider] else {
+                continue;
+            };
+            let given = given & published;
+            let lost = given & !world.providers[provider].given != 0;
+            if !lost || self.given_again >= MOST_GIVEN {
+                continue;
+            }
+            if world.now < at + GIVE_AGAIN {
+                self.look_again(world, at + GIVE_AGAIN - world.now);
+                continue;
+            }
+            world.story.tell(world.now, || {
+                "the other provider does not have our keys, and is given them again".to_owned()
+            });
+            self.given_again += 1;
+            if !give_by_api(world, provider, given) {
+                self.look_again(world, GIVE_AGAIN);
+            }
+        }
+    }
+}
+
+/// A provider is told through its API; whether that said yes.
+fn give_by_api(world: &mut World, provider: usize, keys: Keys) -> bool {
+    if world.api.down {
+        world.story.tell(world.now, || "the API answers 503".to_owned());
+        return false;
+    }
+    world.last_given[provider] = Some((keys, world.now));
+    if world.api.says_yes > 0 {
+        world.api.says_yes -= 1;
+        world
+            .story
+            .tell(world.now, || "the API says yes, and does nothing".to_owned());
+        return true;
+    }
+    world.do_deed(&Deed::Given { provider, keys });
+    true
+}
+
+/// The keys of the algorithms that we publish keys of. Another algorithm takes a plan.
+fn acceptable(world: &World) -> Keys {
+    let own = world.servers.newest_dnskeys(0).keys & world.owned_by(0);
+    let algorithm = |place: usize| world.keys[place].algorithm;
+    let known = |place: &usize| {
+        (0..world.keys.len()).any(|key| own & 1 << key != 0 && algorithm(key) == algorithm(*place))
+    };
+    (0..world.keys.len())
+        .filter(known)
+        .fold(0, |keys, key| keys | 1 << key)
+}
+
+/// What our clock shows.
+fn wall(world: &World) -> UnixTime {
+    UnixTime(unix(world.now).0.saturating_add_signed(world.skew))
+}
+
+/// The keys in the DNSKEY RRset that a provider is to show.
+fn given(changes: &[Value], provider: usize) -> Keys {
+    let rrset = changes.iter().find_map(|value| match value {
+        Value::Keys(whose, keys) if whose.place() == provider => Some(view::keys_of(keys.keys)),
+        _ => None,
+    });
+    rrset.unwrap_or(0)
+}
+
+fn theirs(changes: &[Value], provider: usize) -> Vec<Part> {
+    let whose = |value: &&Value| match value {
+        Value::Keys(whose, _)
+        | Value::Data(whose, ..)
+        | Value::ChildNs(whose, _)
+        | Value::Serving(whose, _)
+        | Value::Cds(whose, _) => whose.place() == provider,
+        Value::Ds(_) | Value::ParentNs(_) => false,
+    };
+    changes.iter().filter(whose).filter_map(view::part).collect()
+}
+
+/// A key that nobody has the private half of.
+pub(super) fn dnskey(number: &u64, role: Role, algorithm: u8) -> Dnskey {
+    let flags = if role == Role::Zsk { 256 } else { 257 };
+    let mut public_key = [7; 64];
+    public_key[..8].copy_from_slice(&number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
+    Dnskey::new(flags, Algorithm(algorithm), &public_key)
+}

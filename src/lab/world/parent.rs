@@ -1,0 +1,73 @@
+//! The parent that reads CDS and CSYNC (RFC 7344, RFC 7477), at any time, from every server of every provider that it
+//! names, and changes nothing where they differ (RFC 9975 §3).
+
+use super::{
+    chain::Ds,
+    engine::{Event, World},
+    parties::Cds,
+};
+
+/// A parent whose child never agrees with itself gives up.
+const MOST_SCANS: u64 = 60;
+
+impl World {
+    /// The parent reads CDS some time from now.
+    pub fn scan_later(&mut self) {
+        self.scans += 1;
+        if self.parent.never_acts || self.scans > MOST_SCANS {
+            return;
+        }
+        let delay = 1 + self.random.below(self.parent.pace);
+        self.pending += 1;
+        self.queue.at(self.now + delay, Event::Scan);
+    }
+
+    /// The parent reads CDS. It comes again while servers differ.
+    pub fn scan(&mut self) {
+        let asked: Vec<usize> = (0..self.providers.len())
+            .filter(|provider| self.parent.ns.members & 1 << provider != 0)
+            .flat_map(|provider| self.servers.of[provider].iter().copied())
+            .collect();
+        let all = &self.servers.all;
+        let answering: Vec<usize> = asked.into_iter().filter(|server| all[*server].serving).collect();
+        let Some(first) = answering.first() else { return };
+        let (cds, ns) = (all[*first].cds, all[*first].ns);
+        let same = answering.iter().all(|server| {
+            all[*server].cds.map(|cds| cds.wanted) == cds.map(|cds| cds.wanted)
+                && (!self.csync || all[*server].ns.members == ns.members)
+        });
+        if !same {
+            self.story
+                .tell(self.now, || "the parent reads CDS, and servers differ".to_owned());
+            return self.scan_later();
+        }
+        let mut acts = false;
+        if let Some(cds) = cds
+            && self.is_vouched_for(&answering, cds)
+            && self.parent.ds.keys() != cds.wanted
+        {
+            self.parent.ds = Ds::sha256(cds.wanted, self.parent.ds.ttl);
+            acts = true;
+        }
+        if self.csync && self.parent.ns.members != ns.members {
+            self.parent.ns.members = ns.members;
+            acts = true;
+        }
+        if acts {
+            self.story.tell(self.now, || {
+                "the parent has read what the child wants, and acts".to_owned()
+            });
+            self.publish_parent();
+        }
+    }
+
+    /// Whether every server's CDS is signed by a key that the DS RRset points to (RFC 7344 §4.1).
+    fn is_vouched_for(&self, answering: &[usize], cds: Cds) -> bool {
+        cds.wanted != 0
+            && answering.iter().all(|server| {
+                let server = &self.servers.all[*server];
+                let signers = server.cds.map_or(0, |cds| cds.signers);
+                signers & server.dnskeys.keys & server.dnskeys.signers & self.parent.ds.keys() != 0
+            })
+    }
+}

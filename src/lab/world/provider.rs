@@ -1,0 +1,157 @@
+//! What a provider, ours among them, has been told and has decided: its own keys and their states, the keys that it was
+//! given, its NS RRset. What its servers show follows from that, each server in its own time.
+
+use super::{
+    chain::{Data, Dnskeys, Keys, Members, Ns, Time},
+    parties::{Beginning, CLASSES, Cds, Part},
+};
+use crate::dnssec::{keyfile::timing::Claim, keyset::Role};
+
+/// What the world knows of a key.
+#[derive(Clone, Debug)]
+pub(super) struct Key {
+    pub role: Role,
+    pub algorithm: u8,
+    pub owner: usize,
+    /// None while it is still to be made.
+    pub dnskey: Option<crate::dnssec::key::Dnskey>,
+}
+
+/// How its answers are changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Hand {
+    Ours,
+    Api,
+    Person,
+}
+
+/// TTLs of what a provider answers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Ttls {
+    pub dnskey: Time,
+    pub data: [Time; CLASSES.len()],
+    pub ns: Time,
+}
+
+/// A signing provider.
+#[derive(Clone, Debug)]
+pub(super) struct Provider {
+    pub name: String,
+    pub hand: Hand,
+    /// Its own keys.
+    pub states: Vec<(usize, Claim)>,
+    /// Keys of others that it publishes.
+    pub given: Keys,
+    pub members: Members,
+    pub serving: bool,
+    /// Whether it can be told what its CDS is to be.
+    pub shows_cds: bool,
+    /// The keys that its CDS asks for.
+    pub cds: Option<Keys>,
+    pub ttls: Ttls,
+    /// The longest time that a server takes to show what is new.
+    pub lag: Time,
+    /// What is said of it: how long a change takes from its first server to its last one, wherever that is.
+    pub propagation: Time,
+    /// It rolls a key by itself, and does nothing else that has to do with keys of its own any more.
+    pub rolls: bool,
+    /// Its own keys that its servers show, and the signers, in place of what follows from the above: told by a plan.
+    pub dnskeys_told: Option<(Keys, Keys)>,
+    /// The same of its signatures, by class.
+    pub signers_told: [Option<Keys>; CLASSES.len()],
+}
+
+impl Provider {
+    fn in_state(&self, wanted: impl Fn(Claim) -> bool) -> Keys {
+        let states = self.states.iter().filter(|(_, claim)| wanted(*claim));
+        states.fold(0, |keys, (key, _)| keys | 1 << key)
+    }
+
+    /// Its own keys that it publishes.
+    pub fn published(&self) -> Keys {
+        self.in_state(|claim| matches!(claim, Claim::Published | Claim::Active | Claim::Retired))
+    }
+
+    fn with_role(keys: &[Key], among: Keys, role: impl Fn(Role) -> bool) -> Keys {
+        let chosen = keys
+            .iter()
+            .enumerate()
+            .filter(|(place, key)| among & 1 << place != 0 && role(key.role));
+        chosen.fold(0, |all, (place, _)| all | 1 << place)
+    }
+
+    /// Its keys that sign the DNSKEY RRset.
+    pub fn key_signers(&self, keys: &[Key]) -> Keys {
+        let active = self.in_state(|claim| claim == Claim::Active);
+        Self::with_role(keys, active, |role| role != Role::Zsk)
+    }
+
+    /// Its keys that sign everything else: the ZSKs that are active; without any, the CSKs.
+    pub fn data_signers(&self, keys: &[Key]) -> Keys {
+        let active = self.in_state(|claim| claim == Claim::Active);
+        let zsks = Self::with_role(keys, active, |role| role == Role::Zsk);
+        let csks = Self::with_role(keys, active, |role| role == Role::Csk);
+        zsks | csks
+    }
+
+    pub fn dnskeys(&self, keys: &[Key]) -> Dnskeys {
+        let (published, signers) = self
+            .dnskeys_told
+            .unwrap_or((self.published(), self.key_signers(keys)));
+        Dnskeys {
+            keys: published | self.given,
+            signers,
+            ttl: self.ttls.dnskey,
+        }
+    }
+
+    pub fn data(&self, keys: &[Key], class: usize) -> Data {
+        // CDS is signed by what signs the DNSKEY RRset, as RFC 7344 §4.1 demands.
+        let signers = self.signers_told[class].unwrap_or_else(|| match CLASSES[class] {
+            "CDS" => self.dnskeys(keys).signers,
+            _ => self.data_signers(keys),
+        });
+        Data {
+            signers,
+            ttl: self.ttls.data[class],
+        }
+    }
+
+    pub fn ns(&self) -> Ns {
+        Ns {
+            members: self.members,
+            ttl: self.ttls.ns,
+        }
+    }
+
+    pub fn cds(&self, keys: &[Key]) -> Option<Cds> {
+        self.cds.map(|wanted| Cds {
+            wanted,
+            signers: self.dnskeys(keys).signers,
+        })
+    }
+
+    /// All that its servers are to show.
+    pub fn parts(&self, keys: &[Key]) -> impl Iterator<Item = Part> {
+        let fixed = [
+            Part::Dnskeys(self.dnskeys(keys)),
+            Part::Ns(self.ns()),
+            Part::Cds(self.cds(keys)),
+            Part::Serving(self.serving),
+        ];
+        let data: [Part; CLASSES.len()] =
+            std::array::from_fn(|class| Part::Data(class, self.data(keys, class)));
+        fixed.into_iter().chain(data)
+    }
+
+    pub fn beginning(&self, keys: &[Key]) -> Beginning {
+        Beginning {
+            ds: super::chain::Ds::sha256(0, 0),
+            ns: self.ns(),
+            dnskeys: self.dnskeys(keys),
+            serving: self.serving,
+            cds: self.cds(keys),
+            data: std::array::from_fn(|class| self.data(keys, class)),
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Random histories: random plans, TTLs, lags, faults, rolls that nobody planned, restarts. The executor reaches the goal
+//! or stops where nobody is hurt; the resolvers see nothing bogus, and the safety checker finds nothing against what was
+//! really served.
+
+use super::*;
+
+/// How many histories are played where `COUNTERSIGN_WORLDS` does not say otherwise; `make test` plays ten times as many.
+const ORDINARY: u64 = 1_000;
+
+fn drawn(seed: u64) -> Draw {
+    let mut random = Random::new(seed ^ 0x5eed_0000_0000_0000);
+    // A change of algorithm takes as long as three others.
+    let place = random.below(2 * Scenario::ALL.len() as u64 - 1) as usize;
+    let (_, scenario) = Scenario::ALL[place % Scenario::ALL.len()];
+    let mut faults: Vec<Fault> = Vec::new();
+    for _ in 0..random.pick(&[0, 1, 1, 1, 2, 3]) {
+        let (_, fault, _) = random.pick(&FAULTS);
+        if !faults.contains(&fault) {
+            faults.push(fault);
+        }
+    }
+    // A process that starts with a clock that is ahead cannot know that it is.
+    if faults.contains(&Fault::ClockForward) {
+        faults.retain(|fault| *fault != Fault::Restart);
+    }
+    Draw {
+        scenario,
+        faults,
+        seed,
+        wild: true,
+        resolvers: 6,
+        story: false,
+    }
+}
+
+/// Plays a history; when it goes wrong, once more for its story.
+fn play_one(seed: u64) -> Result<bool, String> {
+    let outcome = run(&drawn(seed), &|_| false, true);
+    if outcome.sound() {
+        return Ok(outcome.end == super::super::End::Reached);
+    }
+    let draw = Draw {
+        story: true,
+        ..drawn(seed)
+    };
+    Err(told(&run(&draw, &|_| false, true)))
+}
+
+#[test]
+fn random_histories_hurt_nobody() {
+    let worlds = std::env::var("COUNTERSIGN_WORLDS").ok();
+    let worlds: u64 = worlds.map_or(ORDINARY, |count| count.parse().unwrap());
+    let first = std::env::var("COUNTERSIGN_WORLD").ok();
+    let first: u64 = first.map_or(0, |seed| seed.parse().unwrap());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+    let reached: u64 = std::thread::scope(|scope| {
+        let parts = (0..threads).map(|part| {
+            scope.spawn(move || {
+                let seeds = (first..first + worlds).filter(|seed| seed % threads == part);
+                let reached = seeds.filter(|seed| {
+                    play_one(*seed).unwrap_or_else(|story| {
+                        panic!("{story}\nto play it again: COUNTERSIGN_WORLD={seed} COUNTERSIGN_WORLDS=1")
+                    })
+                });
+                reached.count() as u64
+            })
+        });
+        let parts: Vec<_> = parts.collect();
+        parts.into_iter().map(|part| part.join().unwrap()).sum()
+    });
+    println!("{reached} of {worlds} histories reach their goal, the others stop");
+    assert!(worlds < 100 || reached * 2 > worlds, "{reached} of {worlds}");
+}
