@@ -31,7 +31,7 @@ use crate::{
     multisigner::{
         execute::{
             Entry, Event, Next, Run, Stage,
-            journal::{RunJournal as _, last_run},
+            journal::{RunJournal as _, RunJournalError, last_run},
         },
         safety::ProviderId,
         survey::Targets,
@@ -61,6 +61,8 @@ struct Known {
     run: Option<Run>,
     /// Why the journal cannot be used.
     fault: Option<String>,
+    /// When it is read again, by steady time, where it was the store that failed.
+    read_again: Option<Duration>,
     /// What it rests on, in words.
     rests: Option<Rest>,
     /// When it is to be gone on with, by steady time.
@@ -184,7 +186,12 @@ async fn read_new(server: &Arc<Server>) {
         let mut known = lock(&server.plans.known);
         known.retain(|zone, _| config.zones.iter().any(|there| there.origin == *zone));
         let zones = config.zones.iter().map(|zone| &zone.origin);
-        zones.filter(|zone| !known.contains_key(*zone)).cloned().collect()
+        let now = server.clock.steady();
+        let is_read = |zone: &&Name| {
+            let known = known.get(*zone);
+            known.is_some_and(|known| known.read_again.is_none_or(|again| again > now))
+        };
+        zones.filter(|zone| !is_read(zone)).cloned().collect()
     };
     if new.is_empty() {
         return;
@@ -199,6 +206,9 @@ async fn read_new(server: &Arc<Server>) {
                 Err(error) => {
                     tracing::error!(%zone, "{}", causes(&error));
                     known.fault = Some(causes(&error));
+                    if let RunJournalError::Store(_) = error {
+                        known.read_again = Some(reading.clock.steady() + AFTER_FAILURE);
+                    }
                 }
             }
             if let (true, Some(run)) = (known.is_active(), &known.run) {
