@@ -12,7 +12,7 @@ busy beside calm what the mere rate does. Every policy of `overload` has a serve
 other part the zone changes and is reloaded again and again while the client asks.
 
 Figures are microseconds at the client, the machine's own delays included, so only their ratios within one run say
-something. The flooded servers run on core 0 with one thread, the clients on core 1; a server that reloads has both, as a
+something: discard a run in which calm differs between the servers. The flooded servers run on core 0 with one thread, the clients on core 1; a server that reloads has both, as a
 real one would. Servers listen on loopback, and everything that is started is stopped, by its id, after a time at most.
 """
 import argparse
@@ -82,12 +82,19 @@ class Client:
         return sorted(took), len(waiting)
 
 
+def free_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 class Server:
     """A server of ours, with a policy and its cores."""
 
-    def __init__(self, folder, port, zone, policy, cores):
+    def __init__(self, folder, zone, policy, cores):
         folder.mkdir()
-        self.folder, self.port = folder, port
+        self.folder, self.port = folder, free_port()
+        port = self.port
         config = folder / "countersign.toml"
         config.write_text(
             f'listen = ["127.0.0.1:{port}"]\nstate = "{folder}/state"\nkeys = "{folder}/keys"\n[udp]\nthreads = 1\n'
@@ -149,8 +156,8 @@ def floods(chosen, folder, zone):
     questions = peers.Questions(folder, chosen.names)
     servers, table = {}, {}
     try:
-        for number, policy in enumerate(POLICIES):
-            servers[policy] = Server(folder / policy, 5600 + number, zone, policy, "0")
+        for policy in POLICIES:
+            servers[policy] = Server(folder / policy, zone, policy, "0")
         for server in servers.values():
             server.settle()
         for turn in range(chosen.rounds + 1):
@@ -183,7 +190,7 @@ def one(chosen, server, kind, questions):
 
 
 def reloads(chosen, folder, zone):
-    server = Server(folder / "reloading", 5610, zone, "auto", "0,1")
+    server = Server(folder / "reloading", zone, "auto", "0,1")
     table = {}
     text = zone.read_text()
     try:
