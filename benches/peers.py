@@ -108,7 +108,7 @@ def powerdns(folder, port, zone, signed):
     return ["pdns_server", f"--config-dir={folder}"]
 
 
-def countersign(denial="compact", threads=1, ahead=100, overload="off", signatures=15_000):
+def countersign(denial="compact", threads=1, ahead=100, overload="off", signatures=4_000):
     """Without a budget of synthesised signatures, unless `overload` says what is done beyond `signatures` a second."""
     def start(folder, port, zone, signed):
         (folder / "countersign.toml").write_text(
