@@ -161,8 +161,8 @@ fn files(zone: &ZoneSettings) -> Vec<PathBuf> {
 
 fn policy(zone: &ZoneSettings) -> Policy {
     let publishing = Publishing {
+        ttl: zone.dnskey_ttl,
         cds: zone.cds,
-        ..Publishing::default()
     };
     Policy {
         make_keys: zone.auto_keys,

@@ -208,6 +208,9 @@ settings! {
         overload: At<Overload> = At { value: Overload::Auto, at: crate::config::Position::START },
         /// CDS and CDNSKEY: none, one for every KSK, or the request to delete the DS (RFC 8078 §4).
         cds: Cds = Cds::Off,
+        /// The TTL of the DNSKEY, CDS and CDNSKEY RRsets, a week at most; smaller where another provider's servers answer
+        /// with a smaller one, for one RRset has one TTL. After it was lowered, wait for the old one before you plan.
+        dnskey_ttl: At<Duration> = At { value: Duration::from_secs(3600), at: crate::config::Position::START },
         /// How long a signature is valid; at least a week, at most a year. TTLs above a third of it are served lowered.
         /// Without it: 14 days, or three times the zone's largest TTL and a day where that is more.
         signature_validity: Option<At<Duration>> = None,

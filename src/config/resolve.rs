@@ -11,10 +11,15 @@ use super::{
 };
 use crate::{
     answer::Overload,
-    dnssec::{denial::Denial, key::Dnskey, keyset::Cds, sign::LONGEST_VALIDITY},
+    dnssec::{
+        denial::Denial,
+        key::Dnskey,
+        keyset::{Cds, DNSKEY_TTL},
+        sign::LONGEST_VALIDITY,
+    },
     multisigner::Pin,
     provider::ns1::{self, KeySource, WireForm},
-    wire::Name,
+    wire::{Name, Ttl},
 };
 use std::{
     collections::HashMap,
@@ -34,6 +39,10 @@ const MAX_NSID: usize = 128;
 
 /// How long signatures may be valid: below a week, TTLs of a day or two would have to be lowered.
 const VALIDITY: std::ops::RangeInclusive<Duration> = Duration::from_secs(7 * 86_400)..=LONGEST_VALIDITY;
+
+/// The TTLs that a DNSKEY RRset may have: what resolvers hold for longer holds up every change of keys.
+const DNSKEY_TTLS: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(7 * 86_400);
 
 /// By how many percent content may shrink at once where nothing is said.
 pub(super) const LARGEST_SHRINK: u8 = 20;
@@ -163,6 +172,8 @@ pub struct ZoneSettings {
     pub parent_propagation: Duration,
     /// The names of this server in NS RRsets, where a person says them.
     pub our_servers: Vec<Name>,
+    /// The TTL of the DNSKEY RRset, where no provider's is smaller.
+    pub dnskey_ttl: Ttl,
     /// How much longer than its TTL some caches may keep anything.
     pub safety_margin: Duration,
     /// Whether keys that another provider gave up are withdrawn by a plan of its own.
@@ -360,6 +371,11 @@ fn resolve(file: File, path: &Path, reader: &mut Reader<'_>) -> Option<Config> {
             "ranges tell the names that denial = \"nsec3\" hides; choose \"truncate\", or another denial";
         problem(zone.overload.at, what.to_owned());
     }
+    let ttls = file.zone.iter().map(|zone| &zone.dnskey_ttl);
+    for ttl in ttls.filter(|ttl| !DNSKEY_TTLS.contains(&ttl.value)) {
+        let what = "the TTL of the DNSKEY RRset is a second at least (\"1s\") and a week at most (\"7d\")";
+        problem(ttl.at, what.to_owned());
+    }
     let providers = resolve_providers(&file, folder, &mut problem);
     let keys = source::resolve_keys(&file, folder, &mut problem);
     let known = source::Known {
@@ -511,6 +527,7 @@ fn resolve_zone(zone: &ZoneFile, source: ContentSource, folder: &Path) -> ZoneSe
         parent: zone.parent.iter().map(|server| server.value.clone()).collect(),
         parent_propagation: zone.parent_propagation,
         our_servers: zone.our_servers.iter().map(|name| name.value.clone()).collect(),
+        dnskey_ttl: Ttl::new(u32::try_from(zone.dnskey_ttl.value.as_secs()).unwrap_or(u32::MAX)),
         safety_margin: zone.safety_margin,
         follow: zone.follow,
         denial: zone.denial,
@@ -572,6 +589,7 @@ pub fn from_arguments(arguments: Arguments) -> Result<Config, String> {
             parent: Vec::new(),
             parent_propagation: Duration::from_secs(300),
             our_servers: Vec::new(),
+            dnskey_ttl: DNSKEY_TTL,
             safety_margin: Duration::from_secs(3600),
             follow: true,
             denial: arguments.denial.unwrap_or(Denial::Compact),

@@ -640,8 +640,8 @@ fn open_keys(drafts: &mut [Draft<'_>], observed: &[Observation], loading: Loadin
                 .map(|(path, _)| path.clone())
                 .collect();
             let publishing = Publishing {
+                ttl: settings.dnskey_ttl,
                 cds: settings.cds,
-                ..Publishing::default()
             };
             (
                 files,

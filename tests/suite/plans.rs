@@ -82,7 +82,8 @@ impl World {
             "listen = [\"{address}\"]\nstate = \"state\"\nkeys = \"keys\"\nresolvers = [\"{}\"]\n\
              {}poll = \"1s\"\npropagation = \"1s\"\nserver_names = [\"theirs.example.\"]\n\
              [[zone]]\norigin = \"{ORIGIN}\"\nfile = \"zone\"\nauto_keys = true\nproviders = [\"ns1\"]\n\
-             parent = [\"{}\"]\nparent_propagation = \"1s\"\nour_servers = [\"ours.example.\"]\nsafety_margin = \"{margin}\"\n",
+             parent = [\"{}\"]\nparent_propagation = \"1s\"\nour_servers = [\"ours.example.\"]\nsafety_margin = \"{margin}\"\n\
+             dnskey_ttl = \"{key_ttl}s\"\n",
             free_address(),
             ns1.provider(),
             parent.addresses()[0],

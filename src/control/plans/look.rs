@@ -64,6 +64,7 @@ pub(super) async fn situation(
     let known = Known {
         events: &events,
         ttls: ttls(server, &zone.origin),
+        dnskey_ttl: zone.dnskey_ttl,
         members: members(server, zone, &seen),
         parent: Parent {
             hand: ParentHand::Person,

@@ -17,6 +17,7 @@ use crate::{
         plan::{Member, Parent, Past, Situation},
         safety::{Class, KeyId, KeyRrset, KeySet, NsSet, ProviderId, Seconds, SignedData, Slot, Value},
     },
+    wire::Ttl,
 };
 
 /// What is known besides the look.
@@ -26,6 +27,8 @@ pub struct Known<'a> {
     pub events: &'a [Event],
     /// The TTLs of the content.
     pub ttls: ContentTtls,
+    /// The TTL that our DNSKEY RRset has where no provider's is smaller.
+    pub dnskey_ttl: Ttl,
     /// The providers, this server first, as in the look.
     pub members: Vec<Member>,
     /// The parent.
@@ -86,7 +89,7 @@ impl Survey {
         if let Some(previous) = known.previous {
             carry_over(previous, &mut situation);
         }
-        let past = recent(&situation, known.events);
+        let past = recent(&situation, known.events, known.dnskey_ttl);
         situation.past.extend(past);
         situation.past.sort_by_key(|past| past.until);
         Ok(situation)
@@ -167,8 +170,15 @@ fn in_words(slot: &Slot, members: &[Member]) -> String {
 
 /// What changed so lately that caches may hold the state before: by hand, by an exchange of keys, by whatever. Our own
 /// sets follow from the register; a provider that may have got keys in this time counts as without them until now.
-fn recent(situation: &Situation, events: &[Event]) -> Vec<Past> {
-    let since = UnixTime(situation.at.0.saturating_sub(hold(situation)));
+fn recent(situation: &Situation, events: &[Event], dnskey_ttl: Ttl) -> Vec<Past> {
+    let longest = hold(situation).max(hold_of(situation, dnskey_ttl.seconds().into()));
+    let since = UnixTime(situation.at.0.saturating_sub(longest));
+    // The smallest that anybody answers with is served (RFC 2181 §5.2 taken for all providers).
+    let ttl_of = |register: &Register| {
+        let others = situation.members.iter().skip(1);
+        let theirs = others.filter_map(|member| register.ttls.get(&member.name));
+        theirs.copied().fold(dnskey_ttl, Ttl::min)
+    };
     let (mut past, mut before) = (Vec::new(), Register::default());
     let mut new = BTreeSet::new();
     for event in events {
@@ -178,8 +188,10 @@ fn recent(situation: &Situation, events: &[Event]) -> Vec<Past> {
         }
         let mut after = before.clone();
         after.apply(event);
-        if published(&after) != published(&before) || signing(&after) != signing(&before) {
-            past.extend(ours(situation, &before).into_iter().map(|value| Past {
+        let is_lowered = ttl_of(&after) < ttl_of(&before);
+        if is_lowered || published(&after) != published(&before) || signing(&after) != signing(&before) {
+            let values = ours(situation, &before, ttl_of(&before));
+            past.extend(values.into_iter().map(|value| Past {
                 value,
                 until: event.at,
             }));
@@ -223,9 +235,14 @@ fn recent(situation: &Situation, events: &[Event]) -> Vec<Past> {
 fn hold(situation: &Situation) -> Seconds {
     let past = situation.past.iter().map(|past| &past.value);
     let largest = situation.serves.iter().chain(past).map(ttl).max().unwrap_or(0);
+    hold_of(situation, largest)
+}
+
+/// How long any cache may hold something with this TTL.
+fn hold_of(situation: &Situation, ttl: Seconds) -> Seconds {
     let members = situation.members.iter().map(|member| member.propagation);
     let lag = members.max().unwrap_or(0).max(situation.parent.propagation);
-    largest + lag + situation.margin
+    ttl + lag + situation.margin
 }
 
 /// Takes over what an earlier plan measured of others, in this situation's names. What we served ourselves is in the
@@ -337,8 +354,8 @@ fn ids<'k>(situation: &Situation, keys: impl Iterator<Item = &'k Dnskey>) -> Key
     .collect()
 }
 
-/// What we served with this register, of the keys that matter still.
-fn ours(situation: &Situation, register: &Register) -> Vec<Value> {
+/// What we served with this register, of the keys that matter still; the DNSKEY RRset with this TTL.
+fn ours(situation: &Situation, register: &Register, dnskey_ttl: Ttl) -> Vec<Value> {
     let active = || {
         register
             .own_in_set()
@@ -352,12 +369,12 @@ fn ours(situation: &Situation, register: &Register) -> Vec<Value> {
     if entry.is_empty() || work.is_empty() {
         return Vec::new();
     }
-    let now = |slot| situation.value(&slot).map_or(0, ttl);
+    let now = situation.value(&Slot::Keys(ProviderId::FIRST)).map_or(0, ttl);
     let all = published(register);
     let keys = KeyRrset {
         keys: ids(situation, all.iter()),
         signers: entry,
-        ttl: now(Slot::Keys(ProviderId::FIRST)),
+        ttl: now.max(dnskey_ttl.seconds().into()),
     };
     let mut values = vec![Value::Keys(ProviderId::FIRST, keys)];
     for value in &situation.serves {
@@ -370,4 +387,99 @@ fn ours(situation: &Situation, register: &Register) -> Vec<Value> {
         }
     }
     values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        dnssec::{
+            algorithm::SigningAlgorithm,
+            key::{SEP, SigningKey, ZONE},
+            register::What,
+        },
+        multisigner::{
+            plan::{Hand, ParentHand, PlanKey},
+            safety::Content,
+        },
+    };
+
+    const NOW: UnixTime = UnixTime(1_800_000_000);
+
+    /// The DNSKEY RRset that we serve now has the small TTL of the other provider; caches may hold the one before.
+    #[test]
+    fn a_dnskey_ttl_that_was_lowered_lately_still_counts() {
+        let made = SigningKey::generate(SigningAlgorithm::Ed25519, ZONE | SEP).unwrap();
+        let csk = made.dnskey().clone();
+        let key = PlanKey {
+            dnskey: Some(csk.clone()),
+            algorithm: csk.algorithm(),
+            role: Role::Csk,
+            owner: Some(ProviderId::FIRST),
+        };
+        let ids: KeySet = [KeyId::at(0).unwrap()].into();
+        let situation = Situation {
+            zone: "example.".parse().unwrap(),
+            at: NOW,
+            keys: vec![key],
+            members: vec![
+                Member::new("us", Hand::Ours, 0),
+                Member::new("them", Hand::Api, 5),
+            ],
+            parent: Parent {
+                hand: ParentHand::Person,
+                propagation: 0,
+            },
+            serves: vec![
+                Value::Keys(
+                    ProviderId::FIRST,
+                    KeyRrset {
+                        keys: ids,
+                        signers: ids,
+                        ttl: 60,
+                    },
+                ),
+                Value::Data(
+                    ProviderId::FIRST,
+                    Class::Positive,
+                    SignedData {
+                        signers: ids,
+                        ttl: 30,
+                        content: Content::Own,
+                    },
+                ),
+            ],
+            past: Vec::new(),
+            margin: 10,
+        };
+        let lowered_at = |ago: u64| {
+            let ttl = Ttl::new(60);
+            let provider = "them".to_owned();
+            [
+                Event {
+                    at: UnixTime(NOW.0 - 1_000_000),
+                    what: What::Imported {
+                        key: csk.clone(),
+                        state: Claim::Active,
+                    },
+                },
+                Event {
+                    at: UnixTime(NOW.0 - ago),
+                    what: What::TtlSeen { provider, ttl },
+                },
+            ]
+        };
+        let past = |ago| {
+            let past = recent(&situation, &lowered_at(ago), Ttl::new(3_600));
+            let keys = past.into_iter().filter_map(|past| match past.value {
+                Value::Keys(ProviderId::FIRST, rrset) => Some((rrset.ttl, past.until)),
+                _ => None,
+            });
+            keys.collect::<Vec<_>>()
+        };
+        // TTL, propagation and margin: until then some cache may hold it.
+        assert_eq!(past(3_615), [(3_600, UnixTime(NOW.0 - 3_615))]);
+        assert_eq!(past(3_616), []);
+        assert_eq!(past(0), [(3_600, NOW)]);
+    }
 }
