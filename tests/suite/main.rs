@@ -19,6 +19,7 @@ mod interop_master_files;
 mod interop_mixing;
 mod interop_ns1_clients;
 mod interop_overload;
+mod interop_plans;
 mod interop_random_zones;
 mod interop_resolver;
 mod interop_same_answers;
