@@ -11,6 +11,7 @@ use std::{
 };
 
 use super::{
+    plans,
     protocol::{PeerAction, PeerApi, PeerFinding, PeerReport, PeerServer, PeersReport, Refusal},
     server::{Server, unknown},
     whereabouts::Whereabouts,
@@ -359,6 +360,10 @@ async fn visit(
     let mut seen = peer.look(server, doing).await?;
     let mut by_hand = Vec::new();
     let mut done = None;
+    if doing.gift == Some(Gift::Keys) && peer.dropped(server, &seen).is_some() {
+        // Servers that nobody sees from here show for longer that it was lost: a plan has to know before it is mended.
+        plans::look_now(server, zone).await;
+    }
     match peer.give(&seen, doing.gift).await {
         None | Some(Ok(Published::Already)) => {}
         // What every server shows is not asked of a person again.

@@ -17,6 +17,7 @@ mod wanted;
 
 use std::{
     collections::BTreeMap,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -177,6 +178,22 @@ pub async fn carry_out(server: Arc<Server>) {
             });
         }
     }
+}
+
+/// Lets a zone's run see what the servers show now, where it is not looking already. Boxed, for what a run does may lead
+/// here again.
+pub(super) fn look_now<'a>(
+    server: &'a Arc<Server>,
+    zone: &'a ZoneSettings,
+) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+    Box::pin(async move {
+        let turn = server.plans.turn(&zone.origin);
+        if let Ok(_turn) = turn.try_lock()
+            && server.plans.active(&zone.origin).is_some()
+        {
+            go_on(server, zone).await;
+        }
+    })
 }
 
 /// Reads the journals of zones that were not there before.

@@ -196,7 +196,8 @@ impl Driver {
         (judgement.trusted, judgement.fault.is_none())
     }
 
-    /// Looks at everything, and does what is to be done.
+    /// Looks at everything, and does what is to be done. What a provider has lost it is given again only when the
+    /// executor has seen that it was lost: servers that nobody sees from here show it for longer.
     pub fn look(&mut self, world: &mut World) {
         self.next_look = None;
         world.changed = false;
@@ -205,10 +206,14 @@ impl Driver {
         if matches!(self.standing, Standing::Idle | Standing::Over(_)) && sane {
             self.follow(world);
         }
-        if self.standing != Standing::Running {
-            return;
+        if self.standing == Standing::Running {
+            self.look_at_servers(world, now);
+            self.go_on(world, now, sane);
         }
-        self.look_at_servers(world, now);
+        self.give_again(world);
+    }
+
+    fn go_on(&mut self, world: &mut World, now: UnixTime, sane: bool) {
         let restarts = self.restarts;
         for _ in 0..MOST_ENTRIES {
             let Some(run) = &mut self.run else { return };
@@ -544,7 +549,6 @@ impl Driver {
             world.providers[0].given |= new;
             world.publish(0);
         }
-        self.give_again(world);
     }
 
     /// What a provider has lost of ours it is given again, as long as that helps.

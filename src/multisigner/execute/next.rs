@@ -4,6 +4,9 @@
 //! |---|---|
 //! | only adds | the checker finds nothing wrong that was right before |
 //! | takes something away, or switches | the clock is right, nothing surprised us, every server shows what the steps before led to, and the checker agrees with the measured history |
+//!
+//! With a wrong clock nothing counts as seen, for waits run from there; so at most one more step is begun, which only
+//! adds.
 
 use super::{
     super::{
@@ -33,7 +36,9 @@ impl Run {
             return Next::Over(outcome);
         }
         let now = now.max(self.last);
-        match self.observed(view, now) {
+        // What is over is over at a time that is known, or later.
+        let told = |event: &Event| clock_is_sane || !matches!(event, Event::Settled { .. });
+        match self.observed(view, now).filter(told) {
             Some(_) if self.surprises >= MOST_SURPRISES => {
                 let why = "things change all the time that nobody planned; abort this plan, and plan anew when it is quiet";
                 return Next::Halted { why: why.to_owned() };
@@ -65,8 +70,13 @@ impl Run {
         let mut lacking = None;
         if self.acted || !acts {
             lacking = self.lacking(step, begun, view);
-            if lacking.is_none() {
+            if lacking.is_none() && sane {
                 return Next::Journal(Event::Seen { step: place });
+            }
+            // Waits run from here: a time that may lie in the past would shorten them.
+            if lacking.is_none() {
+                let lacking = WRONG_CLOCK.to_owned();
+                return Next::Watch { step: place, lacking };
             }
         }
         if let Stage::Paused { why } = &self.stage {

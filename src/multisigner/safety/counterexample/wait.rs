@@ -8,6 +8,10 @@ use super::super::{
 };
 use super::{Mark, ShortWait};
 
+/// No wait is longer, ten years in seconds: a server that never shows what it was given lags for ever, and no delay is
+/// enough.
+const LONGEST: Seconds = 315_360_000;
+
 /// How much later this step, and all after it, must be for nothing to be violated up to and at it; none when no
 /// delay is enough. Zero when nothing is.
 pub fn least_delay(timeline: &Timeline, step: usize, terms: &Terms) -> Option<Seconds> {
@@ -19,7 +23,7 @@ pub fn least_delay(timeline: &Timeline, step: usize, terms: &Terms) -> Option<Se
     if enough(0) {
         return Some(0);
     }
-    let most = longest(timeline, terms.margin);
+    let most = longest(timeline, terms.margin).min(LONGEST);
     let mut short = 0;
     let mut long = 1;
     while !enough(long) {

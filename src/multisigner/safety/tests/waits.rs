@@ -64,6 +64,15 @@ fn zsk(sign: u64, gone_a: u64, gone_b: u64) -> Zone {
 }
 
 #[test]
+fn no_delay_is_enough_after_a_change_that_some_server_never_shows() {
+    let mut timeline = zsk(4, 7, 7).timeline;
+    for change in &mut timeline.steps[0].changes {
+        change.lag = u64::MAX;
+    }
+    assert_eq!(least_delay(&timeline, 1, &Terms::all(0)), None);
+}
+
+#[test]
 fn a_zsk_is_published_before_and_kept_after() {
     assert_eq!(least(|wait| zsk(wait, 20, 20), &chains()), 4);
     assert_eq!(least(|wait| zsk(4, wait, 20), &chains()), 7);
