@@ -93,7 +93,7 @@ class Server:
 
     def __init__(self, folder, zone, policy, cores):
         folder.mkdir()
-        self.folder, self.port = folder, free_port()
+        self.name, self.folder, self.port = f"countersign, {policy}", folder, free_port()
         port = self.port
         config = folder / "countersign.toml"
         config.write_text(
@@ -109,6 +109,8 @@ class Server:
 
     answers = peers.Server.answers
     cpu = peers.Server.cpu
+    sign_ahead = peers.Server.sign_ahead
+    schedule = staticmethod(peers.Server.schedule)
     settle = peers.Server.settle
     stop = peers.Server.stop
 
