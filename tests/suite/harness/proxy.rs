@@ -98,7 +98,7 @@ pub fn black_hole() -> Proxy {
     through(|_, _| None)
 }
 
-fn asked_type(query: &[u8]) -> Option<RrType> {
+pub fn asked_type(query: &[u8]) -> Option<RrType> {
     let mut at = 12;
     loop {
         match *query.get(at)? {
