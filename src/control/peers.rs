@@ -170,6 +170,8 @@ struct Doing {
     gift: Option<Gift>,
     /// A person says that the API is to be believed.
     trust_api: bool,
+    /// It is a step of a plan, which has just looked at everything.
+    by_plan: bool,
 }
 
 /// What a provider is given.
@@ -227,6 +229,7 @@ pub async fn act(
                 take: true,
                 gift: Some(Gift::Keys),
                 trust_api: *trust_api,
+                by_plan: false,
             },
             PeerAction::EnableDnssec => Doing {
                 gift: Some(Gift::Dnssec),
@@ -313,6 +316,7 @@ pub(super) async fn give(
         take: true,
         gift: Some(Gift::Keys),
         trust_api: false,
+        by_plan: true,
     };
     visit(server, &server.config.load_full(), zone, provider, doing).await
 }
@@ -322,6 +326,7 @@ async fn routine(server: &Arc<Server>, config: &Config, zone: ZoneSettings, name
         take: true,
         gift: Some(Gift::Keys),
         trust_api: false,
+        by_plan: false,
     };
     if let Err(refusal) = visit(server, config, &zone, &name, doing).await {
         tracing::error!(zone = %zone.origin, provider = name, "{}", refusal.error);
@@ -360,11 +365,14 @@ async fn visit(
     let mut seen = peer.look(server, doing).await?;
     let mut by_hand = Vec::new();
     let mut done = None;
-    if doing.gift == Some(Gift::Keys) && peer.dropped(server, &seen).is_some() {
+    let mut gift = doing.gift;
+    if gift == Some(Gift::Keys) && !doing.by_plan && peer.dropped(server, &seen).is_some() {
         // Servers that nobody sees from here show for longer that it was lost: a plan has to know before it is mended.
-        plans::look_now(server, zone).await;
+        if !plans::take_notice(server, zone).await {
+            gift = None;
+        }
     }
-    match peer.give(&seen, doing.gift).await {
+    match peer.give(&seen, gift).await {
         None | Some(Ok(Published::Already)) => {}
         // What every server shows is not asked of a person again.
         Some(Ok(Published::ByHand { .. }))

@@ -260,6 +260,51 @@ fn a_zsk_roll_shows_a_resolver_nothing_bogus() {
     );
 }
 
+/// NS1 loses our keys while a plan waits: the plan knows before they are given again, and stops.
+#[test]
+fn keys_that_another_provider_loses_are_noticed_before_they_are_given_again() {
+    let world = World::new("4s", "3");
+    let applied = wait_for(ROLLING, || {
+        world
+            .says(&["apply", "roll-zsk", ORIGIN])
+            .0
+            .filter(|code| *code == 0)
+    });
+    assert!(
+        applied.is_some(),
+        "{}",
+        world.says(&["plan", "roll-zsk", ORIGIN]).1
+    );
+    let waits = || (world.plan_status()["until"].is_u64()).then_some(());
+    assert!(wait_for(SHOWING, waits).is_some(), "{:#}", world.plan_status());
+    assert_eq!(dnskeys(world.ns1.dns[0]).len(), 5, "NS1 has the new key");
+    world.ns1.knob("lost-keys", "0s");
+    let told = world.ours.stderr().wait_for("not planned: ", SHOWING);
+    assert!(
+        told.is_some_and(|line| line.contains("lacks")),
+        "{}",
+        world.ours.log()
+    );
+    // All of them, those that go in the end included: answers are signed with them.
+    let sorted = |mut keys: Vec<Dnskey>| {
+        keys.sort();
+        keys
+    };
+    let ours = sorted(dnskeys(world.ours.address));
+    let again = wait_for(SHOWING, || {
+        (sorted(dnskeys(world.ns1.dns[0])) == ours).then_some(())
+    });
+    assert!(again.is_some(), "{}", world.ours.log());
+    // Resolvers did find answers bogus meanwhile; with that in what was measured nothing is switched.
+    let halted = wait_for(SHOWING, || {
+        (world.plan_status()["state"] == "halted").then_some(())
+    });
+    assert!(halted.is_some(), "{:#}", world.plan_status());
+    let why = world.plan_status()["why"].to_string();
+    assert!(why.contains("no key that signs the data"), "{why}");
+    assert_eq!(sorted(dnskeys(world.ours.address)), ours);
+}
+
 /// The negative control: the key goes at once, and what the resolver holds does not fit.
 #[test]
 fn without_waits_a_resolver_finds_answers_bogus() {

@@ -17,7 +17,6 @@ mod wanted;
 
 use std::{
     collections::BTreeMap,
-    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -180,20 +179,35 @@ pub async fn carry_out(server: Arc<Server>) {
     }
 }
 
-/// Lets a zone's run see what the servers show now, where it is not looking already. Boxed, for what a run does may lead
-/// here again.
-pub(super) fn look_now<'a>(
-    server: &'a Arc<Server>,
-    zone: &'a ZoneSettings,
-) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
-    Box::pin(async move {
-        let turn = server.plans.turn(&zone.origin);
-        if let Ok(_turn) = turn.try_lock()
-            && server.plans.active(&zone.origin).is_some()
-        {
-            go_on(server, zone).await;
+/// Lets a zone's run take notice of what the servers show now, and do nothing about it yet: whoever asks for this holds
+/// the turn of a provider, for which an action would wait. `false`: it could not, because the run is at work, or its
+/// journal cannot be written.
+pub(super) async fn take_notice(server: &Arc<Server>, zone: &ZoneSettings) -> bool {
+    let turn = server.plans.turn(&zone.origin);
+    let Ok(_turn) = turn.try_lock() else { return false };
+    let Some(mut run) = server.plans.active(&zone.origin) else {
+        return true;
+    };
+    let noticed = notice(server, zone, &mut run).await;
+    server.plans.change(&zone.origin, |known| {
+        known.run = Some(run);
+        known.due = Duration::ZERO;
+    });
+    if let Err(why) = &noticed {
+        tracing::warn!(zone = %zone.origin, "{why}");
+    }
+    noticed.is_ok()
+}
+
+async fn notice(server: &Arc<Server>, zone: &ZoneSettings, run: &mut Run) -> Result<(), String> {
+    let view = look::view(server, zone, run).await?;
+    for _ in 0..MOST_IN_ONE_GO {
+        match run.noticed(&view, server.clock.now()) {
+            Some(event) => journal(server, &zone.origin, run, event).await?,
+            None => break,
         }
-    })
+    }
+    Ok(())
 }
 
 /// Reads the journals of zones that were not there before.

@@ -357,8 +357,9 @@ impl History {
     }
 }
 
-/// Whether the plan needs an item in a slot to the end: then it has to come back. Another provider's keys are its own
-/// matter.
+/// Whether an item that was lost has to come back. A key of ours has, until the step that takes it away is done: what is
+/// signed with it is held longer than the key. Other items have when the plan needs them to the end. Another provider's
+/// keys are its own matter.
 fn needed(plan: &Plan, left: usize, slot: &Slot, item: &Item) -> bool {
     let foreign = |key| {
         let owner = plan.situation.key(key).and_then(|key| key.owner);
@@ -367,6 +368,7 @@ fn needed(plan: &Plan, left: usize, slot: &Slot, item: &Item) -> bool {
     match item {
         Item::Key(key) | Item::Signer(key) | Item::Wanted(key) if foreign(*key) => return false,
         Item::Record(record) if foreign(record.key) => return false,
+        Item::Key(_) => return true,
         _ => {}
     }
     let last = plan

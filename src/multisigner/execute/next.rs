@@ -198,6 +198,14 @@ impl Run {
         serving != Some(Value::Serving(provider, false))
     }
 
+    /// What the view shows that waits and gates have to count with, whatever is to be done next: larger TTLs, and what
+    /// nobody planned. To be journaled, and asked for again until there is nothing more.
+    pub fn noticed(&self, view: &View, now: UnixTime) -> Option<Event> {
+        let is_open = !matches!(self.stage, Stage::Over(_)) && self.surprises < MOST_SURPRISES;
+        self.observed(view, now.max(self.last))
+            .filter(|event| is_open && matches!(event, Event::TtlSeen { .. } | Event::Surprise { .. }))
+    }
+
     /// What the view shows that is to be journaled: larger TTLs, surprises, and their end.
     fn observed(&self, view: &View, now: UnixTime) -> Option<Event> {
         for (slot, course) in &self.history.courses {

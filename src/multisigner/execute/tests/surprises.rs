@@ -56,6 +56,22 @@ fn our_key_dropped_there_starts_the_wait_again_when_it_is_back() {
     assert_eq!(stories(&world), [0, 1, 2, 3, 4, 5]);
 }
 
+/// The old ZSK goes in the end, and signs until then: lost there, it is given again like the others.
+#[test]
+fn all_our_keys_that_are_dropped_there_are_given_again() {
+    let mut world = World::of(roll());
+    world.run_until(START + 20);
+    let run = Run::read(&world.entries).unwrap().unwrap();
+    let (us, them) = (ProviderId::FIRST, ProviderId::at(1).unwrap());
+    let given = run.given(them, us);
+    assert_eq!(given.as_ref().map(Vec::len), Some(3), "KSK, old and new ZSK");
+    world.show(&keys(1, &[THEIR_KSK, THEIR_ZSK]));
+    world.settle();
+    let run = Run::read(&world.entries).unwrap().unwrap();
+    assert_eq!(run.given(them, us), given);
+    assert_eq!(run.alarm, None, "it is mended without a person");
+}
+
 #[test]
 fn servers_that_cannot_be_seen_from_here_may_lag_without_a_word() {
     let mut world = World::of(roll());
