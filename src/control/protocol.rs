@@ -556,6 +556,9 @@ pub struct PlanStatus {
     pub since: Option<UnixTime>,
     /// What nobody planned, and no person has looked at.
     pub alarm: Option<String>,
+    /// What nobody planned, and let resolvers find answers bogus: the last such story, and when it was told.
+    #[serde(default)]
+    pub harm: Option<(UnixTime, String)>,
     /// Why it is carried out though it is not safe.
     pub forced: Option<String>,
     /// Its steps.
@@ -592,6 +595,13 @@ impl fmt::Display for PlanStatus {
         }
         if let Some(alarm) = &self.alarm {
             writeln!(f, "  ALARM: {alarm}")?;
+        }
+        if let Some((at, story)) = &self.harm {
+            let story = story.replace('\n', "\n  ");
+            writeln!(
+                f,
+                "  {at}: what nobody planned let resolvers find answers bogus: {story}"
+            )?;
         }
         if let Some(forced) = &self.forced {
             writeln!(f, "  forced: {forced}")?;

@@ -309,6 +309,9 @@ fn tell(zone: &Name, run: &Run, event: &Event) {
         Event::Begun { step } => tracing::info!(%zone, step = step + 1, "begun: {}", what(step)),
         Event::Seen { step } => tracing::info!(%zone, step = step + 1, "seen everywhere: {}", what(step)),
         Event::Surprise { why, .. } => tracing::error!(%zone, "not planned: {why}"),
+        Event::Harm { story } => {
+            tracing::error!(%zone, "what nobody planned let resolvers find answers bogus: {story}");
+        }
         Event::Paused { why } => tracing::warn!(%zone, "the plan is paused: {why}"),
         Event::Finished => tracing::info!(%zone, "the plan has reached its goal"),
         Event::Aborted { why } => tracing::warn!(%zone, "the plan is given up: {why}"),

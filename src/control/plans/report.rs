@@ -166,6 +166,7 @@ fn of_run(run: &Run, known: &Known) -> PlanStatus {
         until: rests.and_then(|rest| rest.until),
         since: rests.map(|rest| rest.at),
         alarm: run.alarm.clone(),
+        harm: run.harm.clone(),
         forced: run.force.clone(),
         steps: steps.collect(),
     }

@@ -308,6 +308,7 @@ impl Driver {
             Event::TtlSeen { ttl, slot } => format!("a larger TTL is seen: {ttl} ({slot:?})"),
             Event::Surprise { why, .. } => format!("a surprise: {why}"),
             Event::Settled { .. } => "every server shows one value again".to_owned(),
+            Event::Harm { story } => format!("what nobody planned was seen by resolvers: {story}"),
             Event::Paused { why } => format!("the plan is paused: {why}"),
             Event::Resumed => "a person lets the plan go on".to_owned(),
             Event::Finished => "the plan is through".to_owned(),

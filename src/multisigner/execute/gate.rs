@@ -1,15 +1,20 @@
 //! The safety checker in front of every step: the measured history, and this step now.
+//!
+//! Judged is what can be held from now on. What resolvers could find before, because another provider lost a key or a
+//! TTL was larger than anybody knew, no step of ours can change: it is journaled as a story, once, and a step is refused
+//! for as long as caches can hold anything of it.
 
 use super::{
     super::{
         plan::{Plan, Step},
         safety::{
-            Invariant, Terms, Timeline, TooMany, Validator, Value, Verdict, check, is_safe, least_delay,
+            Counterexample, Invariant, Terms, Timeline, TooMany, Validator, Value, Verdict, check,
+            first_violation, is_safe, least_delay_from_then, quiet_from,
         },
     },
     items::items,
     measured::Course,
-    run::Run,
+    run::{Event, Run},
 };
 use crate::clock::UnixTime;
 
@@ -26,14 +31,23 @@ pub(super) enum Gate {
 /// The invariants that are a matter of a validator.
 const CHAINS: [Invariant; 3] = [Invariant::Secure, Invariant::Resolver, Invariant::Caches];
 
-/// What a plan is held to: for each kind of validator the invariants that hold for it at the start. A plan that a person
-/// forced is held to what holds when all goes as planned; what does not was known when it was adopted.
+/// What a plan is held to: for each kind of validator the invariants that hold for it at the start, or will when caches
+/// have lost what was served before. A plan that a person forced is held to what holds when all goes as planned; what
+/// does not was known when it was adopted.
 pub(super) fn terms(plan: &Plan, forced: bool) -> Result<Vec<Terms>, TooMany> {
-    let steps = if forced { plan.earliest().steps } else { Vec::new() };
-    let timeline = plan.timeline(&steps)?;
+    let before = plan.timeline(&[])?;
+    let planned = forced
+        .then(|| plan.timeline(&plan.earliest().steps))
+        .transpose()?;
     let margin = plan.situation.margin;
     let all = Terms::all(margin);
-    let holds = |terms: &Terms| is_safe(&timeline, terms);
+    let holds = |terms: &Terms| {
+        let Some(quiet) = quiet_from(&before, terms) else {
+            return false;
+        };
+        let planned = planned.as_ref();
+        planned.is_none_or(|planned| is_safe(&planned.judged_from(quiet), terms))
+    };
     if holds(&all) {
         return Ok(vec![all]);
     }
@@ -80,7 +94,25 @@ impl Run {
         !step.withdraws && step.changes.iter().all(adds)
     }
 
-    /// What the checker says of the measured history, with a step now where it is not begun yet.
+    /// The story of what resolvers could find bogus until now because of what nobody planned, where it is not told yet.
+    pub(super) fn harm(&self, now: UnixTime) -> Option<Event> {
+        let untold = self.untold?;
+        let told = self.harm.as_ref().map(|(at, _)| *at);
+        let timeline = self.history.timeline(&self.plan, None).ok()?;
+        let timeline = timeline.judged_from(untold.max(told.unwrap_or(untold)));
+        self.terms.iter().find_map(|terms| {
+            let at = first_violation(&timeline, terms)?;
+            let mut found = (at <= now && Some(at) > told)
+                .then(|| earliest(&timeline, terms))
+                .flatten()?;
+            // No plan of ours was too early: what came in between did it.
+            let cause = found.wait.take().map(|wait| format!("{}:\n", wait.before.what));
+            let story = format!("{}{found}", cause.unwrap_or_default());
+            Some(Event::Harm { story })
+        })
+    }
+
+    /// What the checker says of the measured history from now on, with a step now where it is not begun yet.
     pub(super) fn gate(&self, step: Option<&Step>, adds: bool, now: UnixTime) -> Gate {
         let changes: Vec<Value> = step.map_or_else(Vec::new, |step| {
             // What the parent may do as soon as it can read it counts as done with it.
@@ -89,12 +121,13 @@ impl Run {
         });
         let then = step.map(|step| (now, step.what.as_str(), changes.as_slice()));
         let timeline = match self.history.timeline(&self.plan, then) {
-            Ok(timeline) => timeline,
+            Ok(timeline) => timeline.judged_from(now),
             Err(error) => return Gate::Shut(error.to_string()),
         };
         let before = adds
             .then(|| self.history.timeline(&self.plan, None).ok())
-            .flatten();
+            .flatten()
+            .map(|before| before.judged_from(now));
         let last = timeline.steps.len().saturating_sub(1);
         let mut later = None;
         for terms in &self.terms {
@@ -106,7 +139,8 @@ impl Run {
             if was {
                 continue;
             }
-            match least_delay(&timeline, last, terms).filter(|by| *by > 0 && step.is_some()) {
+            let delay = step.and_then(|_| least_delay_from_then(&timeline, last, terms));
+            match delay.filter(|by| *by > 0) {
                 Some(by) => later = later.max(Some(UnixTime(now.0.saturating_add(by)))),
                 None => return Gate::Shut(story(&timeline, terms)),
             }
@@ -116,14 +150,21 @@ impl Run {
 }
 
 /// What is wrong, told for the first invariant that does not hold: the more is asked, the longer it takes to tell.
-fn story(timeline: &Timeline, terms: &Terms) -> String {
+fn earliest(timeline: &Timeline, terms: &Terms) -> Option<Box<Counterexample>> {
     let alone = terms.invariants.iter().map(|invariant| Terms {
         invariants: [*invariant].into(),
         ..terms.clone()
     });
     let broken = alone.into_iter().find(|terms| !is_safe(timeline, terms));
     match check(timeline, broken.as_ref().unwrap_or(terms)) {
-        Verdict::Unsafe(story) => story.to_string(),
-        Verdict::Safe => "the checker agrees now; look again".to_owned(),
+        Verdict::Unsafe(found) => Some(found),
+        Verdict::Safe => None,
     }
+}
+
+fn story(timeline: &Timeline, terms: &Terms) -> String {
+    earliest(timeline, terms).map_or_else(
+        || "the checker agrees now; look again".to_owned(),
+        |found| found.to_string(),
+    )
 }

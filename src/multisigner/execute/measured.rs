@@ -252,6 +252,11 @@ impl History {
         self.courses.insert(slot, course);
     }
 
+    /// From when on the stray value of a slot may have been served.
+    pub fn since(&self, slot: &Slot) -> Option<UnixTime> {
+        Some(self.courses.get(slot)?.stray.as_ref()?.since)
+    }
+
     /// Whether the stray value of a slot is carried on, and not only waited out.
     pub fn carries(&self, slot: &Slot) -> bool {
         let course = self.courses.get(slot);

@@ -46,6 +46,9 @@ impl Run {
             Some(event) => return Next::Journal(event),
             None => {}
         }
+        if let Some(harm) = self.harm(now) {
+            return Next::Journal(harm);
+        }
         let place = self.done.len();
         let Some(step) = self.plan.steps.get(place) else {
             return Next::Journal(Event::Finished);

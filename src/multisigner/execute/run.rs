@@ -81,6 +81,11 @@ pub enum Event {
         /// The value.
         value: Value,
     },
+    /// What nobody planned let resolvers find something bogus, as the checker tells it. Nothing can change that any more.
+    Harm {
+        /// The story.
+        story: String,
+    },
     /// Nothing more is begun until a person says so.
     Paused {
         /// Why: a person's words, or what surprised us.
@@ -135,6 +140,10 @@ pub struct Run {
     pub begun: Option<UnixTime>,
     /// What surprised us, and nobody has looked at yet: nothing is taken away.
     pub alarm: Option<String>,
+    /// The last story of what resolvers could find bogus because of what nobody planned, and when it was told.
+    pub harm: Option<(UnixTime, String)>,
+    /// From when on something was served that nobody planned, and that has not been judged yet.
+    pub(super) untold: Option<UnixTime>,
     /// A person says that they did their part of the step that was begun.
     pub(super) reported: bool,
     /// The step that was begun was acted upon by this process.
@@ -258,6 +267,8 @@ impl Run {
             done: Vec::new(),
             begun: None,
             alarm: None,
+            harm: None,
+            untold: None,
             reported: false,
             acted: false,
             looked: BTreeMap::new(),
@@ -284,6 +295,7 @@ impl Run {
                 self.history.begin(&step.what, &step.changes, at);
                 self.history.begin(&step.what, read.as_slice(), at);
                 self.begun = Some(at);
+                self.untold = None;
                 (self.reported, self.acted) = (false, false);
             }
             Event::Reported { .. } => self.reported = true,
@@ -293,7 +305,11 @@ impl Run {
                 let begun = self.begun.take().unwrap_or(at);
                 self.done.push(Times { begun, seen: at });
             }
-            Event::TtlSeen { slot, ttl } => self.history.raise(slot, *ttl),
+            Event::TtlSeen { slot, ttl } => {
+                self.history.raise(slot, *ttl);
+                // It may have been as large ever since.
+                self.untold = Some(self.plan.situation.at);
+            }
             Event::Surprise {
                 value,
                 strangers,
@@ -304,11 +320,17 @@ impl Run {
                 self.history
                     .stray(&self.plan, self.done.len(), why, value, *since, at);
                 self.surprises += 1;
+                let untold = self.untold.unwrap_or(UnixTime(u64::MAX));
+                self.untold = Some(self.history.since(&value.slot()).unwrap_or(at).min(untold));
                 if self.history.carries(&value.slot()) {
                     self.alarm = Some(why.clone());
                 }
             }
             Event::Settled { value } => self.history.settled(&self.plan, self.done.len(), value, at),
+            Event::Harm { story } => {
+                self.harm = Some((at, story.clone()));
+                self.untold = None;
+            }
             Event::Paused { why } => self.stage = Stage::Paused { why: why.clone() },
             Event::Resumed => {
                 self.stage = Stage::Running;

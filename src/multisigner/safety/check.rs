@@ -11,6 +11,7 @@ use super::{
     validator::{DigestRule, Fault, Mode, Validator},
     window::{Item, Windows},
 };
+use crate::clock::UnixTime;
 
 /// A promise that a course of changes keeps at every moment.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -107,9 +108,9 @@ pub fn is_safe(timeline: &Timeline, terms: &Terms) -> bool {
 }
 
 /// When the first violation is.
-pub(super) fn first_violation(timeline: &Timeline, terms: &Terms) -> Option<u64> {
+pub fn first_violation(timeline: &Timeline, terms: &Terms) -> Option<UnixTime> {
     let windows = Windows::of(timeline, terms.margin);
-    earliest(timeline, &windows, terms).map(|violation| violation.at)
+    earliest(timeline, &windows, terms).map(|violation| UnixTime(violation.at))
 }
 
 /// What is wrong.

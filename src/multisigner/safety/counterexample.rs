@@ -14,7 +14,7 @@ use super::{
 };
 use crate::clock::UnixTime;
 use names::Names;
-pub use wait::least_delay;
+pub use wait::{least_delay, least_delay_from_then, quiet_from};
 
 /// Something that a cache holds.
 #[derive(Clone, PartialEq, Eq, Debug)]

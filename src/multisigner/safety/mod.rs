@@ -35,8 +35,10 @@ pub(super) mod oracle;
 #[cfg(test)]
 mod tests;
 
-pub use check::{Invariant, Terms, Verdict, check, is_safe};
-pub use counterexample::{Counterexample, Fetch, Mark, Reaches, ShortWait, least_delay};
+pub use check::{Invariant, Terms, Verdict, check, first_violation, is_safe};
+pub use counterexample::{
+    Counterexample, Fetch, Mark, Reaches, ShortWait, least_delay, least_delay_from_then, quiet_from,
+};
 pub use model::{
     Cds, Change, Class, Content, DsRecord, DsSet, Key, KeyId, KeyRrset, KeySet, KeyUse, NsSet, ProviderId,
     Seconds, SignedData, Slot, Step, Timeline, TooMany, Value,

@@ -399,6 +399,14 @@ impl Timeline {
         later
     }
 
+    /// The same, judged from this moment on, where that is later.
+    #[must_use]
+    pub fn judged_from(&self, from: UnixTime) -> Self {
+        let mut later = self.clone();
+        later.start = later.start.max(from);
+        later
+    }
+
     pub(super) fn key(&self, key: KeyId) -> Option<&Key> {
         self.keys.get(usize::from(key.0))
     }

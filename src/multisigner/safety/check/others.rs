@@ -51,7 +51,9 @@ pub(super) fn cds<'w>(timeline: &'w Timeline, windows: &'w Windows<'w>, found: &
     };
     for (number, step) in timeline.steps.iter().enumerate() {
         let at = step.at.0;
-        let Some(ds) = parent_follows(step) else { continue };
+        let Some(ds) = parent_follows(step).filter(|_| at >= timeline.start.0) else {
+            continue;
+        };
         let wanted: KeySet = ds.records.iter().map(|record| record.key).collect();
         let trusted = windows
             .ds

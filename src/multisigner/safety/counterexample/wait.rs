@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::super::{
-    check::{Terms, Violation, first_violation},
+    check::{Terms, Violation, first_violation, is_safe},
     model::{Seconds, Timeline, Value},
 };
 use super::{Mark, ShortWait};
+use crate::clock::UnixTime;
 
 /// No wait is longer, ten years in seconds: a server that never shows what it was given lags for ever, and no delay is
 /// enough.
@@ -16,14 +17,39 @@ const LONGEST: Seconds = 315_360_000;
 /// delay is enough. Zero when nothing is.
 pub fn least_delay(timeline: &Timeline, step: usize, terms: &Terms) -> Option<Seconds> {
     let at = timeline.steps.get(step)?.at.0;
-    let enough = |by: Seconds| {
+    let most = longest(timeline, terms.margin);
+    least(most, |by| {
         first_violation(&timeline.delayed(step, by), terms)
-            .is_none_or(|violation| violation > at.saturating_add(by))
-    };
+            .is_none_or(|violation| violation.0 > at.saturating_add(by))
+    })
+}
+
+/// The same where nothing before the step is a matter of it: what was violated before is over when it is done.
+pub fn least_delay_from_then(timeline: &Timeline, step: usize, terms: &Terms) -> Option<Seconds> {
+    let at = timeline.steps.get(step)?.at.0;
+    let most = longest(timeline, terms.margin);
+    least(most, |by| {
+        let then = UnixTime(at.saturating_add(by));
+        first_violation(&timeline.delayed(step, by).judged_from(then), terms)
+            .is_none_or(|violation| violation > then)
+    })
+}
+
+/// From when on nothing is violated, when nothing is changed any more; none when that never comes.
+pub fn quiet_from(timeline: &Timeline, terms: &Terms) -> Option<UnixTime> {
+    let from = |by: Seconds| UnixTime(timeline.start.0.saturating_add(by));
+    let most = longest(timeline, terms.margin).min(LONGEST);
+    let quiet = |by| is_safe(&timeline.judged_from(from(by)), terms);
+    // Most that is not quiet at once never is: what is served for good is looked at first.
+    (quiet(0) || quiet(most)).then(|| least(most, quiet))?.map(from)
+}
+
+/// The least number of seconds that is enough, where all that are more are enough too.
+fn least(most: Seconds, enough: impl Fn(Seconds) -> bool) -> Option<Seconds> {
     if enough(0) {
         return Some(0);
     }
-    let most = longest(timeline, terms.margin).min(LONGEST);
+    let most = most.min(LONGEST);
     let mut short = 0;
     let mut long = 1;
     while !enough(long) {
