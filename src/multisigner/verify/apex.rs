@@ -11,7 +11,7 @@ use crate::{
     dnssec::{
         algorithm::DigestType,
         key::{Dnskey, ds_text},
-        validate::Ds,
+        validate::{Ds, Shown, Verdict, signed_by},
     },
     wire::{Name, RrType, Ttl, received::Received},
 };
@@ -282,17 +282,36 @@ fn signed_without_ds(verdicts: &Verdicts<'_>, wishes: &[(usize, Wish)], findings
     if ds.is_empty() {
         return;
     }
-    let probes: Vec<usize> = (0..verdicts.survey.probes.len())
-        .filter(|index| verdicts.survey.probes[*index].purpose == Purpose::Cds)
+    let survey = verdicts.survey;
+    let probes: Vec<usize> = (0..survey.probes.len())
+        .filter(|index| survey.probes[*index].purpose == Purpose::Cds)
         .collect();
+    // A resolver is content with one good signature; the parent wants one by a key that it knows.
+    let is_vouched_for = |server: usize, probe: usize| {
+        let (server, rtype) = (&verdicts.servers[server], survey.probes[probe].rtype);
+        let keys = server.set.map(|set| verdicts.sets[set].keys.iter());
+        let known = keys.into_iter().flatten();
+        let known = known.filter(|key| ds.contains(&(key.key_tag(), key.algorithm())));
+        let known: Vec<Dnskey> = known.cloned().collect();
+        let answer = server.answers[probe].map_or(&[][..], |answer| &answer.answers);
+        let signed = signed_by(
+            answer,
+            Some(&survey.zone),
+            rtype,
+            &survey.zone,
+            &known,
+            survey.now,
+        );
+        signed.is_some_and(|signed| !signed.keys.is_empty())
+    };
     let without: Vec<usize> = wishes
         .iter()
         .filter(|(_, wish)| !wish.is_empty())
         .map(|(server, _)| *server)
         .filter(|server| {
             probes.iter().any(|probe| match verdicts.own(*server, *probe) {
-                Some(crate::dnssec::validate::Verdict::Secure(proof)) => {
-                    proof.shows == crate::dnssec::validate::Shown::Data && proof.signers.is_disjoint(&ds)
+                Some(Verdict::Secure(proof)) => {
+                    proof.shows == Shown::Data && !is_vouched_for(*server, *probe)
                 }
                 _ => false,
             })

@@ -44,7 +44,10 @@ impl HostedZone {
             .into_iter()
             .filter_map(|rtype| {
                 let record = self.record(&self.apex, &RecordType::Dns(rtype))?;
-                let rdatas: Vec<&[u8]> = record.rdatas.iter().map(Vec::as_slice).collect();
+                let mut rdatas: Vec<&[u8]> = record.rdatas.iter().map(Vec::as_slice).collect();
+                // What is signed is in canonical order (RFC 4034 §6.3), and users put it in any.
+                rdatas.sort_unstable();
+                rdatas.dedup();
                 (!rdatas.is_empty()).then_some((rtype, record.ttl, rdatas))
             });
         Some(zone.with_apex_rrsets(made))
@@ -183,21 +186,25 @@ mod tests {
     fn users_make_cds_and_the_signer_makes_dnskey() {
         let mut zone = zone();
         let apex = zone.apex.clone();
-        for (rtype, rdata) in [
-            (RrType::CDS, &b"\0\0\0\0\0"[..]),
-            (RrType::DNSKEY, b"\x01\x01\x03\x0dkey"),
+        let (mut first, second) = ([2; 36], [2; 36]);
+        first[0] = 1;
+        for (rtype, rdatas) in [
+            (RrType::CDS, &[&second[..], &first[..]][..]),
+            (RrType::DNSKEY, &[b"\x01\x01\x03\x0dkey"]),
         ] {
             let record = HostedRecord::from_rdatas(
                 "1".into(),
                 apex.clone(),
                 rtype,
                 Ttl::new(60),
-                vec![rdata.to_vec()],
+                rdatas.iter().map(|rdata| rdata.to_vec()).collect(),
             );
             zone.put(record.unwrap());
         }
         let (_, content) = zone.content(&mut 0).unwrap();
-        assert!(content.apex_node().rrset(RrType::CDS).is_some());
+        let cds = content.apex_node().rrset(RrType::CDS).unwrap();
+        // In the order in which it is signed, whatever the user's was.
+        assert_eq!(cds.rdatas().collect::<Vec<_>>(), [first, second]);
         assert!(content.apex_node().rrset(RrType::DNSKEY).is_none());
         let text = zone.master_file();
         assert!(text.contains("CDS") && !text.contains("DNSKEY"), "{text}");
