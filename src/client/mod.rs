@@ -11,6 +11,6 @@ pub mod tsig;
 
 pub use exchange::{AskError, Asker, Question};
 pub use notify::{Notice, NotifyError};
-pub use resolver::{NameServer, Parent, Ports, ResolveError, Resolver};
+pub use resolver::{NameServer, NoticeTarget, Parent, Ports, ResolveError, Resolver};
 pub use transfer::{Delta, Transfer, TransferError, TransferSettings, Transferred};
 pub use tsig::{Signing, TsigAlgorithm, TsigKey};

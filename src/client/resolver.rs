@@ -9,6 +9,10 @@ use std::{
     path::PathBuf,
 };
 
+mod dsync;
+
+pub use dsync::NoticeTarget;
+
 use super::exchange::{AskError, Asker, Question};
 use crate::wire::{
     Name, NameRef, RrType,

@@ -9,28 +9,28 @@ use crate::wire::{
 };
 use tokio::net::UdpSocket;
 
-fn name(text: &str) -> Name {
+pub(super) fn name(text: &str) -> Name {
     text.parse().unwrap()
 }
 
 /// A record: owner, type, rdata.
-type Row = (&'static str, RrType, Vec<u8>);
+pub(super) type Row = (&'static str, RrType, Vec<u8>);
 
 /// A code, the answer section, the authority section.
-type Reply = (Rcode, Vec<Row>, Vec<Row>);
+pub(super) type Reply = (Rcode, Vec<Row>, Vec<Row>);
 
 /// What is answered to a name and a type.
 #[derive(Clone, Default)]
-struct Table(HashMap<(String, RrType), Reply>);
+pub(super) struct Table(HashMap<(String, RrType), Reply>);
 
 impl Table {
-    fn row(mut self, asked: &str, rtype: RrType, answers: Vec<Row>) -> Self {
+    pub fn row(mut self, asked: &str, rtype: RrType, answers: Vec<Row>) -> Self {
         self.0
             .insert((asked.into(), rtype), (Rcode::NOERROR, answers, vec![]));
         self
     }
 
-    fn denied(mut self, asked: &str, rtype: RrType, rcode: Rcode, soa: &'static str) -> Self {
+    pub fn denied(mut self, asked: &str, rtype: RrType, rcode: Rcode, soa: &'static str) -> Self {
         let authority = vec![(soa, RrType::SOA, soa_rdata())];
         self.0.insert((asked.into(), rtype), (rcode, vec![], authority));
         self
@@ -69,7 +69,7 @@ fn target(text: &str) -> Vec<u8> {
 }
 
 /// A resolver that answers from a table; what is not there is REFUSED.
-async fn serve(table: Table) -> SocketAddr {
+pub(super) async fn serve(table: Table) -> SocketAddr {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = socket.local_addr().unwrap();
     let table = Arc::new(table);
@@ -86,7 +86,7 @@ async fn serve(table: Table) -> SocketAddr {
     address
 }
 
-fn resolver(servers: Vec<SocketAddr>) -> Resolver {
+pub(super) fn resolver(servers: Vec<SocketAddr>) -> Resolver {
     Resolver::new(servers).with_asker(Asker {
         timeout: Duration::from_millis(300),
         tries: 1,
