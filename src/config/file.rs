@@ -142,6 +142,9 @@ settings! {
         propagation: Duration = Duration::from_secs(300),
         /// The names of its servers in NS RRsets. Without any: the names in `servers`, and those that its API names.
         server_names: Vec<At<Name>> = Vec::new(),
+        /// Whether it can show CDS and CDNSKEY for just the keys that a plan wants, signed with its KSK: kind "ns1" is
+        /// given them by its API, to any other a person gives them, or it copies ours. See `cds` of the zone.
+        cds: bool = false,
         /// Its KSKs that are believed without a DS at the parent, each as DS or DNSKEY data.
         pinned: Vec<At<String>> = Vec::new(),
     }
@@ -206,7 +209,9 @@ settings! {
         /// or signing without a budget. Ranges deny names that only another provider has, so "auto" is ranges where no
         /// other provider signs the zone, and truncation where one does; "ranges" is your word that all have the same names.
         overload: At<Overload> = At { value: Overload::Auto, at: crate::config::Position::START },
-        /// CDS and CDNSKEY: none, one for every KSK, or the request to delete the DS (RFC 8078 §4).
+        /// CDS and CDNSKEY: none; one for every KSK, at all times; "rollover": by plans alone, for exactly the keys that a
+        /// plan wants, until the parent has a DS for each (RFC 7344), where every provider can show the same; or the
+        /// request to delete the DS (RFC 8078 §4).
         cds: Cds = Cds::Off,
         /// The TTL of the DNSKEY, CDS and CDNSKEY RRsets, a week at most; smaller where another provider's servers answer
         /// with a smaller one, for one RRset has one TTL. After it was lowered, wait for the old one before you plan.
@@ -370,8 +375,9 @@ words!(Overload, "\"auto\", \"ranges\", \"truncate\" or \"off\"", {
     "off" = Overload::Off,
 });
 
-words!(Cds, "\"off\", \"publish\" or \"delete\"", {
+words!(Cds, "\"off\", \"publish\", \"rollover\" or \"delete\"", {
     "off" = Cds::Off,
     "publish" = Cds::Publish,
+    "rollover" = Cds::Rollover,
     "delete" = Cds::Delete,
 });

@@ -126,6 +126,8 @@ pub struct ProviderSettings {
     pub propagation: Duration,
     /// The names of its servers in NS RRsets, where a person says them.
     pub server_names: Vec<Name>,
+    /// Whether it can show CDS and CDNSKEY for just the keys that a plan wants, signed with its KSK.
+    pub cds: bool,
     /// Its KSKs that are believed without a DS.
     pub pinned: Vec<Pin>,
 }
@@ -481,6 +483,7 @@ fn resolve_providers(
                 .iter()
                 .map(|name| name.value.clone())
                 .collect(),
+            cds: provider.cds,
             pinned,
         });
     }

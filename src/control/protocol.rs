@@ -561,6 +561,9 @@ pub struct PlanStatus {
     pub harm: Option<(UnixTime, String)>,
     /// Why it is carried out though it is not safe.
     pub forced: Option<String>,
+    /// What came of telling the parent that CDS has changed (RFC 9859).
+    #[serde(default)]
+    pub parent_told: Option<String>,
     /// Its steps.
     pub steps: Vec<PlanStep>,
 }
@@ -605,6 +608,9 @@ impl fmt::Display for PlanStatus {
         }
         if let Some(forced) = &self.forced {
             writeln!(f, "  forced: {forced}")?;
+        }
+        if let Some(told) = &self.parent_told {
+            writeln!(f, "  {told}")?;
         }
         let next = self.steps.iter().position(|step| step.seen.is_none());
         for (number, step) in self.steps.iter().enumerate() {

@@ -6,7 +6,7 @@ use crate::{
     config::{Config, ProviderSettings, ServerAt, ZoneSettings},
     multisigner::observe::At,
     provider::Provider,
-    wire::Name,
+    wire::{Name, RrType},
 };
 
 /// Where name servers answer.
@@ -102,6 +102,25 @@ impl Whereabouts {
             address: resolver.ports().at(address),
         };
         Ok(addresses.into_iter().map(at).collect())
+    }
+
+    /// Whom the parent wants to be told that records of this type have changed, each with its addresses.
+    pub(super) async fn of_notices(&self, zone: &Name, rtype: RrType) -> Result<Vec<Found>, String> {
+        let resolver = self.resolver.as_ref().map_err(String::clone)?;
+        let targets = resolver.notice_targets(zone, rtype).await;
+        let mut found = Vec::new();
+        for target in targets.map_err(|error| causes(&error))? {
+            match resolver.addresses_of(&target.host).await {
+                Ok(addresses) => found.extend(addresses.into_iter().map(|address| {
+                    Ok(At {
+                        name: Some(target.host.clone()),
+                        address: (address, target.port).into(),
+                    })
+                })),
+                Err(error) => found.push(Err((Some(target.host), causes(&error)))),
+            }
+        }
+        Ok(found)
     }
 
     async fn find_parent(&self, zone: &Name) -> Result<Vec<At>, String> {

@@ -45,6 +45,8 @@ pub enum Cds {
     Off,
     /// The union for all KSKs and CSKs, ours and the other providers'.
     Publish,
+    /// For exactly the keys that a plan wants, as long as it wants them: see [`KeySet::asking_for`].
+    Rollover,
     /// The request to remove the DS RRset (RFC 8078 §4), which must stand alone.
     Delete,
 }
@@ -237,6 +239,21 @@ impl KeySet {
         }
     }
 
+    /// The same set with CDS and CDNSKEY of the zone at `apex` for exactly these keys, in place of any others; none
+    /// where there are no keys. One that is no longer in the DNSKEY RRset may be among them: its DS goes last.
+    #[must_use]
+    pub fn asking_for(mut self, apex: NameRef<'_>, wanted: &BTreeSet<Dnskey>) -> Self {
+        let Some(ttl) = self.apex_rrsets.first().map(|dnskeys| dnskeys.ttl) else {
+            return self;
+        };
+        self.apex_rrsets.truncate(1);
+        if !wanted.is_empty() {
+            let both = entry_rrsets(apex, wanted.iter(), ttl);
+            self.apex_rrsets.extend(both);
+        }
+        self
+    }
+
     fn signs_alike(&self, other: &Self) -> bool {
         let names = |signers: &[Arc<SigningKey>]| -> Vec<Dnskey> {
             signers.iter().map(|signer| signer.dnskey().clone()).collect()
@@ -332,28 +349,36 @@ impl Signers {
     }
 }
 
+fn rrset(rtype: RrType, ttl: Ttl, mut rdatas: Vec<Box<[u8]>>) -> ApexRrset {
+    rdatas.sort();
+    rdatas.dedup();
+    ApexRrset { rtype, ttl, rdatas }
+}
+
+/// CDS and CDNSKEY for the same keys, which a parent finds in agreement (RFC 7344 §4.1). One digest type for all of
+/// them: a validator may look only at the DS records of the highest.
+fn entry_rrsets<'k>(
+    apex: NameRef<'_>,
+    keys: impl Iterator<Item = &'k Dnskey> + Clone,
+    ttl: Ttl,
+) -> [ApexRrset; 2] {
+    let cds = keys.clone().map(|key| key.ds(apex, DigestType::Sha256));
+    let cdnskey = keys.map(|key| key.rdata().into());
+    [
+        rrset(RrType::CDS, ttl, cds.collect()),
+        rrset(RrType::CDNSKEY, ttl, cdnskey.collect()),
+    ]
+}
+
 fn apex_rrsets(apex: NameRef<'_>, published: &[PublishedKey], publishing: Publishing) -> Vec<ApexRrset> {
-    let rrset = |rtype, mut rdatas: Vec<Box<[u8]>>| {
-        rdatas.sort();
-        rdatas.dedup();
-        ApexRrset {
-            rtype,
-            ttl: publishing.ttl,
-            rdatas,
-        }
-    };
+    let rrset = |rtype, rdatas| rrset(rtype, publishing.ttl, rdatas);
     let all = published.iter().map(|key| key.dnskey.rdata().into()).collect();
     let mut rrsets = vec![rrset(RrType::DNSKEY, all)];
-    let entry = || published.iter().filter(|key| key.wants_ds());
     match publishing.cds {
-        Cds::Off => {}
+        Cds::Off | Cds::Rollover => {}
         Cds::Publish => {
-            let cds = entry()
-                .map(|key| key.dnskey.ds(apex, DigestType::Sha256))
-                .collect();
-            let cdnskey = entry().map(|key| key.dnskey.rdata().into()).collect();
-            rrsets.push(rrset(RrType::CDS, cds));
-            rrsets.push(rrset(RrType::CDNSKEY, cdnskey));
+            let entry = published.iter().filter(|key| key.wants_ds());
+            rrsets.extend(entry_rrsets(apex, entry.map(|key| &key.dnskey), publishing.ttl));
         }
         Cds::Delete => {
             // RFC 8078 §4 as its errata have it: `0 0 0 00` and `0 3 0 AA==`.
@@ -494,6 +519,34 @@ mod tests {
         assert_eq!(
             cdnskey.rdatas.iter().cloned().collect::<BTreeSet<Box<[u8]>>>(),
             BTreeSet::from(entries)
+        );
+        // A plan says itself which; one that is gone already may be among them.
+        let gone = member(SEP, KeyState::Published);
+        let wanted = BTreeSet::from([ksk.dnskey.clone(), gone.dnskey.clone()]);
+        let set = assemble(&members, Cds::Rollover, None).unwrap();
+        assert_eq!(set.apex_rrsets().len(), 1);
+        let id = set.id();
+        let set = set.asking_for(NameRef::ROOT, &wanted);
+        let [_, cds, cdnskey] = set.apex_rrsets() else {
+            panic!("three sets: {:?}", set.apex_rrsets())
+        };
+        let mut expected: Vec<Box<[u8]>> = wanted
+            .iter()
+            .map(|key| key.ds(NameRef::ROOT, DigestType::Sha256))
+            .collect();
+        expected.sort();
+        assert_eq!((&cds.rdatas, set.id()), (&expected, id));
+        let keys: BTreeSet<Dnskey> = cdnskey
+            .rdatas
+            .iter()
+            .map(|rdata| Dnskey::from_rdata(rdata).unwrap())
+            .collect();
+        assert_eq!(keys, wanted);
+        assert_eq!(
+            set.asking_for(NameRef::ROOT, &BTreeSet::new())
+                .apex_rrsets()
+                .len(),
+            1
         );
         let set = assemble(&members, Cds::Delete, None).unwrap();
         assert_eq!(set.apex_rrsets()[1].rdatas, [Box::from([0, 0, 0, 0, 0])]);

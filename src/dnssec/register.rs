@@ -207,6 +207,11 @@ pub enum What {
         /// Seconds.
         ttl: Ttl,
     },
+    /// CDS and CDNSKEY ask the parent for a DS RRset of exactly these keys from now on; none: they ask for nothing.
+    Asked {
+        /// The keys, whoever's they are.
+        keys: BTreeSet<Dnskey>,
+    },
     /// The zone was served for the first time.
     Opened,
     /// The zone's key files lie here.
@@ -239,6 +244,11 @@ impl fmt::Display for What {
             Self::Readmitted { key } => write!(f, "key {} is let in again", key.key_tag()),
             Self::Trusted { provider, by } => write!(f, "{provider} is trusted: {by}"),
             Self::TtlSeen { provider, ttl } => write!(f, "{provider} serves the DNSKEY RRset with TTL {ttl}"),
+            Self::Asked { keys } if keys.is_empty() => f.write_str("CDS and CDNSKEY are taken back"),
+            Self::Asked { keys } => {
+                let tags: Vec<String> = keys.iter().map(|key| key.key_tag().to_string()).collect();
+                write!(f, "CDS and CDNSKEY ask for keys {}", tags.join(", "))
+            }
             Self::Opened => f.write_str("the zone is served for the first time"),
             Self::Folder { path } => write!(f, "the key files lie in {}", path.display()),
         }
@@ -342,6 +352,8 @@ pub struct Register {
     pub trusted: BTreeMap<String, Trust>,
     /// The smallest TTL of the DNSKEY RRset in each provider's authoritative answers, when last seen.
     pub ttls: BTreeMap<String, Ttl>,
+    /// The keys that CDS and CDNSKEY ask the parent for; none: they are not there.
+    pub asks_for: BTreeSet<Dnskey>,
 }
 
 impl Register {
@@ -393,6 +405,7 @@ impl Register {
             What::TtlSeen { provider, ttl } => {
                 self.ttls.insert(provider.clone(), *ttl);
             }
+            What::Asked { keys } => self.asks_for = keys.clone(),
             What::Opened => self.opened = true,
             What::Folder { path } => self.folder = Some(path.clone()),
         }
@@ -676,11 +689,12 @@ mod tests {
             .map(|line| Event::decode(&[&[1], line.as_bytes()].concat()).unwrap())
             .collect();
         // One of each kind, and what they come to.
-        assert_eq!(events.len(), 19);
+        assert_eq!(events.len(), 20);
         let register = Register::of(&events);
         assert!(register.opened);
         assert_eq!(register.own.len(), 4);
         assert_eq!(register.foreign.len(), 1);
+        assert_eq!(register.asks_for.len(), 1);
         for (event, line) in events.iter().zip(sample.lines()) {
             assert_eq!(String::from_utf8_lossy(&event.encode()[1..]), line);
         }
@@ -741,7 +755,11 @@ mod tests {
             | What::Unseen { key, .. }
             | What::Withdrawn { key, .. }
             | What::Readmitted { key } => key,
-            What::Opened | What::Folder { .. } | What::Trusted { .. } | What::TtlSeen { .. } => {
+            What::Opened
+            | What::Folder { .. }
+            | What::Trusted { .. }
+            | What::TtlSeen { .. }
+            | What::Asked { .. } => {
                 unreachable!("not generated")
             }
         }

@@ -24,7 +24,27 @@ pub(crate) async fn holds(provider: &dyn Provider, zone: &Name, secret: &str) {
     if provider.capabilities().writes_apex_ns {
         name_servers_are_written(provider, zone).await;
     }
+    if provider.capabilities().writes_cds {
+        cds_is_written(provider, zone).await;
+    }
     content_is_given_or_refused(provider, zone).await;
+}
+
+async fn cds_is_written(provider: &dyn Provider, zone: &Name) {
+    let keys = [key(257, 201), key(257, 202)];
+    let reversed = [keys[1].clone(), keys[0].clone()];
+    // Asked for; the same in another order; one of them alone; both taken back, and again.
+    for (keys, changes) in [
+        (&keys[..], true),
+        (&reversed, false),
+        (&keys[..1], true),
+        (&[], true),
+        (&[], false),
+    ] {
+        let written = provider.write_cds(zone, keys, TTL).await.unwrap();
+        let changed = matches!(written, Published::Changed { .. });
+        assert_eq!(changed, changes, "{} keys: {written:?}", keys.len());
+    }
 }
 
 async fn keys_go_both_ways(provider: &dyn Provider, zone: &Name) {

@@ -5,7 +5,10 @@ use super::{
     Capabilities, Content, ObservedKeys, Pending, Provider, ProviderError, ProviderFault, Published, Server,
 };
 use crate::{
-    dnssec::key::Dnskey,
+    dnssec::{
+        algorithm::DigestType,
+        key::{Dnskey, ds_text},
+    },
     wire::{Name, Ttl},
 };
 
@@ -110,6 +113,22 @@ impl Provider for AnyServer {
                 .map(|target| format!("{zone} {ttl} IN NS {target}"))
                 .collect(),
         }))
+    }
+
+    fn write_cds<'a>(&'a self, zone: &'a Name, keys: &'a [Dnskey], ttl: Ttl) -> Pending<'a, Published> {
+        let what = match keys {
+            [] => format!("remove the CDS and CDNSKEY RRsets at {}", self.name),
+            _ => format!("make these records the CDS and CDNSKEY RRsets at {}", self.name),
+        };
+        let of_key = |key: &Dnskey| {
+            let ds = key.ds(zone.as_ref(), DigestType::Sha256);
+            [
+                format!("{zone} {ttl} IN CDS {}", ds_text(&ds)),
+                format!("{zone} {ttl} IN CDNSKEY {key}"),
+            ]
+        };
+        let records = keys.iter().flat_map(of_key).collect();
+        ready(Ok(Published::ByHand { what, records }))
     }
 }
 

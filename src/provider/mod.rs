@@ -56,6 +56,10 @@ pub trait Provider: Send + Sync + fmt::Debug {
 
     /// Makes the apex NS RRset exactly these targets.
     fn write_apex_ns<'a>(&'a self, zone: &'a Name, targets: &'a [Name], ttl: Ttl) -> Pending<'a, Published>;
+
+    /// Makes its CDS and CDNSKEY RRsets ask for exactly these keys, whoever's they are; without any both go. Doing it
+    /// again changes nothing.
+    fn write_cds<'a>(&'a self, zone: &'a Name, keys: &'a [Dnskey], ttl: Ttl) -> Pending<'a, Published>;
 }
 
 /// What can be done through a provider without a person.
@@ -69,6 +73,8 @@ pub struct Capabilities {
     pub reads_content: bool,
     /// It takes an apex NS RRset.
     pub writes_apex_ns: bool,
+    /// It takes CDS and CDNSKEY RRsets. Which key signs them is seen in its answers.
+    pub writes_cds: bool,
 }
 
 /// A name server of a provider.

@@ -34,6 +34,7 @@ mod monitor;
 mod odd_packets;
 mod operations;
 mod overload;
+mod parent_by_cds;
 mod peers_of_ns1;
 mod plans;
 mod probe;

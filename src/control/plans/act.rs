@@ -1,10 +1,10 @@
 //! What a step does here. Each may be done again, and then changes nothing.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     super::{peers, server::Server},
-    journal,
+    journal, notice,
 };
 use crate::{
     clock::UnixTime,
@@ -14,13 +14,14 @@ use crate::{
         custody::{self, Place, StepError, Wanted},
         key::Dnskey,
         keyfile::timing::Claim,
+        keyset::Cds,
     },
     multisigner::{
         execute::{Event, Run},
         plan::{Action, Actor},
-        safety::{KeyId, ProviderId, Slot, Value},
+        safety::{KeyId, KeySet, ProviderId, Slot, Value},
     },
-    provider::Provider,
+    provider::{Provider, Published},
     wire::{Name, Ttl},
 };
 
@@ -82,10 +83,39 @@ pub(super) async fn step(
         Action::ChildNs { provider, members } if matches!(step.by, Actor::Api { .. }) => {
             write_ns(server, zone, run, *provider, members).await
         }
-        Action::Cds { .. } => Err(Failed::Refused(
-            "CDS for single keys are not published by this version; hand the DS records to the parent"
-                .to_owned(),
-        )),
+        Action::Cds { wanted } => {
+            if !wanted.is_empty() && zone.cds != Cds::Rollover {
+                return Err(Failed::Refused(
+                    "the plan publishes CDS, and the zone's `cds` is not \"rollover\" any more; set it again and `countersign resume`, or `countersign abort`"
+                        .to_owned(),
+                ));
+            }
+            let keys: Result<BTreeSet<Dnskey>, Failed> = wanted.iter().map(|key| dnskey(run, key)).collect();
+            let keys = keys?;
+            change(server, &zone.origin, move |place, now| {
+                custody::ask_for(place, &keys, now)
+            })
+            .await
+        }
+        Action::Theirs { provider, .. } if matches!(step.by, Actor::Api { .. }) => {
+            let mut changes = step.changes.iter();
+            let wanted = changes.find_map(|value| match value {
+                Value::Cds(_, cds) => Some(cds.map_or_else(KeySet::default, |cds| cds.wanted)),
+                _ => None,
+            });
+            let Some(wanted) = wanted else {
+                return Err(Failed::Refused(format!(
+                    "{} has no API for this",
+                    run.plan.situation.name(*provider)
+                )));
+            };
+            let keys: Result<Vec<Dnskey>, Failed> = wanted.iter().map(|key| dnskey(run, &key)).collect();
+            write_cds(server, zone, run, *provider, &keys?).await
+        }
+        Action::Ds { .. } if step.by == Actor::Parent => {
+            notice::tell_parent(server, &zone.origin);
+            Ok(())
+        }
         // Somebody else does it, and it is seen when it is done.
         Action::ChildNs { .. }
         | Action::Ds { .. }
@@ -171,7 +201,35 @@ async fn write_ns(
         Some(Value::ChildNs(_, ns)) => Ttl::new(u32::try_from(ns.ttl).unwrap_or(u32::MAX)),
         _ => Ttl::new(3600),
     };
-    let name = situation.name(provider).to_owned();
+    let driver = driver(server, situation.name(provider))?;
+    let written = Provider::write_apex_ns(&*driver, &zone.origin, &targets, ttl).await;
+    written
+        .map(drop)
+        .map_err(|error| Failed::Again(peers::in_words(&error)))
+}
+
+/// Makes a provider's CDS and CDNSKEY ask for these keys, with the TTL of its DNSKEY RRset.
+async fn write_cds(
+    server: &Arc<Server>,
+    zone: &ZoneSettings,
+    run: &Run,
+    provider: ProviderId,
+    keys: &[Dnskey],
+) -> Result<(), Failed> {
+    let situation = &run.plan.situation;
+    let ttl = match situation.value(&Slot::Keys(provider)) {
+        Some(Value::Keys(_, rrset)) => Ttl::new(u32::try_from(rrset.ttl).unwrap_or(u32::MAX)),
+        _ => zone.dnskey_ttl,
+    };
+    let driver = driver(server, situation.name(provider))?;
+    match Provider::write_cds(&*driver, &zone.origin, keys, ttl).await {
+        Ok(Published::ByHand { what, .. }) => Err(Failed::Refused(what)),
+        Ok(Published::Already | Published::Changed { .. }) => Ok(()),
+        Err(error) => Err(Failed::Again(peers::in_words(&error))),
+    }
+}
+
+fn driver(server: &Server, name: &str) -> Result<Arc<dyn Provider>, Failed> {
     let config = server.config.load_full();
     let settings = config.providers.iter().find(|known| known.name == name);
     let Some(settings) = settings else {
@@ -179,12 +237,6 @@ async fn write_ns(
             "there is no [[provider]] named \"{name}\" any more"
         )));
     };
-    let driver = server
-        .peers
-        .driver(settings)
-        .map_err(|refusal| Failed::Again(refusal.error))?;
-    let written = Provider::write_apex_ns(&*driver, &zone.origin, &targets, ttl).await;
-    written
-        .map(drop)
-        .map_err(|error| Failed::Again(peers::in_words(&error)))
+    let driver = server.peers.driver(settings);
+    driver.map_err(|refusal| Failed::Again(refusal.error))
 }

@@ -12,7 +12,7 @@ use crate::{
     config::{ProviderKind, ZoneSettings},
     dnssec::{
         algorithm::Algorithm,
-        keyset::Role,
+        keyset::{Cds, Role},
         register::{self, Journal as _, Register},
     },
     multisigner::{
@@ -67,7 +67,10 @@ pub(super) async fn situation(
         dnskey_ttl: zone.dnskey_ttl,
         members: members(server, zone, &seen),
         parent: Parent {
-            hand: ParentHand::Person,
+            hand: match zone.cds {
+                Cds::Rollover => ParentHand::Cds,
+                Cds::Off | Cds::Publish | Cds::Delete => ParentHand::Person,
+            },
             propagation: zone.parent_propagation.as_secs(),
         },
         margin: zone.safety_margin.as_secs(),
@@ -120,6 +123,7 @@ fn members(server: &Server, zone: &ZoneSettings, seen: &Survey) -> Vec<Member> {
             // NS1 signs with ECDSA P-256 alone.
             algorithms: (kind == Some(ProviderKind::Ns1)).then(|| vec![Algorithm::ECDSAP256SHA256]),
             servers: seen.names.clone(),
+            shows_cds: settings.is_some_and(|settings| settings.cds),
             ..Member::new(name, hand, propagation)
         });
     }

@@ -11,6 +11,7 @@
 mod act;
 mod follow;
 mod look;
+mod notice;
 mod orders;
 mod report;
 mod wanted;
@@ -65,6 +66,8 @@ struct Known {
     read_again: Option<Duration>,
     /// What it rests on, in words.
     rests: Option<Rest>,
+    /// What came of telling the parent that CDS has changed, in words.
+    told: Option<String>,
     /// When it is to be gone on with, by steady time.
     due: Duration,
     /// The pause after the next look that shows nothing new.

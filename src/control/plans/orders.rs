@@ -180,6 +180,7 @@ pub(super) async fn adopt(
     server.plans.change(zone, |known| {
         known.run = Some(run);
         known.rests = None;
+        known.told = None;
         known.due = due;
     });
     Ok(())

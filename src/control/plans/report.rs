@@ -168,6 +168,7 @@ fn of_run(run: &Run, known: &Known) -> PlanStatus {
         alarm: run.alarm.clone(),
         harm: run.harm.clone(),
         forced: run.force.clone(),
+        parent_told: known.told.clone(),
         steps: steps.collect(),
     }
 }

@@ -19,7 +19,7 @@ use crate::{
             folder::{Contents, StoredKey},
             timing::{Claim, Timing},
         },
-        keyset::{KeySet, KeySetError, KeyState, Member, Origin, Publishing, Role},
+        keyset::{Cds, KeySet, KeySetError, KeyState, Member, Origin, Publishing, Role},
         register::{Event, Evidence, OwnState, Register, Source, What},
     },
     wire::{NameRef, Ttl},
@@ -590,7 +590,11 @@ impl<'a> Zone<'a> {
 
     fn assemble(&self, register: &Register) -> Result<KeySet, KeySetError> {
         let (members, publishing) = (self.members(register), self.publishing(register));
-        KeySet::assemble(self.apex, members, publishing, self.previous)
+        let set = KeySet::assemble(self.apex, members, publishing, self.previous)?;
+        Ok(match publishing.cds {
+            Cds::Rollover => set.asking_for(self.apex, &register.asks_for),
+            Cds::Off | Cds::Publish | Cds::Delete => set,
+        })
     }
 
     /// One RRset has one TTL, whoever serves it: the smallest of ours and of what the providers answer with.

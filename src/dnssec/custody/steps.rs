@@ -1,7 +1,7 @@
 //! What a plan does with keys: makes them, turns them, takes another provider's out. Each may be done again after a
 //! crash, and then changes nothing; what follows is served when the zone's keys are opened anew.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     CommandError, CustodyError, Place, Wanted, absolute,
@@ -55,6 +55,22 @@ pub enum StepError {
         tag: u16,
         /// What.
         what: &'static str,
+    },
+    /// A DS RRset that would lead to no signature of ours.
+    #[error(
+        "CDS for {asked} would leave the parent without a DS for any key of ours that signs the DNSKEY RRset"
+    )]
+    LeavesUsOut {
+        /// The keys that were to be asked for, by their tags.
+        asked: String,
+    },
+    /// A key that must not get a DS.
+    #[error("CDS cannot ask for key {tag}: {why}")]
+    NoEntry {
+        /// Its tag.
+        tag: u16,
+        /// Why not.
+        why: &'static str,
     },
     /// A key of ours, where another provider's is meant.
     #[error("key {tag} is ours, and not to be taken out as another provider's")]
@@ -192,6 +208,39 @@ fn something_signs(register: &Register, keys: &[(Dnskey, Claim)]) -> Result<(), 
         return Err(StepError::NothingSigns { tag, what });
     }
     Ok(())
+}
+
+/// CDS and CDNSKEY ask the parent for exactly these keys from now on; none: both go. What was asked for before may
+/// still be asked for, though the key is gone: its DS goes last.
+///
+/// # Errors
+/// When a DS RRset of these would lead to no signature of ours, or one of them must not have a DS.
+pub fn ask_for(place: Place<'_>, keys: &BTreeSet<Dnskey>, now: UnixTime) -> Result<(), StepError> {
+    let register = register_of(place.journal, place.apex.as_ref())?;
+    if register.asks_for == *keys {
+        return Ok(());
+    }
+    for key in keys.difference(&register.asks_for) {
+        let tag = key.key_tag();
+        let why = match register.own.get(key).map(|own| &own.state) {
+            _ if !key.is_zone_key() => "it is no key of a zone",
+            _ if key.is_revoked() => "it is revoked",
+            Some(state) if state.in_set().is_none() => "it is ours, and not published",
+            _ => continue,
+        };
+        return Err(StepError::NoEntry { tag, why });
+    }
+    let leads_to_us = |key: &Dnskey| {
+        let own = register.own.get(key);
+        key.is_sep() && own.is_some_and(|own| own.state.in_set() == Some(KeyState::Active))
+    };
+    if !keys.is_empty() && !keys.iter().any(leads_to_us) {
+        let tags: Vec<String> = keys.iter().map(|key| key.key_tag().to_string()).collect();
+        let asked = tags.join(", ");
+        return Err(StepError::LeavesUsOut { asked });
+    }
+    let keys = keys.clone();
+    Ok(append(place, vec![What::Asked { keys }], now)?)
 }
 
 /// Takes keys of another provider out of our set, as a plan that proved them to be gone says.

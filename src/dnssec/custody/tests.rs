@@ -14,7 +14,7 @@ use crate::{
     disk::{Disk as _, System, simulated::SimulatedDisk},
     dnssec::{
         algorithm::DigestType,
-        key::{Dnskey, SEP, SigningKey, ZONE},
+        key::{Dnskey, REVOKE, SEP, SigningKey, ZONE},
         keyfile::timing::{Field, Timing},
         keyset::{Cds, KeyState, Origin},
         register::{MemoryJournal, OwnState, What},
@@ -656,7 +656,7 @@ fn keys_that_must_be_refused_are_an_error_at_first_and_an_alarm_later() {
     wrong_protocol[2] = 2;
     let short = Dnskey::new(ZONE, good.algorithm(), &good.public_key()[1..]);
     for (key, part) in [
-        (flags(ZONE | SEP | crate::dnssec::key::REVOKE), "REVOKE"),
+        (flags(ZONE | SEP | REVOKE), "REVOKE"),
         (flags(SEP), "ZONE flag"),
         (Dnskey::from_rdata(&wrong_protocol).unwrap(), "protocol is 2"),
         (
@@ -930,6 +930,59 @@ fn cds_follows_the_policy_and_the_union() {
     let opened = world.open();
     let cds = &opened.keyset.apex_rrsets()[1];
     assert_eq!((cds.rtype, cds.rdatas.len()), (RrType::CDS, 2));
+}
+
+/// What a plan asks the parent for is in the register, so that a restart asks for the same.
+#[test]
+fn cds_asks_for_what_a_plan_wants_and_nothing_that_would_leave_us_out() {
+    let mut world = World::new();
+    let theirs = foreign(ZONE | SEP);
+    world.external("ns1.keys", &[&theirs]);
+    world.policy.publishing.cds = Cds::Rollover;
+    let opened = world.open();
+    assert_eq!(opened.keyset.apex_rrsets().len(), 1, "nobody has asked");
+    let ksk = ours(&opened)[0].0.clone();
+    let ask = |world: &World, keys: &[&Dnskey]| {
+        let place = Place {
+            apex: &world.apex,
+            folder: &world.folder(),
+            journal: Some(&world.journal),
+        };
+        let keys = keys.iter().map(|key| (*key).clone()).collect();
+        ask_for(place, &keys, NOW)
+    };
+    let count = |world: &World| world.journal.events(world.apex.as_ref()).unwrap().len();
+    let cds = |world: &mut World| {
+        let opened = world.open();
+        let sets = opened.keyset.apex_rrsets();
+        sets.get(1..3).map(|both| {
+            assert_eq!((both[0].rtype, both[1].rtype), (RrType::CDS, RrType::CDNSKEY));
+            assert_eq!(both[0].rdatas.len(), both[1].rdatas.len());
+            both[1].rdatas.len()
+        })
+    };
+    ask(&world, &[&ksk, &theirs]).unwrap();
+    assert_eq!(cds(&mut world), Some(2));
+    let before = count(&world);
+    ask(&world, &[&theirs, &ksk]).unwrap();
+    assert_eq!(count(&world), before, "the same again is nothing new");
+
+    let error = ask(&world, &[&theirs]).unwrap_err();
+    assert!(matches!(error, StepError::LeavesUsOut { .. }), "{error}");
+    let error = ask(&world, &[&ksk, &foreign(SEP)]).unwrap_err();
+    assert!(matches!(error, StepError::NoEntry { .. }), "{error}");
+    let revoked = foreign(ZONE | SEP | REVOKE);
+    let error = ask(&world, &[&ksk, &revoked]).unwrap_err();
+    assert!(matches!(error, StepError::NoEntry { .. }), "{error}");
+    assert_eq!(cds(&mut world), Some(2), "what is refused changes nothing");
+
+    // Whoever switches it off asks for nothing, and whoever takes it back.
+    world.policy.publishing.cds = Cds::Off;
+    assert_eq!(cds(&mut world), None);
+    world.policy.publishing.cds = Cds::Rollover;
+    assert_eq!(cds(&mut world), Some(2));
+    ask(&world, &[]).unwrap();
+    assert_eq!(cds(&mut world), None);
 }
 
 #[test]

@@ -11,7 +11,7 @@
 use super::{
     super::{
         plan::{Action, Actor, Step},
-        safety::{Slot, Value},
+        safety::{Class, Slot, Value},
     },
     gate::Gate,
     items::{items, ttl},
@@ -120,7 +120,8 @@ impl Run {
         }
         // Whether somebody has stopped for good, a person may say.
         let said = |value: &&Value| self.reported && matches!(value, Value::Serving(_, false));
-        let values = step.changes.iter().filter(|value| !said(value));
+        let values = step.changes.iter();
+        let values = values.filter(|value| !said(value) && self.is_shown(&value.slot()));
         let values = values.map(|value| self.history.adjusted(value));
         values
             .filter_map(|value| Some((view.lacking(&value, begun)?, value)))
@@ -174,7 +175,7 @@ impl Run {
     fn unlike_expected(&self, view: &View, since: UnixTime) -> Option<String> {
         let courses = self.history.courses.iter();
         courses
-            .filter(|(slot, _)| self.is_looked_at(slot))
+            .filter(|(slot, _)| self.is_looked_at(slot) && self.is_shown(slot))
             .find_map(|(slot, course)| {
                 let lacking = match course.expected() {
                     _ if course.stray.is_some() => Some("servers differ in what nobody planned".to_owned()),
@@ -199,6 +200,17 @@ impl Run {
         let serving = self.history.courses.get(&Slot::Serving(provider));
         let serving = serving.and_then(|course| course.coming().or_else(|| course.expected()));
         serving != Some(Value::Serving(provider, false))
+    }
+
+    /// The signatures of CDS are shown only as long as there is a CDS.
+    fn is_shown(&self, slot: &Slot) -> bool {
+        let Slot::Data(provider, Class::Cds) = slot else {
+            return true;
+        };
+        let cds = self.history.courses.get(&Slot::Cds(*provider));
+        let values = cds.map_or([None, None], |course| [course.coming(), course.expected()]);
+        let last = values.into_iter().flatten().next();
+        matches!(last, Some(Value::Cds(_, Some(_))))
     }
 
     /// What the view shows that waits and gates have to count with, whatever is to be done next: larger TTLs, and what

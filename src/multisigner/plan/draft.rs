@@ -143,10 +143,11 @@ impl<'a> Draft<'a> {
     }
 
     /// The plan.
-    pub fn finish(self, kind: Kind) -> Result<Plan, Unplannable> {
+    pub fn finish(mut self, kind: Kind) -> Result<Plan, Unplannable> {
         if self.steps.is_empty() {
             return Err(Unplannable::NothingToDo);
         }
+        self.take_back_cds()?;
         Ok(Plan {
             kind,
             situation: self.situation.clone(),

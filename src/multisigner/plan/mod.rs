@@ -179,7 +179,7 @@ pub enum Action {
         /// Which.
         provider: ProviderId,
     },
-    /// A provider does it itself, such as its part of a change of algorithm.
+    /// A provider does it itself, such as its part of a change of algorithm; by its API, where it has one for that.
     Theirs {
         /// Which.
         provider: ProviderId,

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{
     super::safety::{
-        Cds, Class, Content, DsRecord, DsSet, KeyRrset, KeySet, NsSet, ProviderId, SignedData, Value,
+        Cds, Class, Content, DsRecord, DsSet, KeyRrset, KeySet, NsSet, ProviderId, Seconds, SignedData, Slot,
+        Value,
     },
     Action, Actor, Hand, ParentHand, Unplannable,
     draft::{Draft, Move, US},
@@ -61,6 +62,9 @@ impl Draft<'_> {
         };
         if from_cds {
             self.publish_cds(wanted, &ds, back)?;
+        } else {
+            // What is left of an earlier change would have the parent undo what the person does.
+            self.take_back_cds()?;
         }
         let by = if from_cds {
             Actor::Parent
@@ -87,7 +91,9 @@ impl Draft<'_> {
     fn can_use_cds(&self, ds: &DsSet) -> Result<bool, Unplannable> {
         let asked = self.asked();
         let anchors = points_to(ds);
-        if self.situation.parent.hand != ParentHand::Cds || anchors.is_empty() {
+        // CDS is for SHA-256 alone, and a digest type does not change together with a key (RFC 9904).
+        let digests_fit = digest_types(ds).len() == 1;
+        if self.situation.parent.hand != ParentHand::Cds || anchors.is_empty() || !digests_fit {
             return Ok(false);
         }
         for provider in &asked {
@@ -128,17 +134,7 @@ impl Draft<'_> {
             let name = self.situation.name(provider);
             let labels = self.situation.labels(wanted);
             let what = format!("CDS and CDNSKEY of {name} ask for {labels}");
-            let (action, by) = if provider == US {
-                let wanted = wanted.iter().collect();
-                (Action::Cds { wanted }, Actor::We)
-            } else {
-                let by = Actor::Person {
-                    place: format!("at {name}"),
-                    paste: paste::cds(self.situation, wanted, keys.ttl),
-                };
-                let what = what.clone();
-                (Action::Theirs { provider, what }, by)
-            };
+            let (action, by) = self.change_cds(provider, wanted, keys.ttl, &what)?;
             let step = Move {
                 what,
                 action,
@@ -147,6 +143,54 @@ impl Draft<'_> {
                 back: back.to_owned(),
             };
             self.step_towards(step, &ds);
+        }
+        Ok(())
+    }
+
+    /// Who makes a provider's CDS ask for these keys, and how; for none: takes it away.
+    fn change_cds(
+        &self,
+        provider: ProviderId,
+        wanted: KeySet,
+        ttl: Seconds,
+        what: &str,
+    ) -> Result<(Action, Actor), Unplannable> {
+        let by = match self.situation.hand(provider)? {
+            Hand::Ours => {
+                let wanted = wanted.iter().collect();
+                return Ok((Action::Cds { wanted }, Actor::We));
+            }
+            Hand::Api => Actor::Api { provider },
+            Hand::Person => Actor::Person {
+                place: format!("at {}", self.situation.name(provider)),
+                paste: paste::cds(self.situation, wanted, ttl),
+            },
+        };
+        let what = what.to_owned();
+        Ok((Action::Theirs { provider, what }, by))
+    }
+
+    /// CDS and CDNSKEY go again: the parent has done what they ask for, and must not do it again when that is past.
+    pub fn take_back_cds(&mut self) -> Result<(), Unplannable> {
+        if self.situation.parent.hand != ParentHand::Cds {
+            return Ok(());
+        }
+        for provider in self.asked() {
+            let member = self.situation.member(provider);
+            let shown = self.value(&Slot::Cds(provider));
+            let is_ours_to_change = member.is_some_and(|member| member.shows_cds);
+            if !is_ours_to_change || !matches!(shown, Some(Value::Cds(_, Some(_)))) {
+                continue;
+            }
+            let what = format!("CDS and CDNSKEY of {} go", self.situation.name(provider));
+            let (action, by) = self.change_cds(provider, KeySet::default(), 0, &what)?;
+            self.step(Move {
+                what,
+                action,
+                by,
+                changes: vec![Value::Cds(provider, None)],
+                back: "nothing depends on it; the next change of the DS RRset publishes them anew".to_owned(),
+            });
         }
         Ok(())
     }

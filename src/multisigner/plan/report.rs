@@ -213,7 +213,7 @@ fn remarks(plan: &Plan, judged: &[Judgement]) -> Vec<String> {
     if plan.situation.parent.hand == ParentHand::Cds && plan.steps.iter().any(by_hand) {
         remarks.push(
             "The parent reads CDS, but not every provider of the delegation can show the same CDS, signed by a key that \
-             it trusts (RFC 9975 §3): the DS RRset is changed by hand."
+             it trusts (RFC 9975 §3), or its DS RRset has other digests than SHA-256: it is changed by hand."
                 .to_owned(),
         );
     }

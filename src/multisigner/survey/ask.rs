@@ -21,7 +21,15 @@ pub(super) const SOA: usize = 1;
 pub(super) const NS: usize = 2;
 pub(super) const ABSENT: usize = 3;
 pub(super) const CDS: usize = 4;
-const OF_MEMBERS: [RrType; 5] = [RrType::DNSKEY, RrType::SOA, RrType::NS, NOBODYS_TYPE, RrType::CDS];
+pub(super) const CDNSKEY: usize = 5;
+const OF_MEMBERS: [RrType; 6] = [
+    RrType::DNSKEY,
+    RrType::SOA,
+    RrType::NS,
+    NOBODYS_TYPE,
+    RrType::CDS,
+    RrType::CDNSKEY,
+];
 
 /// The places of the answers of a parent's server.
 pub(super) const DS: usize = 0;

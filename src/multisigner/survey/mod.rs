@@ -7,11 +7,13 @@
 //! | data | SOA and NS | keys of that server sign both alike |
 //! | denials | a type that no zone has, at the apex | keys of that server sign the proof |
 //! | NS of a provider | NS | it answers with authority |
+//! | CDS | CDS and CDNSKEY | both name the same keys, and a key that signs the DNSKEY RRset signs both |
 //! | DS, NS of the parent | DS, NS | it answers with authority, or refers |
 //!
 //! What an answer says counts by good signatures alone, so that nobody who can only make up datagrams moves a plan.
 
 mod ask;
+mod cds;
 mod read;
 mod situation;
 #[cfg(test)]

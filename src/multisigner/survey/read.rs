@@ -15,8 +15,8 @@ use crate::{
         observe::{Unseen, read_ds, read_keys},
         plan::{PlanKey, Situation},
         safety::{
-            Cds, Class, Content, DsRecord, DsSet, KeyId, KeyRrset, KeySet, NsSet, ProviderId, SignedData,
-            Slot, Value,
+            Class, Content, DsRecord, DsSet, KeyId, KeyRrset, KeySet, NsSet, ProviderId, SignedData, Slot,
+            Value,
         },
     },
     wire::{Name, RrType, Ttl, message::Rcode, received::Received},
@@ -65,9 +65,9 @@ impl Survey {
     }
 }
 
-type Seen = Result<Value, Unseen>;
+pub(super) type Seen = Result<Value, Unseen>;
 
-fn odd<T>(why: impl Into<String>) -> Result<T, Unseen> {
+pub(super) fn odd<T>(why: impl Into<String>) -> Result<T, Unseen> {
     Err(Unseen::Odd(why.into()))
 }
 
@@ -85,6 +85,7 @@ impl Reading<'_> {
             slots.insert(Slot::ChildNs(provider));
             slots.insert(Slot::Serving(provider));
             slots.insert(Slot::Cds(provider));
+            slots.insert(Slot::Data(provider, Class::Cds));
         }
         slots
     }
@@ -125,12 +126,12 @@ impl Reading<'_> {
         }
     }
 
-    fn id(&self, dnskey: &Dnskey) -> Option<KeyId> {
+    pub fn id(&self, dnskey: &Dnskey) -> Option<KeyId> {
         let known = |key: &PlanKey| key.dnskey.as_ref() == Some(dnskey);
         KeyId::at(self.keys.iter().position(known)?).ok()
     }
 
-    fn ids<'k>(&self, keys: impl IntoIterator<Item = &'k Dnskey>) -> Result<KeySet, Unseen> {
+    pub fn ids<'k>(&self, keys: impl IntoIterator<Item = &'k Dnskey>) -> Result<KeySet, Unseen> {
         keys.into_iter()
             .map(|key| {
                 let tag = key.key_tag();
@@ -194,7 +195,7 @@ impl Reading<'_> {
     }
 
     /// The DNSKEY RRset of a server, when a key signs it that is believed.
-    fn believed(&self, server: &Answered) -> Result<(Vec<Dnskey>, SignedBy), Unseen> {
+    pub fn believed(&self, server: &Answered) -> Result<(Vec<Dnskey>, SignedBy), Unseen> {
         let received = answer(server, ask::DNSKEY)?;
         let zone = &self.survey.zone;
         let answer = read_keys(received, zone, self.survey.at)?;
@@ -231,6 +232,9 @@ impl Reading<'_> {
     }
 
     fn data(&self, provider: ProviderId, class: &Class, server: &Answered) -> Seen {
+        if *class == Class::Cds {
+            return self.signed_cds(provider, server);
+        }
         let known: Vec<Dnskey> = self.keys.iter().filter_map(|key| key.dnskey.clone()).collect();
         let zone = &self.survey.zone;
         let signed = |place: usize, owner: Option<&Name>, rtype: RrType| -> Result<SignedBy, Unseen> {
@@ -353,49 +357,6 @@ impl Reading<'_> {
             from_cds: false,
         }))
     }
-
-    fn cds(&self, provider: ProviderId, server: &Answered) -> Seen {
-        let received = authoritative(server, ask::CDS)?;
-        let zone = &self.survey.zone;
-        let of_zone = received.answers.iter();
-        let mut of_zone = of_zone
-            .filter(|record| record.rtype == RrType::CDS && record.owner == *zone)
-            .peekable();
-        if of_zone.peek().is_none() {
-            return Ok(Value::Cds(provider, None));
-        }
-        let mut wanted = Vec::new();
-        for record in of_zone {
-            let ds = Ds::from_rdata(&record.rdata).ok();
-            let key = ds.and_then(|ds| {
-                let mut keys = self.keys.iter();
-                let place = keys.position(|key| {
-                    key.dnskey
-                        .as_ref()
-                        .is_some_and(|key| ds.points_to(key, zone.as_ref()))
-                });
-                KeyId::at(place?).ok()
-            });
-            match key {
-                Some(key) => wanted.push(key),
-                None => return odd("its CDS RRset asks for a key that nobody knows"),
-            }
-        }
-        let known: Vec<Dnskey> = self.keys.iter().filter_map(|key| key.dnskey.clone()).collect();
-        let signed = signed_by(
-            &received.answers,
-            Some(zone),
-            RrType::CDS,
-            zone,
-            &known,
-            self.survey.at,
-        );
-        let cds = Cds {
-            wanted: wanted.into_iter().collect(),
-            signers: self.ids(&signed.unwrap_or_default().keys)?,
-        };
-        Ok(Value::Cds(provider, Some(cds)))
-    }
 }
 
 fn ds_of(survey: &Survey, server: &Answered) -> Result<Vec<Ds>, Unseen> {
@@ -410,7 +371,7 @@ fn answer(server: &Answered, place: usize) -> Result<&Received, Unseen> {
     }
 }
 
-fn authoritative(server: &Answered, place: usize) -> Result<&Received, Unseen> {
+pub(super) fn authoritative(server: &Answered, place: usize) -> Result<&Received, Unseen> {
     let received = answer(server, place)?;
     match received.rcode {
         Rcode::NOERROR | Rcode::NXDOMAIN if received.authoritative => Ok(received),

@@ -14,7 +14,7 @@ use crate::{
     },
     multisigner::{
         execute::Shown,
-        plan::{Member, Parent, Past, Situation},
+        plan::{Member, Parent, ParentHand, Past, Situation},
         safety::{Class, KeyId, KeyRrset, KeySet, NsSet, ProviderId, Seconds, SignedData, Slot, Value},
     },
     wire::Ttl,
@@ -63,11 +63,14 @@ impl Survey {
         reading.find_keys();
         let mut problems = Vec::new();
         let mut serves = Vec::new();
-        for slot in reading.slots() {
+        // Where no parent reads CDS, nobody but its provider cares for it.
+        let reads_cds = known.parent.hand == ParentHand::Cds;
+        let matters = |slot: &Slot| reads_cds || !is_of_cds(slot);
+        for slot in reading.slots().into_iter().filter(matters) {
             match one_value(&reading, &slot) {
                 Ok(value) => serves.push(value),
                 // What a plan does not rest on is left out.
-                Err(_) if matches!(slot, Slot::Serving(_) | Slot::Cds(_)) => {}
+                Err(_) if matches!(slot, Slot::Serving(_)) || is_of_cds(&slot) => {}
                 Err(why) => problems.push(format!("{}: {why}", in_words(&slot, &known.members))),
             }
         }
@@ -96,11 +99,17 @@ impl Survey {
     }
 }
 
-/// SEP keys that sign data are CSKs.
+fn is_of_cds(slot: &Slot) -> bool {
+    matches!(slot, Slot::Cds(_) | Slot::Data(_, Class::Cds))
+}
+
+/// SEP keys that sign data are CSKs; CDS every KSK signs.
 fn combined(situation: &mut Situation) {
     let mut signers = KeySet::default();
     for value in &situation.serves {
-        if let Value::Data(_, _, data) = value {
+        if let Value::Data(_, class, data) = value
+            && *class != Class::Cds
+        {
             signers = signers.union(data.signers);
         }
     }
@@ -160,6 +169,7 @@ fn in_words(slot: &Slot, members: &[Member]) -> String {
         Slot::Ds => "DS at the parent".to_owned(),
         Slot::ParentNs => "NS at the parent".to_owned(),
         Slot::Keys(provider) => format!("DNSKEY of {}", name(provider)),
+        Slot::Data(provider, Class::Cds) => format!("signatures of CDS of {}", name(provider)),
         Slot::Data(provider, Class::Negative) => format!("denials of {}", name(provider)),
         Slot::Data(provider, _) => format!("data of {}", name(provider)),
         Slot::ChildNs(provider) => format!("NS of {}", name(provider)),
@@ -379,10 +389,8 @@ fn ours(situation: &Situation, register: &Register, dnskey_ttl: Ttl) -> Vec<Valu
     let mut values = vec![Value::Keys(ProviderId::FIRST, keys)];
     for value in &situation.serves {
         if let Value::Data(ProviderId::FIRST, class, data) = value {
-            let before = SignedData {
-                signers: work,
-                ..*data
-            };
+            let signers = if *class == Class::Cds { entry } else { work };
+            let before = SignedData { signers, ..*data };
             values.push(Value::Data(ProviderId::FIRST, class.clone(), before));
         }
     }

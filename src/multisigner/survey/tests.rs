@@ -10,7 +10,7 @@ use crate::{
         validate::Ds,
     },
     multisigner::{
-        execute::Shown,
+        execute::{Shown, View},
         plan::{Hand, Member, Parent, ParentHand},
         safety::{ProviderId, Slot, Value},
     },
@@ -21,13 +21,13 @@ use crate::{
     },
 };
 
-const NOW: UnixTime = UnixTime(1_800_000_000);
+pub(super) const NOW: UnixTime = UnixTime(1_800_000_000);
 
-fn zone() -> Name {
+pub(super) fn zone() -> Name {
     "example.".parse().unwrap()
 }
 
-fn received(answers: Vec<Record>, authorities: Vec<Record>, authoritative: bool) -> Received {
+pub(super) fn received(answers: Vec<Record>, authorities: Vec<Record>, authoritative: bool) -> Received {
     Received {
         id: 1,
         is_response: true,
@@ -45,7 +45,7 @@ fn received(answers: Vec<Record>, authorities: Vec<Record>, authoritative: bool)
     }
 }
 
-fn record(rtype: RrType, ttl: u32, rdata: &[u8]) -> Record {
+pub(super) fn record(rtype: RrType, ttl: u32, rdata: &[u8]) -> Record {
     Record {
         owner: zone(),
         rtype,
@@ -76,7 +76,7 @@ fn key() -> Dnskey {
     made.dnskey().clone()
 }
 
-fn register(own: &Dnskey) -> Vec<Event> {
+pub(super) fn register(own: &Dnskey) -> Vec<Event> {
     let (key, state) = (own.clone(), Claim::Active);
     vec![Event {
         at: NOW,
@@ -85,7 +85,7 @@ fn register(own: &Dnskey) -> Vec<Event> {
 }
 
 /// One server of each of two providers, which answer alike, and one of the parent.
-fn survey(of_members: Vec<Received>, of_parent: Vec<Received>) -> Survey {
+pub(super) fn survey(of_members: Vec<Received>, of_parent: Vec<Received>) -> Survey {
     let member = |names: &[&str]| MemberSeen {
         names: names.iter().map(|name| name.parse().unwrap()).collect(),
         servers: vec![answered("a server", of_members.clone())],
@@ -98,11 +98,17 @@ fn survey(of_members: Vec<Received>, of_parent: Vec<Received>) -> Survey {
     }
 }
 
-fn empty() -> Received {
+pub(super) fn empty() -> Received {
     received(Vec::new(), Vec::new(), true)
 }
 
-fn shown(survey: &Survey, events: &[Event], slot: Slot) -> Shown {
+pub(super) fn shown(survey: &Survey, events: &[Event], slot: Slot) -> Shown {
+    let view = view(survey, events);
+    assert!(view.strangers.len() <= 1, "{:?}", view.strangers);
+    view.slots[&slot][0].shown.clone()
+}
+
+pub(super) fn view(survey: &Survey, events: &[Event]) -> View {
     let situation = crate::multisigner::plan::Situation {
         zone: zone(),
         at: NOW,
@@ -119,13 +125,11 @@ fn shown(survey: &Survey, events: &[Event], slot: Slot) -> Shown {
         past: Vec::new(),
         margin: 0,
     };
-    let view = survey.view(&situation, &Register::of(events), ContentTtls::default());
-    assert!(view.strangers.len() <= 1, "{:?}", view.strangers);
-    view.slots[&slot][0].shown.clone()
+    survey.view(&situation, &Register::of(events), ContentTtls::default())
 }
 
 #[track_caller]
-fn is_odd(shown: &Shown, words: &str) {
+pub(super) fn is_odd(shown: &Shown, words: &str) {
     assert!(
         matches!(shown, Shown::Odd(why) if why.contains(words)),
         "{shown:?}"

@@ -501,6 +501,11 @@ impl World {
         match (method, found) {
             ("GET", Some((.., record))) => (200, String::new(), record.to_string()),
             ("GET" | "POST", None) => say(404, "record not found"),
+            ("DELETE", Some(_)) => {
+                records.retain(|(found, kind, _)| found != owner || kind != rtype);
+                (200, String::new(), "{}".into())
+            }
+            ("DELETE", None) => say(404, "record not found"),
             ("PUT", Some(_)) => say(400, "record already exists"),
             ("POST", Some((.., record))) => {
                 record["answers"] = body["answers"].clone();

@@ -9,6 +9,7 @@
 //! | `keys` | whose a key is; ours put there and taken away |
 //! | `content` | the zone's records: an export, or record by record |
 //! | `apex` | the apex NS RRset, and switching DNSSEC on |
+//! | `cds` | CDS and CDNSKEY |
 //! | `probe` | what nobody can know without an account, asked of the real thing |
 //!
 //! Nothing here sends a whole zone object back: members that were not meant would change, and `dnssec` has been
@@ -16,6 +17,7 @@
 
 mod apex;
 mod call;
+mod cds;
 mod client;
 mod content;
 mod http;
@@ -153,6 +155,7 @@ impl Provider for Ns1 {
             publishes_keys: true,
             reads_content: true,
             writes_apex_ns: true,
+            writes_cds: true,
         }
     }
 
@@ -197,5 +200,9 @@ impl Provider for Ns1 {
 
     fn write_apex_ns<'a>(&'a self, zone: &'a Name, targets: &'a [Name], ttl: Ttl) -> Pending<'a, Published> {
         Box::pin(self.set_apex_ns(zone, targets, ttl))
+    }
+
+    fn write_cds<'a>(&'a self, zone: &'a Name, keys: &'a [Dnskey], ttl: Ttl) -> Pending<'a, Published> {
+        Box::pin(self.set_cds(zone, keys, ttl))
     }
 }

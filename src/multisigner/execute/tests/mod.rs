@@ -22,8 +22,8 @@ use crate::{
             Wait,
         },
         safety::{
-            Class, Content, DsRecord, DsSet, KeyId, KeyRrset, KeySet, NsSet, ProviderId, SignedData, Slot,
-            Value,
+            Cds, Class, Content, DsRecord, DsSet, KeyId, KeyRrset, KeySet, NsSet, ProviderId, SignedData,
+            Slot, Value,
         },
     },
 };

@@ -220,6 +220,71 @@ fn a_person_who_did_their_part_says_so_where_nothing_can_be_seen() {
     assert_eq!(world.settle(), Next::Over(Outcome::Reached));
 }
 
+/// CDS comes, the parent follows it, and it goes. Its signatures are looked at as long as it is there, and by every
+/// server; after that nobody shows them, and nothing waits for them.
+#[test]
+fn the_signatures_of_cds_count_as_long_as_it_is_there() {
+    let us = provider(0);
+    let wanted = set(&[KSK, THEIR_KSK]);
+    let signers = set(&[KSK]);
+    let cds = Value::Cds(us, Some(Cds { wanted, signers }));
+    let signatures = Value::Data(
+        us,
+        Class::Cds,
+        SignedData {
+            signers,
+            ttl: TTL_KEYS,
+            content: Content::Own,
+        },
+    );
+    let ask = |wanted: KeySet| Action::Cds {
+        wanted: wanted.iter().collect(),
+    };
+    let mut plan = roll();
+    let mut gone = step("CDS goes", ask(KeySet::default()), vec![Value::Cds(us, None)]);
+    gone.withdraws = true;
+    let mut withdrawn = step(
+        "something goes",
+        Action::Await,
+        vec![keys(0, &[KSK, OLD, THEIR_KSK])],
+    );
+    withdrawn.withdraws = true;
+    plan.steps = vec![
+        step("CDS is there", ask(wanted), vec![cds.clone(), signatures.clone()]),
+        gone,
+        withdrawn,
+    ];
+    // What goes in the end is needed, which is not the matter here.
+    let mut world = World::forced(plan, Some("a test"));
+    world.obedient = false;
+    world.show(&Value::Cds(us, None));
+    assert!(matches!(world.settle(), Next::Watch { step: 0, .. }));
+    world.show(&cds);
+    let rest = world.settle();
+    assert!(
+        matches!(&rest, Next::Watch { step: 0, lacking } if lacking.contains("the data of us")),
+        "{rest:?}"
+    );
+    // Everywhere, by a key that the parent trusts.
+    world.show(&signatures);
+    let odd = Shown::Odd("its CDS is signed by another key".to_owned());
+    world.served.get_mut(&signatures.slot()).unwrap()[1] = odd;
+    let rest = world.settle();
+    assert!(matches!(&rest, Next::Watch { step: 0, .. }), "{rest:?}");
+    world.show(&signatures);
+    world.settle();
+    assert_eq!(world.run.done.len(), 1);
+    world.show(&Value::Cds(us, None));
+    world.served.remove(&signatures.slot());
+    world.settle();
+    assert!(world.run.done.len() >= 2, "{:?}", world.settle());
+    let rest = world.settle();
+    assert!(
+        !matches!(&rest, Next::Watch { lacking, .. } if lacking.contains("nobody has been asked")),
+        "{rest:?}"
+    );
+}
+
 #[test]
 fn entries_in_an_order_that_cannot_be_are_no_journal() {
     let mut world = World::of(roll());

@@ -164,7 +164,7 @@ fn a_parent_that_reads_cds_does_it_where_all_providers_show_the_same() {
         .iter()
         .filter(|step| step.what.starts_with("CDS"))
         .count();
-    assert_eq!(cds, 4, "at both, before each change of DS");
+    assert_eq!(cds, 6, "at both, before each change of DS, and in the end");
     assert_eq!(
         plan.steps.iter().filter(|step| step.by == Actor::Parent).count(),
         2

@@ -60,6 +60,12 @@ pub(in crate::provider::ns1) fn write_ns(zone: &str, targets: &[Name], ttl: Ttl)
     json!({ "zone": zone, "domain": zone, "type": "NS", "ttl": ttl.seconds(), "answers": answers })
 }
 
+/// The body that makes a record at the apex, or replaces its answers, each a row of fields.
+pub(in crate::provider::ns1) fn write_rows(zone: &str, rtype: &str, rows: &[Vec<String>], ttl: Ttl) -> Value {
+    let answers: Vec<Value> = rows.iter().map(|row| json!({ "answer": row })).collect();
+    json!({ "zone": zone, "domain": zone, "type": rtype, "ttl": ttl.seconds(), "answers": answers })
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
