@@ -8,7 +8,7 @@ use std::{
 
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::{TcpStream, UdpSocket},
     time::timeout,
 };
@@ -194,17 +194,30 @@ impl Asker {
     async fn by_stream(&self, server: SocketAddr, sent: &Sent<'_>) -> Result<Received, AskError> {
         let exchange = async {
             let mut stream = TcpStream::connect(server).await?;
-            write_framed(&mut stream, &sent.asking.octets).await?;
-            read_framed(&mut stream).await
+            Self::on_stream(&mut stream, server, sent).await
         };
         let waited = self.timeout;
-        let message = timeout(waited, exchange)
+        timeout(waited, exchange)
             .await
             .map_err(|_| AskError::Silent { server, waited })?
-            .map_err(|source| AskError::Unreachable { server, source })?;
-        let source = match sent.asking.judge(&message) {
+            .map_err(|source| AskError::Unreachable { server, source })?
+    }
+
+    /// Asks on a stream that is there; the outer error is about the stream.
+    pub(super) async fn on_stream(
+        stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+        server: SocketAddr,
+        sent: &Sent<'_>,
+    ) -> io::Result<Result<Received, AskError>> {
+        write_framed(stream, &sent.asking.octets).await?;
+        let message = read_framed(stream).await?;
+        Ok(Self::judge_streamed(&message, server, sent))
+    }
+
+    fn judge_streamed(message: &[u8], server: SocketAddr, sent: &Sent<'_>) -> Result<Received, AskError> {
+        let source = match sent.asking.judge(message) {
             Verdict::Answer(received) => {
-                return match sent.verify(&message, &received) {
+                return match sent.verify(message, &received) {
                     Ok(()) => Ok(received),
                     Err(source) => Err(AskError::Tsig { server, source }),
                 };
@@ -285,15 +298,16 @@ pub(super) fn random_id() -> io::Result<u16> {
 }
 
 /// Writes a message with its length in front, both at once (RFC 7766 §8).
-pub(super) async fn write_framed(stream: &mut TcpStream, message: &[u8]) -> io::Result<()> {
+pub(super) async fn write_framed(stream: &mut (impl AsyncWrite + Unpin), message: &[u8]) -> io::Result<()> {
     let mut framed = Vec::with_capacity(2 + message.len());
     framed.extend_from_slice(&(message.len() as u16).to_be_bytes());
     framed.extend_from_slice(message);
-    stream.write_all(&framed).await
+    stream.write_all(&framed).await?;
+    stream.flush().await
 }
 
 /// Reads a message with its length in front.
-async fn read_framed(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+async fn read_framed(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
     let length = stream.read_u16().await?;
     let mut message = vec![0; usize::from(length)];
     stream.read_exact(&mut message).await?;

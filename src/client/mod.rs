@@ -5,12 +5,14 @@ pub mod exchange;
 pub mod https;
 pub mod notify;
 mod query;
+pub mod relay;
 pub mod resolver;
 pub mod transfer;
 pub mod tsig;
 
 pub use exchange::{AskError, Asker, Question};
 pub use notify::{Notice, NotifyError};
+pub use relay::Relay;
 pub use resolver::{NameServer, NoticeTarget, Parent, Ports, ResolveError, Resolver};
 pub use transfer::{Delta, Transfer, TransferError, TransferSettings, Transferred};
 pub use tsig::{Signing, TsigAlgorithm, TsigKey};

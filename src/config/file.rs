@@ -46,6 +46,8 @@ settings! {
         resolvers: Vec<At<SocketAddr>> = Vec::new(),
         /// Another signing provider of zones; one `[[provider]]` each.
         provider: Vec<ProviderFile> = Vec::new(),
+        /// Another place from which the other providers' servers and the parents' are asked; one `[[vantage]]` each.
+        vantage: Vec<VantageFile> = Vec::new(),
         /// A key that is shared with the servers that zones are transferred from; one `[[tsig]]` each.
         tsig: Vec<TsigFile> = Vec::new(),
         /// A zone to serve; one `[[zone]]` each.
@@ -104,6 +106,10 @@ settings! {
         /// How often each zone is looked at: what `status` warns of, and for a zone with other providers what
         /// `countersign verify` finds. "0s": never.
         every: Duration = Duration::from_secs(300),
+        /// How many observations of every zone are kept in the store: what each server showed from when to when, so that
+        /// a TTL that was lowered counts in plans as long as caches may hold it. What is too old to count is dropped, and
+        /// beyond this number the oldest are merged.
+        observations: Bounded<500, 100_000> = Bounded(2_000),
         /// A command, with its arguments, that is run when an alarm is raised and when it is over, with a JSON object
         /// on its standard input and none of the server's environment; until it ends with 0, for at most an hour.
         command: Vec<String> = Vec::new(),
@@ -147,6 +153,21 @@ settings! {
         cds: bool = false,
         /// Its KSKs that are believed without a DS at the parent, each as DS or DNSKEY data.
         pinned: Vec<At<String>> = Vec::new(),
+    }
+}
+
+settings! {
+    /// Another place from which the other providers' servers and the parents' are asked: from one place one sees one site
+    /// of an anycast address. What is seen from there counts as what is seen from here, and a step of a plan needs both.
+    pub(super) struct VantageFile {
+        /// What messages call it.
+        name: At<String>,
+        /// A command, with its arguments, that makes its standard input and output a TCP connection from there to a name
+        /// server, as ssh's ProxyCommand does: "%h" stands for the server's address, "%p" for its port. As
+        /// ["ssh", "-o", "BatchMode=yes", "-W", "[%h]:%p", "vantage@host.example.net"].
+        command: At<Vec<String>>,
+        /// How long one server may take to answer all that it is asked from there.
+        timeout: At<Duration> = At { value: Duration::from_secs(10), at: crate::config::Position::START },
     }
 }
 
@@ -214,7 +235,7 @@ settings! {
         /// request to delete the DS (RFC 8078 §4).
         cds: Cds = Cds::Off,
         /// The TTL of the DNSKEY, CDS and CDNSKEY RRsets, a week at most; smaller where another provider's servers answer
-        /// with a smaller one, for one RRset has one TTL. After it was lowered, wait for the old one before you plan.
+        /// with a smaller one, for one RRset has one TTL. Where it is lowered, plans wait as long as caches may hold the old one.
         dnskey_ttl: At<Duration> = At { value: Duration::from_secs(3600), at: crate::config::Position::START },
         /// How long a signature is valid; at least a week, at most a year. TTLs above a third of it are served lowered.
         /// Without it: 14 days, or three times the zone's largest TTL and a day where that is more.

@@ -10,6 +10,7 @@ mod read;
 mod reference;
 mod resolve;
 mod source;
+mod vantage;
 
 pub use file::{
     LogFormat, LogLevel, LogSettings, ProviderKind, ServerAt, SigningSettings, TcpSettings, UdpSettings,

@@ -8,9 +8,11 @@ use super::{
     problem::{Position, Problem},
     read::{At, Reader, defaults, read_table},
     source::{self, ContentSource},
+    vantage,
 };
 use crate::{
     answer::Overload,
+    client::Relay,
     dnssec::{
         denial::Denial,
         key::Dnskey,
@@ -74,6 +76,8 @@ pub struct Config {
     pub monitor: MonitorSettings,
     /// Resolvers to ask; those of the system when there is none.
     pub resolvers: Vec<SocketAddr>,
+    /// Other places to ask from, no two with one name.
+    pub vantages: Vec<Relay>,
     /// The other providers, no two with one name.
     pub providers: Vec<ProviderSettings>,
     /// The zones, no two with one origin.
@@ -85,6 +89,8 @@ pub struct Config {
 pub struct MonitorSettings {
     /// How often each zone is looked at; zero: never.
     pub every: Duration,
+    /// How many observations are kept of every zone.
+    pub observations: usize,
     /// The command that is run for each alarm; empty: none.
     pub command: Vec<String>,
     /// The address that each alarm is posted to.
@@ -95,6 +101,7 @@ impl From<MonitorFile> for MonitorSettings {
     fn from(file: MonitorFile) -> Self {
         Self {
             every: file.every,
+            observations: file.observations.0 as usize,
             command: file.command,
             webhook: file.webhook.map(|url| url.value),
         }
@@ -379,6 +386,7 @@ fn resolve(file: File, path: &Path, reader: &mut Reader<'_>) -> Option<Config> {
         problem(ttl.at, what.to_owned());
     }
     let providers = resolve_providers(&file, folder, &mut problem);
+    let vantages = vantage::resolve_vantages(&file, &mut problem);
     let keys = source::resolve_keys(&file, folder, &mut problem);
     let known = source::Known {
         providers: &providers,
@@ -404,6 +412,7 @@ fn resolve(file: File, path: &Path, reader: &mut Reader<'_>) -> Option<Config> {
         signing: file.signing,
         monitor: file.monitor.into(),
         resolvers: file.resolvers.iter().map(|address| address.value).collect(),
+        vantages,
         providers,
         zones,
     })
@@ -642,6 +651,7 @@ pub fn from_arguments(arguments: Arguments) -> Result<Config, String> {
         signing: defaults(),
         monitor: defaults::<MonitorFile>().into(),
         resolvers: Vec::new(),
+        vantages: Vec::new(),
         providers: Vec::new(),
         zones,
     })
@@ -810,7 +820,7 @@ mod tests {
                 "something_else = true",
                 &[
                     "c.toml:1:1: unknown setting `something_else`; known here: listen, state, keys, user, nsid, log, \
-                 udp, tcp, signing, monitor, resolvers, provider, tsig, zone",
+                 udp, tcp, signing, monitor, resolvers, provider, vantage, tsig, zone",
                 ],
             ),
         ];

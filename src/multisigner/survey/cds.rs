@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Answered, ask,
+    Answered,
     read::{Reading, Seen, authoritative, odd},
 };
 use crate::{
@@ -22,8 +22,8 @@ use crate::{
 impl Reading<'_> {
     /// The keys that a server asks the parent for.
     pub fn cds(&self, provider: ProviderId, server: &Answered) -> Seen {
-        let cds = self.rdatas(server, ask::CDS, RrType::CDS)?;
-        let cdnskey = self.rdatas(server, ask::CDNSKEY, RrType::CDNSKEY)?;
+        let cds = self.rdatas(server, RrType::CDS)?;
+        let cdnskey = self.rdatas(server, RrType::CDNSKEY)?;
         if cds.is_empty() && cdnskey.is_empty() {
             return Ok(Value::Cds(provider, None));
         }
@@ -71,8 +71,8 @@ impl Reading<'_> {
         let mut signers = of_keys.keys;
         let mut largest = Ttl::default();
         let zone = &self.survey.zone;
-        for (place, rtype) in [(ask::CDS, RrType::CDS), (ask::CDNSKEY, RrType::CDNSKEY)] {
-            let received = authoritative(server, place)?;
+        for rtype in [RrType::CDS, RrType::CDNSKEY] {
+            let received = authoritative(server, rtype)?;
             let signed = signed_by(
                 &received.answers,
                 Some(zone),
@@ -94,8 +94,8 @@ impl Reading<'_> {
         Ok((self.ids(&signers)?, largest))
     }
 
-    fn rdatas<'s>(&self, server: &'s Answered, place: usize, rtype: RrType) -> Result<Vec<&'s [u8]>, Unseen> {
-        let records = authoritative(server, place)?.answers.iter();
+    fn rdatas<'s>(&self, server: &'s Answered, rtype: RrType) -> Result<Vec<&'s [u8]>, Unseen> {
+        let records = authoritative(server, rtype)?.answers.iter();
         let of_zone = records.filter(|record| record.rtype == rtype && record.owner == self.survey.zone);
         Ok(of_zone.map(|record| &*record.rdata).collect())
     }
@@ -156,12 +156,13 @@ mod tests {
 
     /// What is made of CDS for some of our keys, CDNSKEY for others, and who signs them.
     fn shown_of(keys: &[&SigningKey], cds: Received, cdnskey: Received) -> (Shown, Shown) {
-        let mut answers = vec![empty(); 6];
         let rdatas = keys.iter().map(|key| key.dnskey().rdata().to_vec()).collect();
-        answers[ask::DNSKEY] = signed(RrType::DNSKEY, rdatas, &keys[..1]);
-        answers[ask::CDS] = cds;
-        answers[ask::CDNSKEY] = cdnskey;
-        let survey = survey(answers, vec![empty(); 2]);
+        let answers = [
+            (RrType::DNSKEY, signed(RrType::DNSKEY, rdatas, &keys[..1])),
+            (RrType::CDS, cds),
+            (RrType::CDNSKEY, cdnskey),
+        ];
+        let survey = survey(&answers, &[]);
         let events = register(keys[0].dnskey());
         let view = view(&survey, &events);
         let us = ProviderId::FIRST;

@@ -10,33 +10,93 @@
 //! | CDS | CDS and CDNSKEY | both name the same keys, and a key that signs the DNSKEY RRset signs both |
 //! | DS, NS of the parent | DS, NS | it answers with authority, or refers |
 //!
+//! Every server is asked over UDP and over TCP ([`ask`]); each way counts as a server of its own, so that a step needs to
+//! be seen by all of them, and a value counts with the largest TTL that any of them gives. So does what is asked from
+//! other places ([`elsewhere`]).
+//!
 //! What an answer says counts by good signatures alone, so that nobody who can only make up datagrams moves a plan.
 
 mod ask;
 mod cds;
+mod differences;
+mod elsewhere;
 mod read;
 mod situation;
 #[cfg(test)]
 mod tests;
 
+use std::{collections::BTreeMap, fmt};
+
 pub use ask::{Targets, survey};
+pub use differences::Difference;
+pub use elsewhere::{Elsewhere, from_elsewhere};
 pub use situation::{ContentTtls, Known, NotPlain};
 
-use super::observe::Unseen;
+use super::observe::{At, Unseen};
 use crate::{
     clock::UnixTime,
-    wire::{Name, received::Received},
+    wire::{Name, RrType, received::Received},
 };
 
-/// What one server answered.
+/// By what way a server was asked.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Way {
+    /// By datagrams from here.
+    Udp,
+    /// By a stream from here.
+    Tcp,
+    /// By a stream from another place, of this name.
+    From(String),
+}
+
+impl Way {
+    /// Whether both go out from one place.
+    fn is_beside(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::From(one), Self::From(other)) => one == other,
+            (Self::From(_), _) | (_, Self::From(_)) => false,
+            _ => true,
+        }
+    }
+}
+
+/// Answers by the type that was asked for.
+type Answers = BTreeMap<RrType, Result<Received, Unseen>>;
+
+/// What one server answered by one way.
 #[derive(Clone, Debug)]
 pub struct Answered {
-    /// The server, for people.
-    pub server: String,
-    /// When it was asked, at the latest.
+    /// The server; none where it was not found.
+    pub at: Option<At>,
+    /// How it was asked.
+    pub way: Way,
+    /// When it was asked, at the earliest.
     pub asked: UnixTime,
-    /// Its answers, in the order of the questions.
-    answers: Vec<Result<Received, Unseen>>,
+    /// Its answers. What is missing was not asked by this way.
+    answers: Answers,
+}
+
+impl Answered {
+    /// Whether nothing came from it.
+    fn is_away(&self) -> bool {
+        let mut answers = self.answers.values();
+        answers.all(|answer| matches!(answer, Err(Unseen::Unreachable(_))))
+    }
+}
+
+/// For people: "ns1.example. 192.0.2.1 over TCP".
+impl fmt::Display for Answered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.at {
+            Some(at) => at.fmt(f)?,
+            None => f.write_str("a server that was not found")?,
+        }
+        match &self.way {
+            Way::Udp => Ok(()),
+            Way::Tcp => f.write_str(" over TCP"),
+            Way::From(place) => write!(f, " from {place}"),
+        }
+    }
 }
 
 /// What a provider's servers answered.
@@ -44,7 +104,7 @@ pub struct Answered {
 pub struct MemberSeen {
     /// What its servers are called in NS RRsets.
     pub names: Vec<Name>,
-    /// Its servers.
+    /// Its servers, each once for every way.
     pub servers: Vec<Answered>,
 }
 
@@ -57,6 +117,6 @@ pub struct Survey {
     pub at: UnixTime,
     /// The providers, this server first.
     pub members: Vec<MemberSeen>,
-    /// The parent's servers.
+    /// The parent's servers, each once for every way.
     pub parent: Vec<Answered>,
 }

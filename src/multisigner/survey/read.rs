@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Answered, MemberSeen, Survey, ask};
+use super::{Answered, MemberSeen, Survey, Way, ask::NOBODYS_TYPE};
 use crate::{
     dnssec::keyset::Role,
     dnssec::{
@@ -90,39 +90,39 @@ impl Reading<'_> {
         slots
     }
 
-    /// What each server shows of a slot.
+    /// What each server shows of a slot, by every way by which it was asked for it.
     pub fn sights(&self, slot: &Slot) -> Vec<Sight> {
-        let member = |provider: &ProviderId| self.survey.members.get(provider.place());
-        let of_member = |provider: &ProviderId, read: &dyn Fn(&Answered) -> Seen| -> Vec<Sight> {
-            let servers = member(provider).map_or(&[][..], |member| &member.servers);
-            stand_in(servers.iter().map(|server| sight(server, read(server))).collect())
+        let of_parent = |asked, read: &dyn Fn(&Answered) -> Seen| sights(&self.survey.parent, asked, read);
+        let of_member = |provider: &ProviderId, asked, read: &dyn Fn(&Answered) -> Seen| {
+            let member = self.survey.members.get(provider.place());
+            sights(member.map_or(&[][..], |member| &member.servers), asked, read)
         };
         match slot {
-            Slot::Ds => self
-                .survey
-                .parent
-                .iter()
-                .map(|server| sight(server, self.ds(server)))
-                .collect(),
-            Slot::ParentNs => {
-                let read = |server: &Answered| Ok(Value::ParentNs(self.ns_set(server, ask::PARENT_NS)?));
-                self.survey
-                    .parent
-                    .iter()
-                    .map(|server| sight(server, read(server)))
-                    .collect()
-            }
-            Slot::Keys(provider) => of_member(provider, &|server| self.key_rrset(*provider, server)),
-            Slot::Data(provider, class) => of_member(provider, &|server| self.data(*provider, class, server)),
-            Slot::ChildNs(provider) => of_member(provider, &|server| {
-                Ok(Value::ChildNs(*provider, self.ns_set(server, ask::NS)?))
+            Slot::Ds => of_parent(RrType::DS, &|server| self.ds(server)),
+            Slot::ParentNs => of_parent(RrType::NS, &|server| Ok(Value::ParentNs(self.ns_set(server)?))),
+            Slot::Keys(provider) => of_member(provider, RrType::DNSKEY, &|server| {
+                self.key_rrset(*provider, server)
             }),
-            Slot::Serving(provider) => of_member(provider, &|server| match authoritative(server, ask::SOA) {
+            Slot::Data(provider, class) => {
+                let asked = match class {
+                    Class::Negative => NOBODYS_TYPE,
+                    Class::Cds => RrType::CDS,
+                    _ => RrType::SOA,
+                };
+                of_member(provider, asked, &|server| self.data(*provider, class, server))
+            }
+            Slot::ChildNs(provider) => of_member(provider, RrType::NS, &|server| {
+                Ok(Value::ChildNs(*provider, self.ns_set(server)?))
+            }),
+            Slot::Serving(provider) => of_member(provider, RrType::SOA, &|server| match authoritative(
+                server,
+                RrType::SOA,
+            ) {
                 Err(Unseen::Unreachable(why)) => Err(Unseen::Unreachable(why)),
                 Err(Unseen::Odd(_)) => Ok(Value::Serving(*provider, false)),
                 Ok(_) => Ok(Value::Serving(*provider, true)),
             }),
-            Slot::Cds(provider) => of_member(provider, &|server| self.cds(*provider, server)),
+            Slot::Cds(provider) => of_member(provider, RrType::CDS, &|server| self.cds(*provider, server)),
         }
     }
 
@@ -196,7 +196,7 @@ impl Reading<'_> {
 
     /// The DNSKEY RRset of a server, when a key signs it that is believed.
     pub fn believed(&self, server: &Answered) -> Result<(Vec<Dnskey>, SignedBy), Unseen> {
-        let received = answer(server, ask::DNSKEY)?;
+        let received = answer(server, RrType::DNSKEY)?;
         let zone = &self.survey.zone;
         let answer = read_keys(received, zone, self.survey.at)?;
         let signed = signed_by(
@@ -221,7 +221,7 @@ impl Reading<'_> {
         }
     }
 
-    fn key_rrset(&self, provider: ProviderId, server: &Answered) -> Seen {
+    pub(super) fn key_rrset(&self, provider: ProviderId, server: &Answered) -> Seen {
         let (keys, signed) = self.believed(server)?;
         let rrset = KeyRrset {
             keys: self.ids(&keys)?,
@@ -231,14 +231,14 @@ impl Reading<'_> {
         Ok(Value::Keys(provider, rrset))
     }
 
-    fn data(&self, provider: ProviderId, class: &Class, server: &Answered) -> Seen {
+    pub(super) fn data(&self, provider: ProviderId, class: &Class, server: &Answered) -> Seen {
         if *class == Class::Cds {
             return self.signed_cds(provider, server);
         }
         let known: Vec<Dnskey> = self.keys.iter().filter_map(|key| key.dnskey.clone()).collect();
         let zone = &self.survey.zone;
-        let signed = |place: usize, owner: Option<&Name>, rtype: RrType| -> Result<SignedBy, Unseen> {
-            let received = authoritative(server, place)?;
+        let signed = |asked: RrType, owner: Option<&Name>, rtype: RrType| -> Result<SignedBy, Unseen> {
+            let received = authoritative(server, asked)?;
             let sections = [&received.answers, &received.authorities];
             let found = sections
                 .iter()
@@ -255,13 +255,13 @@ impl Reading<'_> {
         };
         let (signed, other, least) = match class {
             Class::Negative => {
-                let proof = signed(ask::ABSENT, None, RrType::NSEC)
-                    .or_else(|_| signed(ask::ABSENT, None, RrType::NSEC3))?;
+                let proof = signed(NOBODYS_TYPE, None, RrType::NSEC)
+                    .or_else(|_| signed(NOBODYS_TYPE, None, RrType::NSEC3))?;
                 (proof, None, self.ttls.negative)
             }
             _ => {
-                let soa = signed(ask::SOA, Some(zone), RrType::SOA)?;
-                let ns = signed(ask::NS, Some(zone), RrType::NS)?;
+                let soa = signed(RrType::SOA, Some(zone), RrType::SOA)?;
+                let ns = signed(RrType::NS, Some(zone), RrType::NS)?;
                 (soa, Some(ns), self.ttls.largest)
             }
         };
@@ -282,8 +282,8 @@ impl Reading<'_> {
     }
 
     /// The providers that an NS RRset names.
-    fn ns_set(&self, server: &Answered, place: usize) -> Result<NsSet, Unseen> {
-        let received = answer(server, place)?;
+    fn ns_set(&self, server: &Answered) -> Result<NsSet, Unseen> {
+        let received = answer(server, RrType::NS)?;
         let zone = &self.survey.zone;
         let sections = received.answers.iter().chain(&received.authorities);
         let records: Vec<_> = sections
@@ -323,7 +323,7 @@ impl Reading<'_> {
 
     fn ds(&self, server: &Answered) -> Seen {
         let all = ds_of(self.survey, server)?;
-        let received = answer(server, ask::DS)?;
+        let received = answer(server, RrType::DS)?;
         let mut records = BTreeSet::new();
         for ds in &all {
             let place = self.keys.iter().position(|key| {
@@ -360,28 +360,54 @@ impl Reading<'_> {
 }
 
 fn ds_of(survey: &Survey, server: &Answered) -> Result<Vec<Ds>, Unseen> {
-    read_ds(answer(server, ask::DS)?, &survey.zone)
+    read_ds(answer(server, RrType::DS)?, &survey.zone)
 }
 
-fn answer(server: &Answered, place: usize) -> Result<&Received, Unseen> {
-    match server.answers.get(place) {
+fn answer(server: &Answered, asked: RrType) -> Result<&Received, Unseen> {
+    match server.answers.get(&asked) {
         Some(Ok(received)) => Ok(received),
         Some(Err(unseen)) => Err(unseen.clone()),
         None => odd("it was not asked"),
     }
 }
 
-pub(super) fn authoritative(server: &Answered, place: usize) -> Result<&Received, Unseen> {
-    let received = answer(server, place)?;
+pub(super) fn authoritative(server: &Answered, asked: RrType) -> Result<&Received, Unseen> {
+    let received = answer(server, asked)?;
     match received.rcode {
         Rcode::NOERROR | Rcode::NXDOMAIN if received.authoritative => Ok(received),
         Rcode(code) => odd(format!("it does not answer for the zone (code {code})")),
     }
 }
 
+/// What those servers show that were asked for a type. Many hosts have one address family alone: a named server that
+/// answers at one of its addresses stands for those at which nothing of it can be reached.
+fn sights(servers: &[Answered], asked: RrType, read: &dyn Fn(&Answered) -> Seen) -> Vec<Sight> {
+    let asked = servers
+        .iter()
+        .filter(|server| server.answers.contains_key(&asked));
+    let seen: Vec<(&Answered, Seen)> = asked.map(|server| (server, read(server))).collect();
+    let name = |server: &Answered| server.at.as_ref().and_then(|at| at.name.clone());
+    let is_away = |seen: &Seen| matches!(seen, Err(Unseen::Unreachable(_)));
+    let answering = seen.iter().filter(|(_, seen)| !is_away(seen));
+    let answering: BTreeSet<(Name, &Way)> = answering
+        .filter_map(|(server, _)| Some((name(server)?, &server.way)))
+        .collect();
+    let stood_for = |server: &Answered, seen: &Seen| {
+        let is_way = |other: &&Answered| other.at == server.at && other.way.is_beside(&server.way);
+        let mut ways = servers.iter().filter(is_way);
+        is_away(seen)
+            && name(server).is_some_and(|name| answering.contains(&(name, &server.way)))
+            && ways.all(Answered::is_away)
+    };
+    let counted = seen.iter().filter(|(server, seen)| !stood_for(server, seen));
+    counted
+        .map(|(server, seen)| sight(server, seen.clone()))
+        .collect()
+}
+
 fn sight(server: &Answered, seen: Seen) -> Sight {
     Sight {
-        server: server.server.clone(),
+        server: server.to_string(),
         at: server.asked,
         shown: match seen {
             Ok(value) => Shown::Value(value),
@@ -389,20 +415,4 @@ fn sight(server: &Answered, seen: Seen) -> Sight {
             Err(Unseen::Odd(why)) => Shown::Odd(why),
         },
     }
-}
-
-/// Many hosts have one address family alone: a named server that answers at one of its addresses stands for those
-/// that cannot be reached.
-fn stand_in(sights: Vec<Sight>) -> Vec<Sight> {
-    let name = |sight: &Sight| sight.server.split_once(' ').map(|(name, _)| name.to_owned());
-    let answered: BTreeSet<String> = sights
-        .iter()
-        .filter(|sight| !matches!(sight.shown, Shown::Unreachable(_)))
-        .filter_map(name)
-        .collect();
-    let stood_for = |sight: &Sight| {
-        matches!(sight.shown, Shown::Unreachable(_))
-            && name(sight).is_some_and(|name| answered.contains(&name))
-    };
-    sights.into_iter().filter(|sight| !stood_for(sight)).collect()
 }

@@ -1,6 +1,12 @@
 //! What answers show, and what they do not.
 
-use super::{ask, read::ContentTtls, *};
+mod ways;
+
+use super::{
+    ask::{OF_MEMBERS, OF_PARENT},
+    read::ContentTtls,
+    *,
+};
 use crate::{
     dnssec::{
         algorithm::{DigestType, SigningAlgorithm},
@@ -63,11 +69,18 @@ fn ns(names: &[&str]) -> Vec<Record> {
         .collect()
 }
 
-fn answered(server: &str, answers: Vec<Received>) -> Answered {
+/// A server that answers all questions.
+fn answered(address: &str, way: Way, types: &[RrType], answers: &[(RrType, Received)]) -> Answered {
+    let given = |rtype: &RrType| answers.iter().find(|(of, _)| of == rtype);
+    let answer = |rtype: &RrType| Ok(given(rtype).map_or_else(empty, |(_, received)| received.clone()));
     Answered {
-        server: server.to_owned(),
+        at: Some(At {
+            name: None,
+            address: address.parse().unwrap(),
+        }),
+        way,
         asked: NOW,
-        answers: answers.into_iter().map(Ok).collect(),
+        answers: types.iter().map(|rtype| (*rtype, answer(rtype))).collect(),
     }
 }
 
@@ -85,16 +98,16 @@ pub(super) fn register(own: &Dnskey) -> Vec<Event> {
 }
 
 /// One server of each of two providers, which answer alike, and one of the parent.
-pub(super) fn survey(of_members: Vec<Received>, of_parent: Vec<Received>) -> Survey {
+pub(super) fn survey(of_members: &[(RrType, Received)], of_parent: &[(RrType, Received)]) -> Survey {
     let member = |names: &[&str]| MemberSeen {
         names: names.iter().map(|name| name.parse().unwrap()).collect(),
-        servers: vec![answered("a server", of_members.clone())],
+        servers: vec![answered("192.0.2.1:53", Way::Udp, &OF_MEMBERS, of_members)],
     };
     Survey {
         zone: zone(),
         at: NOW,
         members: vec![member(&[]), member(&["theirs.example."])],
-        parent: vec![answered("the parent", of_parent)],
+        parent: vec![answered("192.0.2.9:53", Way::Udp, &OF_PARENT, of_parent)],
     }
 }
 
@@ -106,6 +119,12 @@ pub(super) fn shown(survey: &Survey, events: &[Event], slot: Slot) -> Shown {
     let view = view(survey, events);
     assert!(view.strangers.len() <= 1, "{:?}", view.strangers);
     view.slots[&slot][0].shown.clone()
+}
+
+/// What is shown by every way.
+fn all_shown(survey: &Survey, slot: Slot) -> Vec<Shown> {
+    let sights = view(survey, &[]).slots.remove(&slot).unwrap();
+    sights.into_iter().map(|sight| sight.shown).collect()
 }
 
 pub(super) fn view(survey: &Survey, events: &[Event]) -> View {
@@ -139,16 +158,11 @@ pub(super) fn is_odd(shown: &Shown, words: &str) {
 #[test]
 fn a_key_set_that_nobody_believed_signs_shows_nothing() {
     let (ours, forged) = (key(), key());
-    let mut answers = vec![empty(); 5];
-    answers[ask::DNSKEY] = received(
-        vec![
-            record(RrType::DNSKEY, 20, ours.rdata()),
-            record(RrType::DNSKEY, 20, forged.rdata()),
-        ],
-        Vec::new(),
-        true,
-    );
-    let survey = survey(answers, vec![empty(); 2]);
+    let keys = vec![
+        record(RrType::DNSKEY, 20, ours.rdata()),
+        record(RrType::DNSKEY, 20, forged.rdata()),
+    ];
+    let survey = survey(&[(RrType::DNSKEY, received(keys, Vec::new(), true))], &[]);
     let them = ProviderId::at(1).unwrap();
     is_odd(
         &shown(&survey, &register(&ours), Slot::Keys(them)),
@@ -187,10 +201,8 @@ fn a_key_set_that_nobody_believed_signs_shows_nothing() {
 #[test]
 fn name_servers_belong_to_who_has_their_names_and_the_others_to_us() {
     let referral = received(Vec::new(), ns(&["ours.example.", "theirs.example."]), false);
-    let parent = vec![empty(), referral];
-    let mut answers = vec![empty(); 5];
-    answers[ask::NS] = received(ns(&["theirs.example."]), Vec::new(), true);
-    let mut survey = survey(answers, parent);
+    let answer = received(ns(&["theirs.example."]), Vec::new(), true);
+    let mut survey = survey(&[(RrType::NS, answer)], &[(RrType::NS, referral)]);
     let members = |shown: &Shown| match shown {
         Shown::Value(Value::ParentNs(ns) | Value::ChildNs(_, ns)) => (
             ns.members.iter().map(|member| member.place()).collect::<Vec<_>>(),
@@ -218,13 +230,13 @@ fn ds_records_count_by_the_keys_of_the_register() {
             Ds::of(key, zone().as_ref(), DigestType::Sha256).rdata(),
         )
     };
-    let parent = |records| vec![received(records, Vec::new(), true), empty()];
-    let good = survey(vec![empty(); 5], parent(vec![ds(&ours)]));
+    let parent = |records| [(RrType::DS, received(records, Vec::new(), true))];
+    let good = survey(&[], &parent(vec![ds(&ours)]));
     let shown_ds = shown(&good, &register(&ours), Slot::Ds);
     assert!(
         matches!(&shown_ds, Shown::Value(Value::Ds(ds)) if ds.records.len() == 1 && ds.ttl == 30),
         "{shown_ds:?}"
     );
-    let odd = survey(vec![empty(); 5], parent(vec![ds(&ours), ds(&unknown)]));
+    let odd = survey(&[], &parent(vec![ds(&ours), ds(&unknown)]));
     is_odd(&shown(&odd, &register(&ours), Slot::Ds), "which nobody knows");
 }

@@ -1,0 +1,282 @@
+//! Servers that are not the same over UDP and over TCP.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, UdpSocket},
+};
+
+use super::*;
+use crate::{
+    client::{Asker, Relay},
+    clock::SimulatedClock,
+    multisigner::survey::{Difference, from_elsewhere},
+};
+
+/// What a server answers for a type, as the rdata octets of one record of that type and its TTL; nothing: silence.
+type Answer = fn(RrType) -> Option<(u32, &'static [u8])>;
+
+/// The query as its answer, with one record.
+fn message(query: &[u8], answer: Answer) -> Option<Vec<u8>> {
+    let question_end = 12 + zone().as_wire().len() + 4;
+    let rtype = RrType(u16::from_be_bytes([
+        query[question_end - 4],
+        query[question_end - 3],
+    ]));
+    let (ttl, rdata) = answer(rtype)?;
+    let mut octets = query[..question_end].to_vec();
+    octets[2] = 0x84;
+    octets[7] = 1;
+    octets[11] = 0;
+    octets.extend_from_slice(&[0xc0, 12]);
+    octets.extend_from_slice(&rtype.0.to_be_bytes());
+    octets.extend_from_slice(&[0, 1]);
+    octets.extend_from_slice(&ttl.to_be_bytes());
+    octets.extend_from_slice(&(rdata.len() as u16).to_be_bytes());
+    octets.extend_from_slice(rdata);
+    Some(octets)
+}
+
+/// A server with an answer for each transport; none: the port is shut.
+async fn server(udp: Option<Answer>, tcp: Option<Answer>) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let socket = UdpSocket::bind(address).await.unwrap();
+    if let Some(answer) = udp {
+        tokio::spawn(async move {
+            let mut buffer = [0; 512];
+            loop {
+                let (length, from) = socket.recv_from(&mut buffer).await.unwrap();
+                if let Some(octets) = message(&buffer[..length], answer) {
+                    socket.send_to(&octets, from).await.unwrap();
+                }
+            }
+        });
+    }
+    if let Some(answer) = tcp {
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut query = vec![0; usize::from(stream.read_u16().await.unwrap())];
+                stream.read_exact(&mut query).await.unwrap();
+                if let Some(octets) = message(&query, answer) {
+                    stream.write_u16(octets.len() as u16).await.unwrap();
+                    stream.write_all(&octets).await.unwrap();
+                }
+            }
+        });
+    }
+    address
+}
+
+fn targets(address: SocketAddr) -> Targets {
+    Targets {
+        names: vec!["theirs.example.".parse().unwrap()],
+        servers: vec![Ok(At { name: None, address })],
+    }
+}
+
+async fn look(member: SocketAddr, parent: SocketAddr) -> Survey {
+    let asker = Asker {
+        timeout: Duration::from_millis(500),
+        tries: 2,
+    };
+    let clock = SimulatedClock::new(NOW);
+    crate::multisigner::survey::survey(&asker, &zone(), &[targets(member)], &targets(parent), &clock).await
+}
+
+const ONE: Answer = |_| Some((30, &[1, 2, 13, 2, 9]));
+const LONGER: Answer = |_| Some((31, &[1, 2, 13, 2, 9]));
+
+fn passing(differences: &[Difference]) -> Vec<bool> {
+    differences.iter().map(|difference| difference.passes).collect()
+}
+
+#[tokio::test]
+async fn of_servers_that_are_the_same_only_the_decisive_type_is_asked_over_tcp() {
+    let address = server(Some(ONE), Some(ONE)).await;
+    let seen = look(address, address).await;
+    assert_eq!(seen.differences(), []);
+    let asked = |servers: &[Answered]| -> Vec<(Way, usize)> {
+        servers
+            .iter()
+            .map(|server| (server.way.clone(), server.answers.len()))
+            .collect()
+    };
+    assert_eq!(
+        asked(&seen.members[0].servers),
+        [(Way::Udp, OF_MEMBERS.len()), (Way::Tcp, 1)]
+    );
+    assert_eq!(asked(&seen.parent), [(Way::Udp, 2), (Way::Tcp, 1)]);
+    assert!(seen.parent[1].answers.contains_key(&RrType::DS));
+}
+
+#[tokio::test]
+async fn a_server_that_answers_over_one_transport_alone_is_said_and_counts_as_not_seen() {
+    let whole = server(Some(ONE), Some(ONE)).await;
+    for (udp, tcp, words) in [
+        (Some(ONE), None, "answers over UDP and not over TCP"),
+        (None, Some(ONE), "answers over TCP and not over UDP"),
+    ] {
+        let half = server(udp, tcp).await;
+        let seen = look(whole, half).await;
+        let differences = seen.differences();
+        assert_eq!(passing(&differences), [false], "{differences:?}");
+        assert!(differences[0].what.contains(words), "{differences:?}");
+        assert!(differences[0].what.contains(&half.to_string()), "{differences:?}");
+        let unreachable = |server: &&Answered| server.is_away();
+        assert_eq!(seen.parent.iter().filter(unreachable).count(), 1);
+        let shown = all_shown(&seen, Slot::Ds);
+        assert!(
+            shown.iter().any(|shown| matches!(shown, Shown::Unreachable(_))),
+            "{shown:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_differs_over_tcp_is_asked_for_in_full_and_the_largest_ttl_counts() {
+    let whole = server(Some(ONE), Some(ONE)).await;
+    let odd = server(Some(ONE), Some(LONGER)).await;
+    let seen = look(odd, whole).await;
+    assert_eq!(seen.members[0].servers[1].answers.len(), OF_MEMBERS.len());
+    let differences = seen.differences();
+    assert_eq!(passing(&differences), [true]);
+    assert!(
+        differences[0]
+            .what
+            .contains("does not answer DNSKEY over TCP as over UDP"),
+        "{differences:?}"
+    );
+    let name: Answer = |_| Some((40, b"\x06theirs\x07example\x00"));
+    let longer: Answer = |_| Some((50, b"\x06theirs\x07example\x00"));
+    let seen = look(server(Some(name), Some(longer)).await, whole).await;
+    let ttls: Vec<u64> = all_shown(&seen, Slot::ChildNs(ProviderId::FIRST))
+        .iter()
+        .map(|shown| match shown {
+            Shown::Value(Value::ChildNs(_, ns)) => ns.ttl,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(ttls, [40, 50]);
+}
+
+/// At its other address the server answers: that stands for an address family that this host lacks, and not for a
+/// transport that one address lacks.
+#[test]
+fn a_named_server_stands_for_its_other_address_where_that_is_silent_throughout() {
+    let seen = |tcp_of_second: bool, udp_of_second: bool| {
+        let server = |address: &str, way: Way, answers: bool| {
+            let mut server = answered(address, way, &OF_PARENT, &[]);
+            server.at.as_mut().unwrap().name = Some("ns.example.".parse().unwrap());
+            if !answers {
+                for answer in server.answers.values_mut() {
+                    *answer = Err(Unseen::Unreachable("no route".to_owned()));
+                }
+            }
+            server
+        };
+        let mut survey = survey(&[], &[]);
+        survey.parent = vec![
+            server("192.0.2.1:53", Way::Udp, true),
+            server("192.0.2.1:53", Way::Tcp, true),
+            server("[2001:db8::1]:53", Way::Udp, udp_of_second),
+            server("[2001:db8::1]:53", Way::Tcp, tcp_of_second),
+        ];
+        let shown = all_shown(&survey, Slot::Ds);
+        let away = shown
+            .iter()
+            .filter(|shown| matches!(shown, Shown::Unreachable(_)));
+        (shown.len(), away.count())
+    };
+    assert_eq!(seen(true, true), (4, 0));
+    assert_eq!(seen(false, false), (2, 0));
+    assert_eq!(seen(false, true), (4, 1));
+}
+
+/// From "tokyo" one is led to this server, whatever is asked for; with "%h" and "%p" to the server itself.
+fn tokyo(host: &str, port: &str) -> Relay {
+    let stream = "exec 3<>/dev/tcp/$0/$1 4<&0 || exit 1; cat <&4 >&3 & cat <&3; kill $!";
+    let command = ["bash", "-c", stream, host, port];
+    Relay {
+        name: "tokyo".to_owned(),
+        command: command.iter().map(|part| (*part).to_owned()).collect(),
+        timeout: Duration::from_secs(10),
+    }
+}
+
+async fn look_from(relay: Relay, server: SocketAddr) -> Survey {
+    let clock = SimulatedClock::new(NOW);
+    let mut seen = look(server, server).await;
+    // The first is this server, which is asked from here alone.
+    let members = [targets(server), targets(server)];
+    seen.members.push(seen.members[0].clone());
+    let elsewhere = from_elsewhere(&[relay], &zone(), &members, &targets(server), &clock).await;
+    seen.add(elsewhere);
+    seen
+}
+
+#[tokio::test]
+async fn what_is_seen_from_elsewhere_counts_as_a_server_of_its_own() {
+    let here = server(Some(ONE), Some(ONE)).await;
+    let seen = look_from(tokyo("%h", "%p"), here).await;
+    assert_eq!(seen.differences(), []);
+    let ways = |servers: &[Answered]| -> Vec<String> {
+        servers
+            .iter()
+            .map(|server| server.to_string().replace(&here.to_string(), "x"))
+            .collect()
+    };
+    assert_eq!(ways(&seen.members[0].servers), ["x", "x over TCP"]);
+    assert_eq!(
+        ways(&seen.members[1].servers),
+        ["x", "x over TCP", "x from tokyo"]
+    );
+    assert_eq!(ways(&seen.parent), ["x", "x over TCP", "x from tokyo"]);
+    // All types, though this server ends every stream after one answer.
+    assert_eq!(seen.members[1].servers[2].answers.len(), OF_MEMBERS.len());
+    assert!(!seen.members[1].servers[2].is_away());
+
+    // Another site of the same address.
+    let there = server(None, Some(LONGER)).await;
+    let (host, port) = (there.ip().to_string(), there.port().to_string());
+    let differences = look_from(tokyo(&host, &port), here).await.differences();
+    assert!(!differences.is_empty() && differences.iter().all(|difference| difference.passes));
+    assert!(
+        differences[0]
+            .what
+            .contains("does not answer DNSKEY from tokyo as from here"),
+        "{differences:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_place_that_cannot_ask_is_said_by_name_with_the_words_of_its_command() {
+    let here = server(Some(ONE), Some(ONE)).await;
+    for (script, words) in [
+        ("echo no route to tokyo >&2; exit 255", "bash: no route to tokyo"),
+        ("exit 0", "bash: "),
+        ("exec sleep 100", "did not answer within 1 s"),
+        ("echo; exec cat /dev/zero", "tokyo"),
+    ] {
+        let relay = Relay {
+            command: ["bash", "-c", script, "%h", "%p"].map(str::to_owned).to_vec(),
+            timeout: Duration::from_secs(1),
+            ..tokyo("", "")
+        };
+        let seen = look_from(relay, here).await;
+        let differences = seen.differences();
+        let told = differences
+            .iter()
+            .any(|difference| difference.what.contains("tokyo") && difference.what.contains(words));
+        assert!(told, "{script}: {differences:?}");
+        assert!(
+            differences.iter().all(|difference| difference.what.len() < 900),
+            "{differences:?}"
+        );
+    }
+}
