@@ -170,6 +170,9 @@ fn print_status(status: &Status, named: bool) -> String {
     if !watched.is_empty() {
         out.push_str(&format!("\n{}", watch_table(&watched).print(0)));
     }
+    if named {
+        out.push_str(&lowered_table(&status.zones));
+    }
     if !status.alarms.is_empty() {
         out.push_str("\nalarms\n");
         for alarm in &status.alarms {
@@ -233,6 +236,29 @@ fn watch_table(zones: &[&ZoneStatus]) -> Table {
         ]);
     }
     table
+}
+
+/// TTLs that are served no more, and that caches may still hold something with. Empty where there are none.
+fn lowered_table(zones: &[ZoneStatus]) -> String {
+    let mut table = Table::new(&["LOWERED", "OF", "TTL", "SINCE", "COUNTS UNTIL"]);
+    let observed = zones.iter().filter_map(|zone| zone.observed.as_ref());
+    let mut any = false;
+    for ttl in observed.flat_map(|observed| &observed.ttls) {
+        let Some(until) = ttl.counts_until else { continue };
+        any = true;
+        table.row(vec![
+            ttl.class.clone(),
+            ttl.of.clone(),
+            format!("{} s", ttl.ttl_seconds),
+            ttl.since.to_string(),
+            until.to_string(),
+        ]);
+    }
+    if any {
+        format!("\n{}", table.print(0))
+    } else {
+        String::new()
+    }
 }
 
 /// Zones whose content is fetched, and where they stand with their sources.

@@ -7,6 +7,7 @@ pub mod http;
 pub mod instance;
 pub mod keys;
 pub mod monitor;
+pub mod observations;
 pub mod peers;
 pub mod plans;
 pub mod protocol;

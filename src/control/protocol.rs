@@ -85,6 +85,36 @@ pub struct ZoneStatus {
     /// What the last look at all its servers saw, where others serve it, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub monitor: Option<MonitorStatus>,
+    /// What was seen of its servers, and with which TTLs caches may hold it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed: Option<ObservedStatus>,
+}
+
+/// What was seen of a zone's servers, as far as it is kept.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ObservedStatus {
+    /// How many observations are kept.
+    pub entries: usize,
+    /// How many older ones are merged into those, because there would have been too many.
+    pub merged: u64,
+    /// The TTLs that count: what is served now, and what was lowered so lately that caches may hold it.
+    pub ttls: Vec<CountedTtl>,
+}
+
+/// A TTL with which caches may hold something.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CountedTtl {
+    /// Whose answers: `this server`, `the parent`, or a provider's name.
+    pub of: String,
+    /// `DS`, `DNSKEY`, `NS`, `SOA`, `denials`, `CDS`, `CSYNC`; of the content `data` and `absence`.
+    pub class: String,
+    /// The TTL, in seconds.
+    pub ttl_seconds: u64,
+    /// When it was first seen.
+    pub since: UnixTime,
+    /// Until when it counts, propagation and margin included; absent while it is served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts_until: Option<UnixTime>,
 }
 
 /// Where a zone whose content is fetched stands with its source.

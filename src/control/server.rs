@@ -16,6 +16,7 @@ use super::{
     floods::Floods,
     keys,
     monitor::Monitor,
+    observations::Observations,
     peers::Peers,
     plans::Plans,
     protocol::{
@@ -65,6 +66,8 @@ pub struct Server {
     pub(super) peers: Peers,
     /// The watch over the zones.
     pub(super) monitor: Monitor,
+    /// What was seen of all servers, and what was served here.
+    pub(super) observations: Observations,
     /// The plans that are carried out.
     pub(super) plans: Plans,
     /// The zones whose content is fetched.
@@ -116,6 +119,7 @@ impl Server {
             config: in_force,
             peers: Peers::default(),
             monitor: Monitor::default(),
+            observations: Observations::default(),
             plans: Plans::default(),
             sources,
             hasher: ahash::RandomState::new(),
@@ -227,6 +231,10 @@ impl Server {
 
     /// Serves these zones from now on.
     fn put(&self, held: Held) {
+        // Written down before anybody can ask for it: what caches get must be known when it is served no more.
+        let (config, now) = (self.config.load(), self.clock.now());
+        self.observations
+            .note_served(&*self.store, &config, &self.held.load(), &held, now);
         let served = held.values().map(|zone| Arc::clone(&zone.served)).collect();
         let replaced = self.engine.publish(served);
         self.held.store(Arc::new(held));
@@ -521,6 +529,7 @@ fn take_config(current: &mut Config, new: Config) -> Vec<String> {
     differs("tcp", current.tcp != new.tcp);
     differs("signing", current.signing != new.signing);
     current.resolvers = new.resolvers;
+    current.vantages = new.vantages;
     current.monitor = new.monitor;
     current.providers = new.providers;
     current.zones = new.zones;

@@ -2,7 +2,8 @@
 
 use super::{
     keys::published,
-    protocol::{Refusal, Status, Warning, ZoneStatus},
+    observations,
+    protocol::{ObservedStatus, Refusal, Status, Warning, ZoneStatus},
     server::{Server, unknown},
     zones::HeldZone,
 };
@@ -94,6 +95,7 @@ fn zone_status(server: &Server, name: &Name, held: &HeldZone, now: UnixTime) -> 
         keys: Vec::new(),
         signatures: Default::default(),
         monitor: server.monitor.status(name),
+        observed: observed(server, name, held, now),
     };
     match held.served.content() {
         Err(why) => status.failed = Some(why.to_owned()),
@@ -109,6 +111,11 @@ fn zone_status(server: &Server, name: &Name, held: &HeldZone, now: UnixTime) -> 
         }
     }
     status
+}
+
+fn observed(server: &Server, name: &Name, held: &HeldZone, now: UnixTime) -> Option<ObservedStatus> {
+    let bounds = observations::bounds(&server.config.load(), &held.settings);
+    server.observations.status(name, now, bounds)
 }
 
 fn word(denial: Denial) -> &'static str {

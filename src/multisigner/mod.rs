@@ -11,6 +11,7 @@
 pub mod alarms;
 pub mod exchange;
 pub mod execute;
+pub mod observations;
 pub mod observe;
 pub mod plan;
 pub mod safety;

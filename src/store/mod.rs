@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | `events` | apex in lower-cased wire form, number from 0 | [`Event::encode`] |
 //! | `runs` | apex, number from 0 | an entry of the journal of plans, chained to the one before |
+//! | `observations` | apex, number from 0 | what one server showed from when to when |
 //! | `run-heads` | apex | where that journal ends |
 //! | `meta` | `format` | 1 |
 //! | `meta` | `last-good-time` | the last wall time that was taken for sane, Unix seconds |
@@ -18,6 +19,8 @@ mod file;
 pub(crate) mod full_disk;
 #[cfg(test)]
 mod histories;
+#[cfg(test)]
+mod observation_histories;
 #[cfg(test)]
 mod run_histories;
 
@@ -46,6 +49,7 @@ use crate::{
     wire::{Name, NameRef},
 };
 
+mod observations;
 pub mod replica;
 mod runs;
 

@@ -31,6 +31,7 @@ mod interop_verify;
 mod lab_faults;
 mod lab_ns1;
 mod monitor;
+mod observations;
 mod odd_packets;
 mod operations;
 mod overload;

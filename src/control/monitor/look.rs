@@ -13,6 +13,7 @@ use crate::{
     client::Asker,
     config::{Config, ZoneSettings},
     control::{
+        plans,
         protocol::{Ending, MonitorStatus},
         server::Server,
         whereabouts::Whereabouts,
@@ -52,7 +53,8 @@ pub(super) async fn at(server: &Arc<Server>, config: &Config, subject: Option<&N
             status: None,
         };
     };
-    let report = verify(server, config, zone).await;
+    let (report, ()) =
+        futures_util::future::join(verify(server, config, zone), plans::observe(server, zone)).await;
     troubles.extend(report.findings.iter().filter_map(|finding| {
         let level = match finding.severity() {
             Severity::Bogus | Severity::WouldBe => Level::Alarm,

@@ -3,11 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    super::{server::Server, whereabouts::Whereabouts},
+    super::{observations, server::Server, whereabouts::Whereabouts},
     lock,
 };
 use crate::{
-    client::Asker,
+    client::{Asker, Relay},
     clock::Clock,
     config::{ProviderKind, ZoneSettings},
     dnssec::{
@@ -17,10 +17,11 @@ use crate::{
     },
     multisigner::{
         execute::{Event, Run, View},
+        observations::Party,
         observe::At,
         plan::{Hand, Member, Parent, ParentHand, PlanKey, Situation},
         safety::{KeyId, ProviderId},
-        survey::{ContentTtls, Known, Survey, Targets, survey},
+        survey::{ContentTtls, Elsewhere, Known, Survey, Targets, from_elsewhere, survey},
     },
     provider::Provider,
     wire::Name,
@@ -28,6 +29,9 @@ use crate::{
 
 /// How long it is taken for true where servers are.
 const WHEREABOUTS_HOLD: Duration = Duration::from_secs(300);
+
+/// How long is not asked again from other places: each takes a process for every server.
+const ELSEWHERE_HOLD: Duration = Duration::from_secs(60);
 
 /// What everybody shows, for a run.
 pub(super) async fn view(server: &Arc<Server>, zone: &ZoneSettings, run: &Run) -> Result<View, String> {
@@ -61,7 +65,11 @@ pub(super) async fn situation(
 ) -> Result<(Situation, Register), String> {
     let seen = look(server, zone).await?;
     let events = events(server, &zone.origin).await?;
+    let bounds = observations::bounds(&server.config.load(), zone);
+    let counted = server.observations.counting(&zone.origin, seen.at, bounds);
+    let counted = counted.ok_or("nothing can be planned while it is not known which TTLs were served lately: what was seen earlier cannot be read from the store, and the log says why")?;
     let known = Known {
+        counted: &counted,
         events: &events,
         ttls: ttls(server, &zone.origin),
         dnskey_ttl: zone.dnskey_ttl,
@@ -83,7 +91,78 @@ pub(super) async fn situation(
 pub(super) async fn look(server: &Arc<Server>, zone: &ZoneSettings) -> Result<Survey, String> {
     let (members, parent) = targets(server, zone).await?;
     let clock: &dyn Clock = &*server.clock;
-    Ok(survey(&Asker::default(), &zone.origin, &members, &parent, clock).await)
+    let asker = Asker::default();
+    let (mut seen, elsewhere) = futures_util::future::join(
+        survey(&asker, &zone.origin, &members, &parent, clock),
+        elsewhere(server, zone, &members, &parent),
+    )
+    .await;
+    seen.add(elsewhere);
+    let lag = super::longest_lag(&server.config.load(), zone);
+    server
+        .plans
+        .differ(&zone.origin, seen.differences(), seen.at, lag);
+    if let Err(why) = keep(server, zone, &seen).await {
+        tracing::warn!(zone = %zone.origin, "{why}");
+    }
+    Ok(seen)
+}
+
+/// What was seen from other places, and when by steady time, with who was asked from where.
+#[derive(Debug)]
+pub(super) struct FromElsewhere {
+    at: Duration,
+    relays: Vec<Relay>,
+    targets: (Vec<Targets>, Targets),
+    seen: Elsewhere,
+}
+
+/// What is seen from other places: asked now, or lately. Each answer says itself when it was asked for.
+async fn elsewhere(
+    server: &Arc<Server>,
+    zone: &ZoneSettings,
+    members: &[Targets],
+    parent: &Targets,
+) -> Elsewhere {
+    let relays = server.config.load().vantages.clone();
+    if relays.is_empty() {
+        return Elsewhere::default();
+    }
+    let (now, targets) = (server.clock.steady(), (members.to_vec(), parent.clone()));
+    {
+        let known = lock(&server.plans.elsewhere);
+        let known = known.get(&zone.origin).filter(|known| {
+            let is_fresh = now.saturating_sub(known.at) < ELSEWHERE_HOLD;
+            is_fresh && known.relays == relays && known.targets == targets
+        });
+        if let Some(known) = known {
+            return known.seen.clone();
+        }
+    }
+    let clock: &dyn Clock = &*server.clock;
+    let seen = from_elsewhere(&relays, &zone.origin, members, parent, clock).await;
+    let found = FromElsewhere {
+        at: now,
+        relays,
+        targets,
+        seen: seen.clone(),
+    };
+    lock(&server.plans.elsewhere).insert(zone.origin.clone(), found);
+    seen
+}
+
+/// Keeps what a look saw.
+async fn keep(server: &Arc<Server>, zone: &ZoneSettings, seen: &Survey) -> Result<(), String> {
+    let register = Register::of(&events(server, &zone.origin).await?);
+    let others = zone.providers.iter().cloned().map(Party::Provider);
+    let parties: Vec<Party> = [Party::Ours].into_iter().chain(others).collect();
+    let bounds = observations::bounds(&server.config.load(), zone);
+    let news = vec![(zone.origin.clone(), bounds, seen.observed(&register, &parties))];
+    let (keeping, at) = (Arc::clone(server), seen.at);
+    let kept =
+        tokio::task::spawn_blocking(move || keeping.observations.note(&*keeping.store, news, at)).await;
+    kept.map_err(|error| error.to_string())?
+        .map_err(|error| super::causes(&error))
 }
 
 pub(super) async fn events(server: &Arc<Server>, zone: &Name) -> Result<Vec<register::Event>, String> {

@@ -27,7 +27,7 @@ pub use orders::order;
 use super::{server::Server, zones::causes};
 use crate::{
     clock::{Clock, UnixTime},
-    config::ZoneSettings,
+    config::{Config, ZoneSettings},
     dnssec::key::Dnskey,
     multisigner::{
         execute::{
@@ -35,7 +35,7 @@ use crate::{
             journal::{RunJournal as _, RunJournalError, last_run},
         },
         safety::ProviderId,
-        survey::Targets,
+        survey::{Difference, Targets},
     },
     wire::Name,
 };
@@ -76,6 +76,11 @@ struct Known {
     follow_due: Duration,
     /// Keys that are gone at a provider, each with the time since when that is known.
     gone: BTreeMap<Dnskey, UnixTime>,
+    /// When all servers were last looked at, and how long a change may take to all of them.
+    looked: UnixTime,
+    lag: Duration,
+    /// What servers did not show alike by every way at that look, each with the time since when.
+    differences: BTreeMap<Difference, UnixTime>,
 }
 
 /// What a run rests on.
@@ -97,6 +102,7 @@ pub struct Plans {
     known: Mutex<BTreeMap<Name, Known>>,
     turns: Mutex<BTreeMap<Name, Arc<tokio::sync::Mutex<()>>>>,
     targets: Mutex<BTreeMap<Name, Everybody>>,
+    elsewhere: Mutex<BTreeMap<Name, look::FromElsewhere>>,
 }
 
 /// Until when, by steady time, it is taken for true where everybody is asked; this server, the other providers; and the
@@ -138,7 +144,28 @@ impl Plans {
             .as_ref()
             .filter(|rest| rest.halted && known.is_active());
         let halted = halted.map(|rest| format!("the plan is halted: {}", rest.why));
-        known.fault.iter().cloned().chain(halted).collect()
+        let differences = known.lasting_differences();
+        known
+            .fault
+            .iter()
+            .cloned()
+            .chain(halted)
+            .chain(differences)
+            .collect()
+    }
+
+    /// Keeps what servers did not show alike; `lag`: how long a change may take to all of them.
+    fn differ(&self, zone: &Name, found: Vec<Difference>, at: UnixTime, lag: Duration) {
+        // A zone whose journal is not read yet stays one.
+        if let Some(known) = lock(&self.known).get_mut(zone) {
+            let since = std::mem::take(&mut known.differences);
+            let found = found.into_iter().map(|difference| {
+                let since = since.get(&difference).copied().unwrap_or(at);
+                (difference, since)
+            });
+            known.differences = found.collect();
+            (known.looked, known.lag) = (at, lag);
+        }
     }
 
     fn change<T>(&self, zone: &Name, change: impl FnOnce(&mut Known) -> T) -> T {
@@ -147,10 +174,34 @@ impl Plans {
 }
 
 impl Known {
+    /// What servers do not show alike, and is not just a change on its way.
+    fn lasting_differences(&self) -> impl Iterator<Item = String> {
+        let lasts = |(difference, since): &(&Difference, &UnixTime)| {
+            !difference.passes || self.looked.since(**since) > self.lag
+        };
+        let differences = self.differences.iter().filter(lasts);
+        differences.map(|(difference, _)| difference.what.clone())
+    }
+
     fn is_active(&self) -> bool {
         self.run
             .as_ref()
             .is_some_and(|run| !matches!(run.stage, Stage::Over(_)))
+    }
+}
+
+/// How long a change may take to the last server of anybody.
+pub(super) fn longest_lag(config: &Config, zone: &ZoneSettings) -> Duration {
+    let named = config.providers.iter();
+    let named = named.filter(|known| zone.providers.contains(&known.name));
+    let longest = named.map(|provider| provider.propagation).max();
+    longest.unwrap_or_default().max(zone.parent_propagation)
+}
+
+/// Looks at all servers of a zone, and keeps what is seen, whether or not there is a plan.
+pub(super) async fn observe(server: &Arc<Server>, zone: &ZoneSettings) {
+    if let Err(why) = look::look(server, zone).await {
+        tracing::debug!(zone = %zone.origin, "not looked at: {why}");
     }
 }
 

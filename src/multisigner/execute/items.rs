@@ -138,7 +138,7 @@ pub(super) fn ttl(value: &Value) -> Option<u64> {
 }
 
 /// Raises the TTL of a value to at least this.
-pub(super) fn raise_ttl(value: &mut Value, least: u64) {
+pub(in crate::multisigner) fn raise_ttl(value: &mut Value, least: u64) {
     let place = match value {
         Value::Ds(ds) => &mut ds.ttl,
         Value::ParentNs(ns) | Value::ChildNs(_, ns) => &mut ns.ttl,

@@ -21,5 +21,6 @@ mod run;
 mod tests;
 mod view;
 
+pub(super) use items::raise_ttl;
 pub use run::{Entry, Event, JournalFault, Next, Outcome, Run, Stage};
 pub use view::{Shown, Sight, View};

@@ -20,6 +20,7 @@ mod ask;
 mod cds;
 mod differences;
 mod elsewhere;
+mod observed;
 mod read;
 mod situation;
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! What a plan starts from, out of one look, the key register and the configuration.
 
+mod lowered;
+
 use std::collections::BTreeSet;
 
+use self::lowered::with_larger_ttls;
 pub use super::read::ContentTtls;
 use super::{Survey, read::Reading};
 use crate::{
@@ -14,6 +17,7 @@ use crate::{
     },
     multisigner::{
         execute::Shown,
+        observations::Counted,
         plan::{Member, Parent, ParentHand, Past, Situation},
         safety::{Class, KeyId, KeyRrset, KeySet, NsSet, ProviderId, Seconds, SignedData, Slot, Value},
     },
@@ -29,6 +33,8 @@ pub struct Known<'a> {
     pub ttls: ContentTtls,
     /// The TTL that our DNSKEY RRset has where no provider's is smaller.
     pub dnskey_ttl: Ttl,
+    /// The TTLs with which caches may hold something, those that were lowered included.
+    pub counted: &'a [Counted],
     /// The providers, this server first, as in the look.
     pub members: Vec<Member>,
     /// The parent.
@@ -82,8 +88,8 @@ impl Survey {
             zone: self.zone.clone(),
             at: self.at,
             keys,
-            members: known.members,
-            parent: known.parent,
+            members: known.members.clone(),
+            parent: known.parent.clone(),
             serves,
             past: Vec::new(),
             margin: known.margin,
@@ -92,8 +98,9 @@ impl Survey {
         if let Some(previous) = known.previous {
             carry_over(previous, &mut situation);
         }
-        let past = recent(&situation, known.events, known.dnskey_ttl);
+        let past = recent(&situation, &known);
         situation.past.extend(past);
+        with_larger_ttls(&mut situation, known.counted);
         situation.past.sort_by_key(|past| past.until);
         Ok(situation)
     }
@@ -180,8 +187,12 @@ fn in_words(slot: &Slot, members: &[Member]) -> String {
 
 /// What changed so lately that caches may hold the state before: by hand, by an exchange of keys, by whatever. Our own
 /// sets follow from the register; a provider that may have got keys in this time counts as without them until now.
-fn recent(situation: &Situation, events: &[Event], dnskey_ttl: Ttl) -> Vec<Past> {
-    let longest = hold(situation).max(hold_of(situation, dnskey_ttl.seconds().into()));
+fn recent(situation: &Situation, known: &Known<'_>) -> Vec<Past> {
+    let Known {
+        events, dnskey_ttl, ..
+    } = *known;
+    let counted = known.counted.iter().map(|counted| counted.ttl).max().unwrap_or(0);
+    let longest = hold(situation).max(hold_of(situation, counted.max(dnskey_ttl.seconds().into())));
     let since = UnixTime(situation.at.0.saturating_sub(longest));
     // The smallest that anybody answers with is served (RFC 2181 §5.2 taken for all providers).
     let ttl_of = |register: &Register| {
@@ -398,96 +409,4 @@ fn ours(situation: &Situation, register: &Register, dnskey_ttl: Ttl) -> Vec<Valu
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        dnssec::{
-            algorithm::SigningAlgorithm,
-            key::{SEP, SigningKey, ZONE},
-            register::What,
-        },
-        multisigner::{
-            plan::{Hand, ParentHand, PlanKey},
-            safety::Content,
-        },
-    };
-
-    const NOW: UnixTime = UnixTime(1_800_000_000);
-
-    /// The DNSKEY RRset that we serve now has the small TTL of the other provider; caches may hold the one before.
-    #[test]
-    fn a_dnskey_ttl_that_was_lowered_lately_still_counts() {
-        let made = SigningKey::generate(SigningAlgorithm::Ed25519, ZONE | SEP).unwrap();
-        let csk = made.dnskey().clone();
-        let key = PlanKey {
-            dnskey: Some(csk.clone()),
-            algorithm: csk.algorithm(),
-            role: Role::Csk,
-            owner: Some(ProviderId::FIRST),
-        };
-        let ids: KeySet = [KeyId::at(0).unwrap()].into();
-        let situation = Situation {
-            zone: "example.".parse().unwrap(),
-            at: NOW,
-            keys: vec![key],
-            members: vec![
-                Member::new("us", Hand::Ours, 0),
-                Member::new("them", Hand::Api, 5),
-            ],
-            parent: Parent {
-                hand: ParentHand::Person,
-                propagation: 0,
-            },
-            serves: vec![
-                Value::Keys(
-                    ProviderId::FIRST,
-                    KeyRrset {
-                        keys: ids,
-                        signers: ids,
-                        ttl: 60,
-                    },
-                ),
-                Value::Data(
-                    ProviderId::FIRST,
-                    Class::Positive,
-                    SignedData {
-                        signers: ids,
-                        ttl: 30,
-                        content: Content::Own,
-                    },
-                ),
-            ],
-            past: Vec::new(),
-            margin: 10,
-        };
-        let lowered_at = |ago: u64| {
-            let ttl = Ttl::new(60);
-            let provider = "them".to_owned();
-            [
-                Event {
-                    at: UnixTime(NOW.0 - 1_000_000),
-                    what: What::Imported {
-                        key: csk.clone(),
-                        state: Claim::Active,
-                    },
-                },
-                Event {
-                    at: UnixTime(NOW.0 - ago),
-                    what: What::TtlSeen { provider, ttl },
-                },
-            ]
-        };
-        let past = |ago| {
-            let past = recent(&situation, &lowered_at(ago), Ttl::new(3_600));
-            let keys = past.into_iter().filter_map(|past| match past.value {
-                Value::Keys(ProviderId::FIRST, rrset) => Some((rrset.ttl, past.until)),
-                _ => None,
-            });
-            keys.collect::<Vec<_>>()
-        };
-        // TTL, propagation and margin: until then some cache may hold it.
-        assert_eq!(past(3_615), [(3_600, UnixTime(NOW.0 - 3_615))]);
-        assert_eq!(past(3_616), []);
-        assert_eq!(past(0), [(3_600, NOW)]);
-    }
-}
+mod tests;

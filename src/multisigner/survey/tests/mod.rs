@@ -180,6 +180,7 @@ fn a_key_set_that_nobody_believed_signs_shows_nothing() {
         events: &register(&ours),
         ttls: ContentTtls::default(),
         dnskey_ttl: Ttl::new(3_600),
+        counted: &[],
         members: vec![
             Member::new("us", Hand::Ours, 0),
             Member::new("them", Hand::Api, 0),

@@ -1,0 +1,258 @@
+//! The log of one zone. Pure: what is to be written comes out as changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Bounds, Class, Counted, LARGEST_TTL, Observation, Party, Seconds, Seen};
+use crate::clock::UnixTime;
+
+/// How far behind the store may be with when something was last seen: a look alone is no reason to write.
+const BEHIND: Seconds = 600;
+
+/// What is to be written.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// This entry, new or changed.
+    Put(u64, Observation),
+    /// No such entry any more.
+    Remove(u64),
+}
+
+/// A source, for one class.
+type Source = (Party, String, Class);
+
+/// What was seen of a zone.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Log {
+    /// By number, in the order in which they were first seen.
+    entries: BTreeMap<u64, Observation>,
+    /// The entry of what each source showed last.
+    latest: BTreeMap<Source, u64>,
+    /// What the store has of when those were last seen.
+    stored: BTreeMap<u64, UnixTime>,
+    /// What is still to be written.
+    unwritten: BTreeSet<u64>,
+}
+
+fn source(entry: &Observation) -> Source {
+    (entry.party.clone(), entry.source.clone(), entry.class)
+}
+
+impl Log {
+    /// The log that was stored.
+    pub fn stored(entries: BTreeMap<u64, Observation>) -> Self {
+        let open = entries.iter().filter(|(_, entry)| entry.ended.is_none());
+        let latest = open.map(|(number, entry)| (source(entry), *number)).collect();
+        let stored = entries
+            .iter()
+            .map(|(number, entry)| (*number, entry.last))
+            .collect();
+        Self {
+            entries,
+            latest,
+            stored,
+            unwritten: BTreeSet::new(),
+        }
+    }
+
+    /// Takes what was seen at one time.
+    pub fn note(&mut self, seen: Vec<Seen>, at: UnixTime, bounds: Bounds) {
+        for seen in seen {
+            let ttl = seen.ttl.min(LARGEST_TTL);
+            let key = (seen.party, seen.source, seen.class);
+            let latest = self.latest.get(&key).copied();
+            let known = latest.and_then(|number| Some((number, self.entries.get_mut(&number)?)));
+            let mut first = at;
+            if let Some((number, entry)) = known {
+                // A clock that was set back makes nothing earlier.
+                first = at.max(entry.last);
+                if entry.value == seen.value && entry.ttl == ttl {
+                    entry.last = first;
+                    let stored = self.stored.get(&number).copied().unwrap_or_default();
+                    if first.since(stored).as_secs() >= BEHIND {
+                        self.unwritten.insert(number);
+                    }
+                    continue;
+                }
+                entry.ended = Some(first);
+                self.unwritten.insert(number);
+            }
+            let (party, source, class) = key.clone();
+            let number = self.entries.last_key_value().map_or(0, |(last, _)| last + 1);
+            let entry = Observation {
+                party,
+                source,
+                class,
+                value: seen.value,
+                ttl,
+                first,
+                last: first,
+                ended: None,
+                merged: 0,
+            };
+            self.entries.insert(number, entry);
+            self.latest.insert(key, number);
+            self.unwritten.insert(number);
+        }
+        self.drop_old(at, bounds);
+        self.merge(bounds);
+    }
+
+    /// What no wait can come upon any more, whatever its TTL.
+    fn drop_old(&mut self, at: UnixTime, bounds: Bounds) {
+        let window = LARGEST_TTL + bounds.beyond_ttl + BEHIND;
+        let is_old = |entry: &Observation| at.since(entry.ended.unwrap_or(entry.last)).as_secs() > window;
+        let old = self.entries.iter().filter(|(_, entry)| is_old(entry));
+        let old: Vec<u64> = old.map(|(number, _)| *number).collect();
+        old.into_iter().for_each(|number| self.remove(number));
+    }
+
+    /// Merges the oldest that ended, until there are no more than are wanted.
+    fn merge(&mut self, bounds: Bounds) {
+        while self.entries.len() > bounds.entries {
+            let Some((older, younger)) = self.oldest_pair() else {
+                return;
+            };
+            let Some(old) = self.entries.get(&older).cloned() else {
+                return;
+            };
+            if let Some(entry) = self.entries.get_mut(&younger) {
+                let expires = |entry: &Observation| entry.ended.map_or(0, |ended| ended.0) + entry.ttl;
+                let expiry = expires(&old).max(expires(entry));
+                entry.ttl = entry.ttl.max(old.ttl);
+                entry.first = entry.first.min(old.first);
+                // So that it counts exactly as long as the one of the two that counted longest.
+                entry.ended = Some(UnixTime(expiry.saturating_sub(entry.ttl)));
+                if entry.source != old.source {
+                    entry.source = "several servers".to_owned();
+                }
+                entry.merged += old.merged + 1;
+                self.unwritten.insert(younger);
+            }
+            self.remove(older);
+        }
+    }
+
+    /// The first two entries of one source that ended, or of one party and class.
+    fn oldest_pair(&self) -> Option<(u64, u64)> {
+        let ended = || self.entries.iter().filter(|(_, entry)| entry.ended.is_some());
+        let mut of_source = BTreeMap::new();
+        let same_source = ended().find_map(|(number, entry)| {
+            let before = of_source.insert(source(entry), *number)?;
+            Some((before, *number))
+        });
+        let mut of_party = BTreeMap::new();
+        let same_party = || {
+            ended().find_map(|(number, entry)| {
+                let before = of_party.insert((entry.party.clone(), entry.class), *number)?;
+                Some((before, *number))
+            })
+        };
+        same_source.or_else(same_party)
+    }
+
+    fn remove(&mut self, number: u64) {
+        if let Some(entry) = self.entries.remove(&number) {
+            let key = source(&entry);
+            if self.latest.get(&key) == Some(&number) {
+                self.latest.remove(&key);
+            }
+            // What the store never had needs no word there.
+            if self.stored.contains_key(&number) {
+                self.unwritten.insert(number);
+            } else {
+                self.unwritten.remove(&number);
+            }
+        }
+    }
+
+    /// What is to be written, once; [`Log::unwritten`] gives it back.
+    pub fn changes(&mut self) -> Vec<Change> {
+        let numbers = std::mem::take(&mut self.unwritten);
+        let change = |number: u64| match self.entries.get(&number) {
+            Some(entry) => {
+                self.stored.insert(number, entry.last);
+                Change::Put(number, entry.clone())
+            }
+            None => {
+                self.stored.remove(&number);
+                Change::Remove(number)
+            }
+        };
+        numbers.into_iter().map(change).collect()
+    }
+
+    /// What could not be written is to be written still.
+    pub fn unwritten(&mut self, changes: &[Change]) {
+        for change in changes {
+            match change {
+                Change::Put(number, _) => self.unwritten.insert(*number),
+                // It may be there, or not.
+                Change::Remove(number) => {
+                    self.stored.entry(*number).or_default();
+                    self.unwritten.insert(*number)
+                }
+            };
+        }
+    }
+
+    /// The TTLs with which caches may hold something: by party and class, the largest first. `beyond_ttl`: how long
+    /// after its TTL something may be held or still be served.
+    pub fn counting(&self, at: UnixTime, beyond_ttl: Seconds) -> Vec<Counted> {
+        let mut counting: Vec<Counted> = Vec::new();
+        for entry in self.entries.values() {
+            // A source that is asked no more has no end that was seen.
+            let seen = entry
+                .ended
+                .unwrap_or(UnixTime(entry.last.0.saturating_add(BEHIND)));
+            if at.since(seen).as_secs() <= entry.ttl + beyond_ttl {
+                counting.push(Counted {
+                    party: entry.party.clone(),
+                    class: entry.class,
+                    ttl: entry.ttl,
+                    since: entry.first,
+                    ended: entry.ended,
+                });
+            }
+        }
+        // What still goes on is the last to end.
+        let end = |counted: &Counted| counted.ended.unwrap_or(UnixTime(u64::MAX));
+        let same = |one: &Counted, other: &Counted| (&one.party, one.class) == (&other.party, other.class);
+        counting.sort_by(|one, other| {
+            let what = (&one.party, one.class).cmp(&(&other.party, other.class));
+            what.then(other.ttl.cmp(&one.ttl))
+                .then(end(other).cmp(&end(one)))
+                .then(one.since.cmp(&other.since))
+        });
+        // One that is no larger and ended no later adds nothing, unless it was there earlier.
+        let mut least: Vec<Counted> = Vec::new();
+        for counted in counting {
+            let adds = !least.iter().any(|known| {
+                same(known, &counted) && end(known) >= end(&counted) && known.since <= counted.since
+            });
+            if adds {
+                least.push(counted);
+            }
+        }
+        least
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether nothing was seen yet.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// How many are merged into others.
+    pub fn merged(&self) -> u64 {
+        self.entries.values().map(|entry| entry.merged).sum()
+    }
+
+    /// All entries, the first seen first.
+    pub fn entries(&self) -> impl Iterator<Item = &Observation> {
+        self.entries.values()
+    }
+}

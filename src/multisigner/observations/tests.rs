@@ -1,0 +1,215 @@
+//! Logs that grow, and what counts of them.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const AT: UnixTime = UnixTime(1_800_000_000);
+const BOUNDS: Bounds = Bounds {
+    entries: 500,
+    beyond_ttl: 100,
+};
+
+fn at(seconds: u64) -> UnixTime {
+    UnixTime(AT.0 + seconds)
+}
+
+fn seen(source: &str, value: &str, ttl: Seconds) -> Seen {
+    Seen {
+        party: Party::Provider("ns1".to_owned()),
+        source: source.to_owned(),
+        class: Class::Dnskey,
+        value: value.to_owned(),
+        ttl,
+    }
+}
+
+/// The TTLs that count, and the ends of their time.
+fn counting(log: &Log, seconds: u64) -> Vec<(Seconds, Option<u64>)> {
+    let counting = log.counting(at(seconds), BOUNDS.beyond_ttl);
+    let ended = |counted: &Counted| counted.ended.map(|ended| ended.since(AT).as_secs());
+    counting
+        .iter()
+        .map(|counted| (counted.ttl, ended(counted)))
+        .collect()
+}
+
+#[test]
+fn what_is_seen_again_is_one_entry_and_what_changes_another() {
+    let mut log = Log::default();
+    for (seconds, value, ttl) in [
+        (0, "a", 50),
+        (10, "a", 50),
+        (20, "b", 50),
+        (30, "b", 40),
+        (40, "b", 40),
+    ] {
+        log.note(
+            vec![seen("x", value, ttl), seen("y", "a", 50)],
+            at(seconds),
+            BOUNDS,
+        );
+    }
+    let entries: Vec<_> = log.entries().filter(|entry| entry.source == "x").collect();
+    let times = |entry: &&Observation| (entry.first, entry.last, entry.ended);
+    assert_eq!(
+        entries.iter().map(times).collect::<Vec<_>>(),
+        [
+            (at(0), at(10), Some(at(20))),
+            (at(20), at(20), Some(at(30))),
+            (at(30), at(40), None)
+        ]
+    );
+    assert_eq!(log.entries().filter(|entry| entry.source == "y").count(), 1);
+}
+
+#[test]
+fn a_ttl_that_was_lowered_counts_until_the_last_second_in_which_a_cache_may_hold_it() {
+    let mut log = Log::default();
+    log.note(vec![seen("x", "a", 1_000), seen("y", "a", 60)], at(0), BOUNDS);
+    assert_eq!(counting(&log, 0), [(1_000, None)]);
+    log.note(vec![seen("x", "a", 60), seen("y", "a", 60)], at(5), BOUNDS);
+    // What goes on, and was there from the beginning, is the smaller one of the other server.
+    assert_eq!(counting(&log, 5), [(1_000, Some(5)), (60, None)]);
+    assert_eq!(counting(&log, 5 + 1_100), [(1_000, Some(5))]);
+    assert_eq!(counting(&log, 5 + 1_101), []);
+    log.note(vec![seen("x", "a", 60)], at(1_200), BOUNDS);
+    assert_eq!(counting(&log, 1_200), [(60, None)]);
+    // A larger one than anybody keeps is cut.
+    log.note(vec![seen("x", "a", 10_000_000)], at(1_300), BOUNDS);
+    assert_eq!(counting(&log, 1_300)[0], (LARGEST_TTL, None));
+}
+
+/// It may still serve what it did.
+#[test]
+fn a_source_that_is_not_seen_any_more_counts_for_as_long_as_caches_may_hold_what_it_gave_last() {
+    let mut log = Log::default();
+    log.note(vec![seen("x", "a", 1_000)], at(0), BOUNDS);
+    for seconds in [60, 1_700] {
+        log.note(vec![seen("y", "a", 10)], at(seconds), BOUNDS);
+        assert_eq!(counting(&log, seconds), [(1_000, None)], "{seconds}");
+    }
+    log.note(vec![seen("y", "a", 10)], at(1_701), BOUNDS);
+    assert_eq!(counting(&log, 1_701), [(10, None)]);
+    let week = LARGEST_TTL + BOUNDS.beyond_ttl + 600;
+    log.note(Vec::new(), at(week), BOUNDS);
+    assert_eq!(log.len(), 2);
+    log.note(Vec::new(), at(week + 1), BOUNDS);
+    assert_eq!(log.len(), 1, "x was last seen too long ago");
+}
+
+#[test]
+fn a_look_alone_is_no_reason_to_write() {
+    let mut log = Log::default();
+    log.note(vec![seen("x", "a", 50)], at(0), BOUNDS);
+    assert_eq!(log.changes().len(), 1);
+    for seconds in [60, 599] {
+        log.note(vec![seen("x", "a", 50)], at(seconds), BOUNDS);
+        assert_eq!(log.changes(), [], "{seconds}");
+    }
+    log.note(vec![seen("x", "a", 50)], at(600), BOUNDS);
+    let changes = log.changes();
+    assert!(
+        matches!(&changes[..], [Change::Put(0, entry)] if entry.last == at(600)),
+        "{changes:?}"
+    );
+    log.note(vec![seen("x", "a", 50)], at(700), BOUNDS);
+    assert_eq!(log.changes(), []);
+    // Both are written when it changes.
+    log.note(vec![seen("x", "a", 40)], at(710), BOUNDS);
+    assert_eq!(log.changes().len(), 2);
+}
+
+#[test]
+fn a_clock_that_was_set_back_makes_nothing_earlier() {
+    let mut log = Log::default();
+    log.note(vec![seen("x", "a", 50)], at(1_000), BOUNDS);
+    log.note(vec![seen("x", "a", 40)], at(10), BOUNDS);
+    let times: Vec<_> = log.entries().map(|entry| (entry.first, entry.ended)).collect();
+    assert_eq!(times, [(at(1_000), Some(at(1_000))), (at(1_000), None)]);
+}
+
+/// A sample of format 1, which later versions must read.
+#[test]
+fn an_entry_of_format_1_is_read() {
+    let text = br#"{"party":{"provider":"ns1"},"source":"dns1.example. 192.0.2.1 over TCP","class":"dnskey","value":"0a","ttl":3600,"first":1800000000,"last":1800000900,"ended":1800001000,"merged":2}"#;
+    let entry = Observation {
+        party: Party::Provider("ns1".to_owned()),
+        source: "dns1.example. 192.0.2.1 over TCP".to_owned(),
+        class: Class::Dnskey,
+        value: "0a".to_owned(),
+        ttl: 3_600,
+        first: AT,
+        last: at(900),
+        ended: Some(at(1_000)),
+        merged: 2,
+    };
+    let stored = [&[1][..], text].concat();
+    assert_eq!(Observation::decode(&stored), Ok(entry.clone()));
+    assert_eq!(entry.encode(), stored);
+    let refused = |octets: &[u8]| Observation::decode(octets).unwrap_err();
+    assert!(refused(&[2, b'{']).contains("format 2"));
+    assert_eq!(refused(&[]), "it is empty");
+    refused(&stored[..9]);
+}
+
+/// What somebody who wrote everything down would say: the largest TTL that some cache may hold something with.
+fn largest_by_hand(seen: &[(u64, u8, Seconds)], now: u64) -> Seconds {
+    let mut largest = 0;
+    for (place, (_, source, ttl)) in seen.iter().enumerate() {
+        let next = seen[place + 1..].iter().find(|(_, other, _)| other == source);
+        let ended = next.map_or(now, |(seconds, ..)| *seconds);
+        if now <= ended + ttl + BOUNDS.beyond_ttl {
+            largest = largest.max(*ttl);
+        }
+    }
+    largest
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// However much is merged, no TTL that counts is lost, and the largest counts no longer than it may.
+    #[test]
+    fn merging_loses_no_ttl_and_lengthens_none(
+        steps in prop::collection::vec((1_u64..400, 0_u8..3, 1_u64..2_000), 1..120),
+        entries in 4_usize..20,
+        restarts in prop::collection::vec(any::<bool>(), 120),
+    ) {
+        let bounds = Bounds { entries, ..BOUNDS };
+        let mut log = Log::default();
+        let mut store = std::collections::BTreeMap::new();
+        let mut now = 0;
+        let mut all = Vec::new();
+        for (place, (pause, source, ttl)) in steps.iter().enumerate() {
+            now += pause;
+            all.push((now, *source, *ttl));
+            // The others are seen as they were.
+            let mut looked: std::collections::BTreeMap<u8, Seconds> = all.iter().map(|(_, source, ttl)| (*source, *ttl)).collect();
+            looked.insert(*source, *ttl);
+            let looked = looked.iter().map(|(source, ttl)| seen(&source.to_string(), "a", *ttl)).collect();
+            log.note(looked, at(now), bounds);
+            prop_assert!(log.len() <= entries);
+            for change in log.changes() {
+                match change {
+                    Change::Put(number, entry) => drop(store.insert(number, entry)),
+                    Change::Remove(number) => drop(store.remove(&number)),
+                }
+            }
+            if restarts[place] {
+                log = Log::stored(store.clone());
+            }
+            let counted = log.counting(at(now), BOUNDS.beyond_ttl);
+            let largest = counted.iter().map(|counted| counted.ttl).max().unwrap_or(0);
+            let by_hand = largest_by_hand(&all, now);
+            prop_assert!(largest >= by_hand, "{largest} < {by_hand}");
+            if log.merged() == 0 {
+                prop_assert_eq!(largest, by_hand);
+            }
+            // Merged or not: nothing outlives what was really given with the largest TTL there ever was.
+            let end = all.iter().map(|(seconds, _, ttl)| seconds + ttl).max().unwrap_or(0) + 400 + BOUNDS.beyond_ttl;
+            let late = log.counting(at(end.max(now) + 2_700), BOUNDS.beyond_ttl);
+            prop_assert_eq!(late, vec![]);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! What is kept of a look: every RRset that a plan's waits rest on, with its TTL, as each server gave it by each way.
+//!
+//! What is not believed is not kept: who can only make up datagrams must not lengthen a wait.
+
+use ring::digest;
+
+use super::{
+    Answered, ContentTtls, Survey,
+    ask::NOBODYS_TYPE,
+    read::{Reading, authoritative},
+};
+use crate::{
+    dnssec::register::Register,
+    multisigner::{
+        observations::{Class, Party, Seen},
+        observe::read_ds,
+        safety::{self, ProviderId},
+    },
+    wire::{RrType, received::Received},
+};
+
+impl Survey {
+    /// What is to be kept; `parties`: who the providers are, this server first.
+    pub fn observed(&self, register: &Register, parties: &[Party]) -> Vec<Seen> {
+        let mut reading = Reading {
+            survey: self,
+            register,
+            ttls: ContentTtls::default(),
+            keys: Vec::new(),
+        };
+        reading.find_keys();
+        let mut seen = Vec::new();
+        for ((place, member), party) in self.members.iter().enumerate().zip(parties) {
+            let Ok(provider) = ProviderId::at(place) else {
+                break;
+            };
+            for server in &member.servers {
+                let believed = reading.classes(provider, server);
+                seen.extend(
+                    believed
+                        .into_iter()
+                        .filter_map(|(class, rtype)| self.seen(party, server, class, rtype)),
+                );
+            }
+        }
+        for server in &self.parent {
+            for (class, rtype) in [(Class::Ds, RrType::DS), (Class::Ns, RrType::NS)] {
+                seen.extend(self.seen(&Party::Parent, server, class, rtype));
+            }
+        }
+        seen
+    }
+
+    /// One RRset of one answer.
+    fn seen(&self, party: &Party, server: &Answered, class: Class, asked: RrType) -> Option<Seen> {
+        let received = server.answers.get(&asked)?.as_ref().ok()?;
+        if class == Class::Ds {
+            read_ds(received, &self.zone).ok()?;
+        }
+        let (value, ttl) = match class {
+            Class::Denial => self
+                .rrset(received, RrType::NSEC)
+                .or_else(|| self.rrset(received, RrType::NSEC3))?,
+            Class::Cds | Class::Csync => self
+                .rrset(received, asked)
+                .unwrap_or_else(|| ("none".to_owned(), 0)),
+            // That there is none is held as long as the proof, and nobody validates meanwhile.
+            Class::Ds => match self.rrset(received, asked) {
+                Some(found) => found,
+                None => {
+                    let proof = received
+                        .authorities
+                        .iter()
+                        .filter(|record| record.rtype == RrType::SOA);
+                    (
+                        "none".to_owned(),
+                        proof.map(|record| record.ttl.seconds()).max()?.into(),
+                    )
+                }
+            },
+            _ => self.rrset(received, asked)?,
+        };
+        Some(Seen {
+            party: party.clone(),
+            source: server.to_string(),
+            class,
+            value,
+            ttl,
+        })
+    }
+
+    /// A digest of the records of a type, in no order of theirs, and the largest TTL among them.
+    fn rrset(&self, received: &Received, rtype: RrType) -> Option<(String, u64)> {
+        let sections = received.answers.iter().chain(&received.authorities);
+        // The owner of a proof is not always the apex (RFC 5155).
+        let of_zone = |owner: &crate::wire::Name| rtype == RrType::NSEC3 || *owner == self.zone;
+        let records = sections.filter(|record| record.rtype == rtype && of_zone(&record.owner));
+        let mut rdatas: Vec<(&[u8], u32)> = records
+            .map(|record| (&*record.rdata, record.ttl.seconds()))
+            .collect();
+        let ttl = rdatas.iter().map(|(_, ttl)| *ttl).max()?;
+        rdatas.sort_unstable();
+        let mut context = digest::Context::new(&digest::SHA256);
+        for (rdata, _) in rdatas {
+            context.update(&(rdata.len() as u32).to_be_bytes());
+            context.update(rdata);
+        }
+        let digest = context.finish();
+        let short = digest.as_ref().get(..16).unwrap_or_default();
+        Some((data_encoding::HEXLOWER.encode(short), ttl.into()))
+    }
+}
+
+impl Reading<'_> {
+    /// The classes of a provider's answer that are believed, and the types that were asked for.
+    fn classes(&self, provider: ProviderId, server: &Answered) -> Vec<(Class, RrType)> {
+        let mut believed = Vec::new();
+        if self.key_rrset(provider, server).is_ok() {
+            believed.push((Class::Dnskey, RrType::DNSKEY));
+        }
+        if self.data(provider, &safety::Class::Positive, server).is_ok() {
+            believed.extend([(Class::Soa, RrType::SOA), (Class::Ns, RrType::NS)]);
+        }
+        if self.data(provider, &safety::Class::Negative, server).is_ok() {
+            believed.push((Class::Denial, NOBODYS_TYPE));
+        }
+        if self.cds(provider, server).is_ok() {
+            believed.push((Class::Cds, RrType::CDS));
+        }
+        if authoritative(server, RrType::CSYNC).is_ok() {
+            believed.push((Class::Csync, RrType::CSYNC));
+        }
+        believed
+    }
+}

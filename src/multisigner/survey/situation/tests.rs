@@ -1,0 +1,213 @@
+//! What is known besides the look: what was served before.
+
+use super::*;
+use crate::{
+    dnssec::{
+        algorithm::SigningAlgorithm,
+        key::{SEP, SigningKey, ZONE},
+        register::What,
+    },
+    multisigner::{
+        observations::{self, Party},
+        plan::{self, Hand, Kind, ParentHand, PlanKey},
+        safety::{Content, DsRecord, DsSet},
+    },
+};
+
+const NOW: UnixTime = UnixTime(1_800_000_000);
+
+fn known<'a>(events: &'a [Event], counted: &'a [Counted]) -> Known<'a> {
+    Known {
+        events,
+        ttls: ContentTtls::default(),
+        dnskey_ttl: Ttl::new(3_600),
+        counted,
+        members: Vec::new(),
+        parent: Parent {
+            hand: ParentHand::Person,
+            propagation: 0,
+        },
+        margin: 10,
+        previous: None,
+    }
+}
+
+/// Ours with small TTLs; nothing is known of others.
+fn situation() -> (Dnskey, Situation) {
+    let made = SigningKey::generate(SigningAlgorithm::Ed25519, ZONE | SEP).unwrap();
+    let csk = made.dnskey().clone();
+    let key = PlanKey {
+        dnskey: Some(csk.clone()),
+        algorithm: csk.algorithm(),
+        role: Role::Csk,
+        owner: Some(ProviderId::FIRST),
+    };
+    let ids: KeySet = [KeyId::at(0).unwrap()].into();
+    let situation = Situation {
+        zone: "example.".parse().unwrap(),
+        at: NOW,
+        keys: vec![key],
+        members: vec![
+            Member::new("us", Hand::Ours, 0),
+            Member::new("them", Hand::Api, 5),
+        ],
+        parent: Parent {
+            hand: ParentHand::Person,
+            propagation: 0,
+        },
+        serves: vec![
+            Value::Keys(
+                ProviderId::FIRST,
+                KeyRrset {
+                    keys: ids,
+                    signers: ids,
+                    ttl: 60,
+                },
+            ),
+            Value::Data(
+                ProviderId::FIRST,
+                Class::Positive,
+                SignedData {
+                    signers: ids,
+                    ttl: 30,
+                    content: Content::Own,
+                },
+            ),
+        ],
+        past: Vec::new(),
+        margin: 10,
+    };
+    (csk, situation)
+}
+
+/// The DNSKEY RRset that we serve now has the small TTL of the other provider; caches may hold the one before.
+#[test]
+fn a_dnskey_ttl_that_was_lowered_lately_still_counts() {
+    let (csk, situation) = situation();
+    let lowered_at = |ago: u64| {
+        let ttl = Ttl::new(60);
+        let provider = "them".to_owned();
+        [
+            Event {
+                at: UnixTime(NOW.0 - 1_000_000),
+                what: What::Imported {
+                    key: csk.clone(),
+                    state: Claim::Active,
+                },
+            },
+            Event {
+                at: UnixTime(NOW.0 - ago),
+                what: What::TtlSeen { provider, ttl },
+            },
+        ]
+    };
+    let past = |ago| {
+        let events = lowered_at(ago);
+        let past = recent(&situation, &known(&events, &[]));
+        let keys = past.into_iter().filter_map(|past| match past.value {
+            Value::Keys(ProviderId::FIRST, rrset) => Some((rrset.ttl, past.until)),
+            _ => None,
+        });
+        keys.collect::<Vec<_>>()
+    };
+    // TTL, propagation and margin: until then some cache may hold it.
+    assert_eq!(past(3_615), [(3_600, UnixTime(NOW.0 - 3_615))]);
+    assert_eq!(past(3_616), []);
+    assert_eq!(past(0), [(3_600, NOW)]);
+}
+
+fn past_of(situation: &Situation, slot: &Slot) -> Vec<(Seconds, u64)> {
+    let past = situation.past.iter().filter(|past| past.value.slot() == *slot);
+    past.map(|past| (ttl(&past.value), NOW.since(past.until).as_secs()))
+        .collect()
+}
+
+#[test]
+fn a_ttl_that_was_lowered_counts_in_what_is_served_and_in_what_was_served_then() {
+    let (_, mut situation) = situation();
+    let keys = Slot::Keys(ProviderId::FIRST);
+    for ago in [500, 200] {
+        let value = situation.value(&keys).unwrap().clone();
+        let until = UnixTime(NOW.0 - ago);
+        situation.past.push(Past { value, until });
+    }
+    let ago = |seconds| UnixTime(NOW.0 - seconds);
+    let counted = |class, ttl, since, ended: Option<u64>| Counted {
+        party: Party::Ours,
+        class,
+        ttl,
+        since: ago(since),
+        ended: ended.map(ago),
+    };
+    let all = [
+        counted(observations::Class::Dnskey, 3_600, 300, Some(100)),
+        counted(observations::Class::Dnskey, 60, 100, None),
+        counted(observations::Class::Data, 900, 400, Some(50)),
+        counted(observations::Class::Soa, 700, 400, None),
+        Counted {
+            party: Party::Provider("nobody".to_owned()),
+            ..counted(observations::Class::Dnskey, 9_999, 300, None)
+        },
+    ];
+    with_larger_ttls(&mut situation, &all);
+    // The first was served no more when the TTL became larger.
+    assert_eq!(
+        past_of(&situation, &keys),
+        [(60, 500), (3_600, 200), (3_600, 100)]
+    );
+    let data = Slot::Data(ProviderId::FIRST, Class::Positive);
+    // A server that gives it still, or was not asked since, gives it until now.
+    assert_eq!(past_of(&situation, &data), [(900, 50), (700, 0)]);
+    assert_eq!(situation.past.len(), 5);
+}
+
+/// The whole way: a plan waits for what caches got before the TTL was lowered.
+#[test]
+fn a_plan_waits_for_what_caches_got_before_a_ttl_was_lowered() {
+    let wait = |counted: &[Counted]| {
+        let (_, mut situation) = situation();
+        let new = PlanKey {
+            dnskey: None,
+            ..situation.keys[0].clone()
+        };
+        situation.keys.push(new);
+        let ns = NsSet {
+            members: [ProviderId::FIRST].into(),
+            ttl: 20,
+        };
+        let record = DsRecord {
+            key: KeyId::at(0).unwrap(),
+            digest_type: 2,
+        };
+        let ds = DsSet {
+            records: [record].into(),
+            ttl: 20,
+            from_cds: false,
+        };
+        situation.members.truncate(1);
+        situation.serves.extend([
+            Value::Ds(ds),
+            Value::ParentNs(ns.clone()),
+            Value::ChildNs(ProviderId::FIRST, ns),
+        ]);
+        with_larger_ttls(&mut situation, counted);
+        situation.past.sort_by_key(|past| past.until);
+        let (old, new) = (KeyId::at(0).unwrap(), KeyId::at(1).unwrap());
+        let plan = plan::build(&Kind::RollCsk { old, new }, &situation).unwrap();
+        plan.least_duration()
+    };
+    let lowered = Counted {
+        party: Party::Ours,
+        class: observations::Class::Dnskey,
+        ttl: 3_600,
+        since: UnixTime(NOW.0 - 9_000),
+        ended: Some(UnixTime(NOW.0 - 100)),
+    };
+    let (without, with) = (wait(&[]), wait(&[lowered]));
+    // What was got last, a hundred seconds ago, is held for its TTL and the margin.
+    assert!(without < 1_000, "{without}");
+    assert!(
+        (3_510..3_600 + without).contains(&with),
+        "{with}, {without} without"
+    );
+}
