@@ -6,11 +6,13 @@
 """
 import argparse
 import json
+import os
 import re
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 MARKS = ("<!-- figures: made by `make bench` -->", "<!-- end of figures -->")
 
 
@@ -22,7 +24,7 @@ def readable(nanoseconds):
 
 
 def rows():
-    for estimates in sorted((ROOT / "target/criterion").glob("**/new/estimates.json")):
+    for estimates in sorted((TARGET / "criterion").glob("**/new/estimates.json")):
         name = json.loads((estimates.parent / "benchmark.json").read_text())["full_id"]
         median = json.loads(estimates.read_text())["median"]
         low, high = (readable(median["confidence_interval"][f"{end}_bound"]) for end in ("lower", "upper"))

@@ -26,7 +26,7 @@ use crate::{
         edns::{ExtendedError, MIN_UDP_PAYLOAD, OptReply},
         message::{MAX_MESSAGE, Opcode, Query, Question, Rcode, Response},
     },
-    zone::SearchName,
+    zone::{Ahead, SearchName, Zone},
 };
 
 /// How many synthesised signatures a worker makes a second where nothing is said: at 20 us each, at most a third of a
@@ -85,6 +85,13 @@ impl Zones {
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<ServedZone>> {
         self.by_apex.values()
+    }
+
+    /// How many names are in memory for the sake of these alone.
+    pub fn names_not_shared(&self) -> usize {
+        let own = self.iter().filter(|zone| Arc::strong_count(zone) == 1);
+        let contents = own.filter_map(|zone| zone.content().ok());
+        contents.map(|content| content.zone().names_not_shared()).sum()
     }
 
     /// The zone of this very name.
@@ -201,6 +208,16 @@ impl Work for Worker {
         self.budget.fill(self.engine.clock.steady());
     }
 
+    fn look_ahead<'q>(&mut self, packets: impl Iterator<Item = &'q [u8]>) {
+        let Some(zones) = self.zones.as_deref() else {
+            return;
+        };
+        let looked = catch_unwind(AssertUnwindSafe(|| look_ahead(zones, packets)));
+        if looked.is_err() {
+            count(&self.counters.panics);
+        }
+    }
+
     fn answer(&mut self, packet: &[u8], from: Peer, effort: Effort, out: &mut Vec<u8>) -> Outcome {
         if self.zones.is_none() {
             self.begin_batch();
@@ -217,6 +234,26 @@ impl Work for Worker {
     fn end_batch(&mut self) {
         self.zones = None;
     }
+}
+
+fn look_ahead<'q>(zones: &Zones, packets: impl Iterator<Item = &'q [u8]>) {
+    let mut ahead = Ahead::default();
+    let mut last: Option<&Zone> = None;
+    for question in packets.filter_map(Query::question_of) {
+        let lower = question.name.to_lower();
+        let name = lower.as_ref();
+        // A guess, which may be wrong: the questions of a batch are mostly about one zone.
+        let like_the_last = last.filter(|zone| name.as_wire().ends_with(zone.apex().as_wire()));
+        let zone = like_the_last.or_else(|| {
+            let zone = zones.find(&SearchName::new(name), question.rtype)?;
+            Some(zone.content().ok()?.zone())
+        });
+        if let Some(zone) = zone {
+            ahead.add(zone, name);
+            last = Some(zone);
+        }
+    }
+    ahead.bring();
 }
 
 /// A bare SERVFAIL, made of nothing but the packet's header.

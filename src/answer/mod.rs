@@ -71,6 +71,8 @@ pub trait Responder: Send + Sync + 'static {
 pub trait Work {
     /// Loads the current snapshot and the time. Call before the first `answer` of a batch.
     fn begin_batch(&mut self);
+    /// Has brought near what the answers to these packets will read. Changes nothing but how long they wait for memory.
+    fn look_ahead<'q>(&mut self, _packets: impl Iterator<Item = &'q [u8]>) {}
     /// Answers one packet into `out`, which it clears first. Never panics; an internal fault is SERVFAIL.
     fn answer(&mut self, query: &[u8], from: Peer, effort: Effort, out: &mut Vec<u8>) -> Outcome;
     /// Lets go of the snapshot, so that what was replaced can be freed while this thread waits.

@@ -34,11 +34,13 @@ use crate::{
     },
     config::{self, Config, ZoneSettings},
     dnssec::custody::{Observation, Place, StepError},
-    serve::Counters,
+    serve::{Counters, system},
     store::Store,
     wire::Name,
 };
 
+/// From so many freed names on, some 10 MiB, the allocator is asked to give their memory back.
+const MANY_NAMES: usize = 50_000;
 /// How often the good time is written to the store.
 const KEEP_TIME_EVERY: Duration = Duration::from_secs(60);
 
@@ -318,8 +320,21 @@ impl Server {
             self.engine.totals(),
             (judgement.trusted, self.clock.steady()),
         );
+        self.free_what_was_replaced();
+    }
+
+    fn free_what_was_replaced(&self) {
         let mut replaced = self.replaced.lock().unwrap_or_else(PoisonError::into_inner);
-        replaced.retain(|zones| Arc::strong_count(zones) > 1);
+        let unread: Vec<_> = replaced
+            .extract_if(.., |zones| Arc::strong_count(zones) == 1)
+            .collect();
+        // Freeing takes a while: whoever publishes next should not wait for it.
+        drop(replaced);
+        let names: usize = unread.iter().map(|zones| zones.names_not_shared()).sum();
+        drop(unread);
+        if names >= MANY_NAMES {
+            system::give_memory_back();
+        }
     }
 
     /// Writes the good time down; the last thing before the process ends.

@@ -96,6 +96,16 @@ pub fn yield_to_all_others() -> io::Result<()> {
     Ok(())
 }
 
+/// Gives back to the system what the allocator holds without need: after a large zone was freed, page by page, that is
+/// most of what it took. Takes a while then, and is for no thread that answers.
+pub fn give_memory_back() {
+    // SAFETY: it moves nothing that is allocated, and may be called at any time from any thread.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// Whether this process is root.
 pub fn is_root() -> bool {
     // SAFETY: always succeeds, touches no memory.

@@ -118,6 +118,11 @@ impl<'a> Query<'a> {
         Some(query)
     }
 
+    /// The first question of a packet that nobody has read yet, if there is one.
+    pub fn question_of(packet: &'a [u8]) -> Option<Question<'a>> {
+        Question::split_from(&mut packet.get(HEADER..)?)
+    }
+
     /// What is asked of the server.
     pub fn opcode(&self) -> Opcode {
         Opcode(self.header[2] >> 3 & 0x0f)

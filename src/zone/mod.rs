@@ -1,5 +1,6 @@
 //! Master files, the immutable zone, lookup.
 
+mod ahead;
 pub mod build;
 pub mod change;
 pub mod compare;
@@ -11,6 +12,7 @@ pub mod slot;
 pub mod snapshot;
 pub mod zonemd;
 
+pub use ahead::Ahead;
 pub use build::{Finding, LoadError, Severity, ZoneBuilder};
 pub use change::{Change, ChangeError, Changed};
 pub use snapshot::{Chain, Cursor, Lookup, NodeId, NodeView, RrsetView, SearchName, Zone};

@@ -114,6 +114,12 @@ impl Shard {
         self.index.find(hash, |&node| self.name(node) == name).copied()
     }
 
+    /// The first node whose hash looks like this one: the right one nearly always, if there is any.
+    pub(super) fn candidate(&self, hash: u64) -> Option<&Node> {
+        let node = *self.index.find(hash, |_| true)?;
+        self.nodes.get(node as usize)
+    }
+
     pub(super) fn name(&self, node: u32) -> &[u8] {
         let node = &self.nodes[node as usize];
         &self.octets[node.name as usize..node.name as usize + usize::from(node.name_length)]

@@ -190,6 +190,12 @@ impl Zone {
         self.totals.nodes
     }
 
+    /// How many names are in memory for the sake of this zone alone; what a change did not touch is shared.
+    pub fn names_not_shared(&self) -> usize {
+        let own = self.shards.iter().filter(|shard| Arc::strong_count(shard) == 1);
+        own.map(|shard| shard.nodes.len()).sum()
+    }
+
     /// How many records.
     pub fn record_count(&self) -> usize {
         self.totals.records

@@ -34,6 +34,7 @@ struct Echo {
 struct EchoShared {
     /// Each packet that was answered, and the thread that did.
     answered: Mutex<Vec<(Vec<u8>, thread::ThreadId)>>,
+    looked_ahead: Mutex<Vec<Vec<Vec<u8>>>>,
     gate: Gate,
     /// Batches that are to meet a fault when they begin.
     broken_batches: Mutex<usize>,
@@ -89,6 +90,11 @@ impl Work for Echo {
             drop(broken);
             panic!("a planted fault");
         }
+    }
+
+    fn look_ahead<'q>(&mut self, queries: impl Iterator<Item = &'q [u8]>) {
+        let batch = queries.map(<[u8]>::to_vec).collect();
+        self.shared.looked_ahead.lock().unwrap().push(batch);
     }
 
     fn answer(&mut self, query: &[u8], from: Peer, effort: Effort, out: &mut Vec<u8>) -> Outcome {

@@ -60,6 +60,20 @@ fn what_waits_is_answered_after_what_is_at_hand() {
 }
 
 #[test]
+fn the_worker_sees_a_whole_batch_before_the_first_answer() {
+    let (server, client) = one_batch(&[b"a1", b"p", b"w2", b"a3"]);
+    let answers: Vec<String> = (0..3).map(|_| receive(&client)).collect();
+    assert_eq!(answers, ["Udp:a1", "Udp:a3", "Udp:w2"]);
+    let seen = server.echo.shared.looked_ahead.lock().unwrap();
+    let batch = |queries: &[&[u8]]| queries.iter().map(|query| query.to_vec()).collect::<Vec<_>>();
+    // The fault in the midst of it makes the rest a batch of its own.
+    assert_eq!(
+        *seen,
+        [batch(&[b"a1", b"p", b"w2", b"a3"]), batch(&[b"w2", b"a3"])]
+    );
+}
+
+#[test]
 fn more_than_a_batch_is_answered() {
     let numbers: Vec<[u8; 2]> = (0..200).map(|number| [b'n', number]).collect();
     let queries: Vec<&[u8]> = numbers.iter().map(|query| &query[..]).collect();

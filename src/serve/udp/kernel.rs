@@ -242,15 +242,22 @@ impl Batch {
         }
     }
 
-    /// A datagram's octets, and the buffer for its answer.
-    pub(super) fn exchange(&mut self, index: usize) -> (&[u8], &mut Vec<u8>) {
+    /// A datagram's octets.
+    pub(super) fn query(&self, index: usize) -> &[u8] {
         let length = (self.header(index).msg_len as usize).min(UDP_QUERY);
-        // SAFETY: within the arrays and initialised; the answers lie elsewhere, so they may be borrowed beside it.
-        let query = unsafe {
+        // SAFETY: within the arrays and initialised; shared for as long as `self` is.
+        unsafe {
             let query = &raw const (*self.memory.as_ptr()).packets[index].query;
             slice::from_raw_parts(query.cast::<u8>(), length)
-        };
-        (query, &mut self.answers[index])
+        }
+    }
+
+    /// A datagram's octets, and the buffer for its answer.
+    pub(super) fn exchange(&mut self, index: usize) -> (&[u8], &mut Vec<u8>) {
+        let query: *const [u8] = self.query(index);
+        // SAFETY: it was a reference just now. The answers lie elsewhere, so they may be borrowed beside it, and both
+        // end before `self` may be used again.
+        (unsafe { &*query }, &mut self.answers[index])
     }
 
     /// Notes that the answer to a datagram is in its buffer.

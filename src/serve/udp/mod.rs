@@ -241,6 +241,7 @@ impl<R: Responder> Loop<R> {
         self.seat.pulse.beat();
         let mut worker = self.worker.take().unwrap_or_else(|| self.seat.responder.worker());
         worker.begin_batch();
+        worker.look_ahead(self.fresh.clone().map(|index| self.batch.query(index)));
         while let Some(index) = self.fresh.next() {
             self.answer(&mut worker, index, Effort::AtHand);
         }

@@ -103,6 +103,7 @@ impl Engines {
         let answerable = packet.len() >= 12 && packet[2] & 0x80 == 0;
         for worker in &mut self.workers {
             worker.begin_batch();
+            worker.look_ahead([packet].into_iter());
             for transport in [Transport::Udp, Transport::Tcp] {
                 let peer = Peer { address, transport };
                 let mut outcome = worker.answer(packet, peer, Effort::AtHand, &mut self.out);
