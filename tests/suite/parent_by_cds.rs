@@ -274,6 +274,51 @@ impl World {
         format!("{}\n{}", self.says(&["status", ORIGIN]).1, self.ours.log())
     }
 
+    /// Whether our apex says in its proofs that it has CDS and CDNSKEY.
+    fn bitmap_has_cds(&self) -> bool {
+        let answer = ask(self.address, &Query::signed(ORIGIN, "TYPE65281"));
+        let mut denials = answer.authority.iter();
+        let bitmap = denials
+            .find(|record| record.rtype == RrType::NSEC)
+            .unwrap()
+            .bitmap();
+        let has = [RrType::CDS, RrType::CDNSKEY].map(|rtype| bitmap.contains(&rtype.0));
+        assert_eq!(has[0], has[1]);
+        has[0]
+    }
+
+    /// A KSK roll is begun, and goes on until the parent was told for the first time.
+    #[track_caller]
+    fn begins_to_roll(&self) {
+        let applied = wait_for(ROLLING, || {
+            self.says(&["apply", "roll-ksk", ORIGIN])
+                .0
+                .filter(|code| *code == 0)
+        });
+        let shown = || self.says(&["plan", "roll-ksk", ORIGIN]).1;
+        assert!(applied.is_some(), "{}\n{}", shown(), self.story());
+        let steps = self.plan_status()["steps"].clone();
+        assert!(
+            steps
+                .as_array()
+                .unwrap()
+                .iter()
+                .all(|step| step["place"].is_null()),
+            "no step is a person's: {steps:#}"
+        );
+        let told = wait_for(ROLLING, || self.was_told(0).then_some(()));
+        assert!(told.is_some(), "{}", self.story());
+    }
+
+    /// Whether the parent took more notices than this.
+    fn was_told(&self, count: usize) -> bool {
+        self.heard.answered.load(Ordering::SeqCst) > count
+    }
+
+    fn ksks(&self) -> BTreeSet<Dnskey> {
+        dnskeys(self.address).into_iter().filter(Dnskey::is_sep).collect()
+    }
+
     fn shown_cds(&self) -> Vec<BTreeSet<Vec<u8>>> {
         let servers = self.servers().into_iter();
         servers
@@ -297,11 +342,8 @@ fn serve(folder: &std::path::Path, address: SocketAddr) -> Server {
 #[test]
 fn a_ksk_rolls_by_cds_without_a_person() {
     let mut world = World::new();
-    let before: BTreeSet<Dnskey> = dnskeys(world.address)
-        .into_iter()
-        .filter(Dnskey::is_sep)
-        .collect();
-    assert!(world.shown_cds().iter().all(BTreeSet::is_empty));
+    let before = world.ksks();
+    assert!(world.shown_cds().iter().all(BTreeSet::is_empty) && !world.bitmap_has_cds());
 
     // One has the keys from NS1 and the answers from us, one asks everybody.
     let anchor = format!(". 60 IN DNSKEY {}", world.parent.anchor());
@@ -335,32 +377,9 @@ fn a_ksk_rolls_by_cds_without_a_person() {
         })
     });
 
-    let applied = wait_for(ROLLING, || {
-        world
-            .says(&["apply", "roll-ksk", ORIGIN])
-            .0
-            .filter(|code| *code == 0)
-    });
-    assert!(
-        applied.is_some(),
-        "{}\n{}",
-        world.says(&["plan", "roll-ksk", ORIGIN]).1,
-        world.story()
-    );
-    let steps = world.plan_status()["steps"].clone();
-    assert!(
-        steps
-            .as_array()
-            .unwrap()
-            .iter()
-            .all(|step| step["place"].is_null()),
-        "no step is a person's: {steps:#}"
-    );
-
     // The first notice is lost, and comes again. The parent takes its time; we die and come back with the same CDS.
-    let told = |world: &World, count| world.heard.answered.load(Ordering::SeqCst) > count;
-    let first = wait_for(ROLLING, || told(&world, 0).then_some(()));
-    assert!(first.is_some(), "{}", world.story());
+    world.begins_to_roll();
+    assert!(world.bitmap_has_cds());
     assert!(world.heard.notices.load(Ordering::SeqCst) > 1);
     let asked_for = world.shown_cds();
     assert_eq!(asked_for[0].len(), 3, "both of ours, and NS1's: {asked_for:?}");
@@ -371,7 +390,7 @@ fn a_ksk_rolls_by_cds_without_a_person() {
     alive.store(true, Ordering::Relaxed);
     assert_eq!(world.shown_cds(), asked_for);
     let again = world.heard.answered.load(Ordering::SeqCst);
-    let told_again = wait_for(SHOWING, || told(&world, again).then_some(()));
+    let told_again = wait_for(SHOWING, || world.was_told(again).then_some(()));
     assert!(told_again.is_some(), "{}", world.story());
     let says_so = wait_for(SHOWING, || {
         let told = world.plan_status()["parent_told"].as_str()?.to_owned();
@@ -403,10 +422,7 @@ fn a_ksk_rolls_by_cds_without_a_person() {
     }
     assert_eq!(world.heard.odd.load(Ordering::SeqCst), 0);
 
-    let after: BTreeSet<Dnskey> = dnskeys(world.address)
-        .into_iter()
-        .filter(Dnskey::is_sep)
-        .collect();
+    let after = world.ksks();
     assert_eq!(before.difference(&after).count(), 1, "one KSK was replaced");
     let ds = after.iter().map(|key| {
         Ds::of(key, origin().as_ref(), DigestType::Sha256)
@@ -415,7 +431,25 @@ fn a_ksk_rolls_by_cds_without_a_person() {
     });
     assert_eq!(world.ds(), ds.collect());
     assert!(
-        world.shown_cds().iter().all(BTreeSet::is_empty),
+        world.shown_cds().iter().all(BTreeSet::is_empty) && !world.bitmap_has_cds(),
         "CDS is taken back everywhere"
     );
+}
+
+/// Given up before the parent has looked, nothing asks it for anything any more.
+#[test]
+fn what_is_given_up_asks_the_parent_for_nothing() {
+    let world = World::new();
+    let (keys, ds) = (world.ksks(), world.ds());
+    world.begins_to_roll();
+    assert!(world.shown_cds().iter().all(|set| set.len() == 3));
+    let (code, text) = world.says(&["abort", ORIGIN, "the wrong evening"]);
+    assert!(code == Some(0) && text.contains("taken back"), "{text}");
+    let reached = wait_for(ROLLING, || {
+        (world.plan_status()["state"] == "reached").then_some(())
+    });
+    assert!(reached.is_some(), "{}", world.story());
+    assert!(world.shown_cds().iter().all(BTreeSet::is_empty));
+    assert_eq!((world.ksks(), world.ds()), (keys, ds));
+    assert_eq!(dnskeys(world.ns1.dns[0]).len(), 4, "NS1 has ours of before");
 }

@@ -43,7 +43,7 @@ pub async fn order(server: &Arc<Server>, zone: &Name, order: PlanOrder) -> Resul
         PlanOrder::Abort {
             why,
             forget_journal: false,
-        } => abort(server, zone, why).await,
+        } => abort(server, &settings, why).await,
         PlanOrder::Abort {
             why,
             forget_journal: true,
@@ -204,9 +204,13 @@ fn put(server: &Server, zone: &Name, run: Run) {
     });
 }
 
-async fn abort(server: &Arc<Server>, zone: &Name, why: String) -> Result<PlanReply, Refusal> {
+async fn abort(server: &Arc<Server>, settings: &ZoneSettings, why: String) -> Result<PlanReply, Refusal> {
+    let zone = &settings.origin;
     let mut run = active(server, zone)?;
-    let back = report::way_back(&run, server.clock.now());
+    // What the parent was asked for and has not done need not be taken back there.
+    let seen = look::view(server, settings, &run).await.ok();
+    let not_done = seen.and_then(|view| run.as_the_parent_left_it(&view));
+    let back = report::way_back(not_done.as_ref().unwrap_or(&run), server.clock.now());
     let said = journal(server, zone, &mut run, Event::Aborted { why }).await;
     said.map_err(|why| refusal(why, ""))?;
     put(server, zone, run);

@@ -257,6 +257,20 @@ impl History {
         Some(self.courses.get(slot)?.stray.as_ref()?.since)
     }
 
+    /// What was begun in a slot never came, and nobody asks for it any more.
+    pub fn never_came(&mut self, slot: &Slot, at: UnixTime) {
+        let Some(course) = self.courses.get_mut(slot) else {
+            return;
+        };
+        let (Some((_, place)), Some(stays)) = (course.coming.take(), course.expected()) else {
+            return;
+        };
+        if let Some(change) = self.changes.get_mut(place) {
+            change.value = stays;
+            change.settled = Some(at);
+        }
+    }
+
     /// Whether the stray value of a slot is carried on, and not only waited out.
     pub fn carries(&self, slot: &Slot) -> bool {
         let course = self.courses.get(slot);

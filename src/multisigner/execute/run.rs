@@ -424,6 +424,26 @@ impl Run {
         Some(owned.filter_map(|key| key.dnskey.clone()).collect())
     }
 
+    /// The run as it is where the parent was asked for further DS records and no server of it has them: a way back from
+    /// there has nothing to wait for. None where it has, or may have, done anything else.
+    pub fn as_the_parent_left_it(&self, view: &View) -> Option<Self> {
+        let course = self.history.courses.get(&Slot::Ds)?;
+        let (Value::Ds(before), Value::Ds(coming)) = (course.expected()?, course.coming()?) else {
+            return None;
+        };
+        let only_adds = before.records.is_subset(&coming.records);
+        if !only_adds || !view.shows(&Value::Ds(before), self.last) {
+            return None;
+        }
+        let mut run = self.clone();
+        run.history.never_came(&Slot::Ds, self.last);
+        let step = self.plan.steps.get(self.done.len());
+        if step.is_some_and(|step| step.changes.iter().any(|value| value.slot() == Slot::Ds)) {
+            run.begun = None;
+        }
+        Some(run)
+    }
+
     /// What is served now, and what was served before, as it was measured: what a way back starts from.
     pub fn situation_now(&self, at: UnixTime) -> Situation {
         let mut situation = self.plan.situation.clone();
