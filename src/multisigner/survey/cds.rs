@@ -105,14 +105,23 @@ impl Reading<'_> {
 mod tests {
     use std::sync::Arc;
 
-    use super::{super::tests::*, *};
+    use super::{
+        super::{ask, tests::*},
+        *,
+    };
     use crate::{
+        dnssec::keyset::Role,
         dnssec::{
             algorithm::{DigestType, SigningAlgorithm},
             key::{SEP, SigningKey, ZONE},
             sign::{ToSign, Window, signature},
         },
-        multisigner::{execute::Shown, safety::Slot},
+        multisigner::{
+            execute::Shown,
+            plan::{Hand, Member, Parent, ParentHand, Situation},
+            safety::Slot,
+            survey::{ContentTtls, Known},
+        },
         wire::received::{Received, Record},
     };
 
@@ -202,6 +211,54 @@ mod tests {
         let (wish, signers) = shown_of(&keys, empty(), empty());
         assert!(matches!(wish, Shown::Value(Value::Cds(_, None))), "{wish:?}");
         is_odd(&signers, "gives no CDS");
+    }
+
+    /// CDS that a parent does not read is no matter of a plan: with `cds = "publish"` it changes by itself.
+    #[test]
+    fn it_is_in_a_plan_where_the_parent_reads_it() {
+        let (ksk, zsk) = (made(SEP), made(0));
+        let (keys, work) = ([&*ksk], [&*zsk]);
+        let rdatas = [&ksk, &zsk].map(|key| key.dnskey().rdata().to_vec());
+        let ds = ksk.dnskey().ds(zone().as_ref(), DigestType::Sha256).to_vec();
+        let soa = [&[0, 0][..], &[0; 20]].concat();
+        let server = zone().as_ref().as_wire().to_vec();
+        let of_type = |rtype, rdata, signers| (rtype, signed(rtype, vec![rdata], signers));
+        let proof = [&server[..], &[0, 1, 0x40]].concat();
+        let answers = [
+            (RrType::DNSKEY, signed(RrType::DNSKEY, rdatas.to_vec(), &keys)),
+            of_type(RrType::SOA, soa, &work),
+            of_type(RrType::NS, server.clone(), &work),
+            (ask::NOBODYS_TYPE, signed(RrType::NSEC, vec![proof], &work)),
+            (RrType::CDS, cds(&keys, &keys)),
+            (RrType::CDNSKEY, cdnskey(&keys, &keys)),
+        ];
+        let parent = [of_type(RrType::DS, ds, &[]), of_type(RrType::NS, server, &[])];
+        let mut survey = survey(&answers, &parent);
+        survey.members.truncate(1);
+        let events = register(ksk.dnskey());
+        let role_of = |situation: &Situation| {
+            let mut keys = situation.keys.iter();
+            let key = keys.find(|key| key.dnskey.as_ref() == Some(ksk.dnskey()));
+            key.unwrap().role
+        };
+        let of_cds = |hand| {
+            let situation = survey.situation(Known {
+                events: &events,
+                ttls: ContentTtls::default(),
+                dnskey_ttl: Ttl::new(TTL),
+                members: vec![Member::new("us", Hand::Ours, 0)],
+                parent: Parent { hand, propagation: 0 },
+                margin: 0,
+                previous: None,
+                counted: &[],
+            });
+            let situation = situation.unwrap();
+            let of_cds = |slot: &Slot| matches!(slot, Slot::Cds(_) | Slot::Data(_, Class::Cds));
+            let slots = situation.serves.iter().map(Value::slot);
+            (slots.filter(of_cds).count(), role_of(&situation))
+        };
+        assert_eq!(of_cds(ParentHand::Cds), (2, Role::Ksk));
+        assert_eq!(of_cds(ParentHand::Person), (0, Role::Ksk));
     }
 
     #[test]
