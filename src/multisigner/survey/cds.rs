@@ -102,7 +102,7 @@ impl Reading<'_> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::Arc;
 
     use super::{
@@ -127,12 +127,12 @@ mod tests {
 
     const TTL: u32 = 20;
 
-    fn made(flags: u16) -> Arc<SigningKey> {
+    pub fn made(flags: u16) -> Arc<SigningKey> {
         Arc::new(SigningKey::generate(SigningAlgorithm::Ed25519, ZONE | flags).unwrap())
     }
 
     /// An RRset at the apex with signatures by these.
-    fn signed(rtype: RrType, mut rdatas: Vec<Vec<u8>>, signers: &[&SigningKey]) -> Received {
+    pub fn signed(rtype: RrType, mut rdatas: Vec<Vec<u8>>, signers: &[&SigningKey]) -> Received {
         rdatas.sort();
         let mut records: Vec<Record> = rdatas.iter().map(|rdata| record(rtype, TTL, rdata)).collect();
         let window = Window {

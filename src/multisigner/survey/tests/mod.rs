@@ -1,5 +1,6 @@
 //! What answers show, and what they do not.
 
+mod kept;
 mod ways;
 
 use super::{

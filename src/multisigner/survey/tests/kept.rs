@@ -1,0 +1,83 @@
+//! What of a look is kept, and what of what was kept a plan starts from.
+
+use super::*;
+use crate::multisigner::{
+    observations::{Class as Kind, Counted, Party},
+    survey::cds::tests::{made, signed},
+};
+
+/// This server alone, with all that a plan looks at, and the register that has its key.
+fn whole() -> (Survey, Vec<Event>) {
+    let csk = made(SEP);
+    let sign = |rtype, rdata: &[u8]| (rtype, signed(rtype, vec![rdata.to_vec()], &[&csk]));
+    let server: Name = "ours.example.".parse().unwrap();
+    let proof = [zone().as_wire(), &[0, 1, 0x40]].concat();
+    let (_, denial) = sign(RrType::NSEC, &proof);
+    let of_members = [
+        sign(RrType::DNSKEY, csk.dnskey().rdata()),
+        sign(RrType::SOA, &[0; 22]),
+        sign(RrType::NS, server.as_wire()),
+        (OF_MEMBERS[3], denial),
+    ];
+    let ds = Ds::of(csk.dnskey(), zone().as_ref(), DigestType::Sha256);
+    let of_parent = [
+        (
+            RrType::DS,
+            received(vec![record(RrType::DS, 30, ds.rdata())], Vec::new(), true),
+        ),
+        (RrType::NS, received(Vec::new(), ns(&["ours.example."]), false)),
+    ];
+    let mut survey = survey(&of_members, &of_parent);
+    survey.members.truncate(1);
+    (survey, register(csk.dnskey()))
+}
+
+#[test]
+fn of_a_look_is_kept_what_is_believed() {
+    let (survey, events) = whole();
+    let kept = |events: &[Event]| -> Vec<(Party, Kind, u64)> {
+        let seen = survey.observed(&Register::of(events), &[Party::Ours]);
+        seen.into_iter()
+            .map(|seen| (seen.party, seen.class, seen.ttl))
+            .collect()
+    };
+    let theirs = [(Party::Parent, Kind::Ds, 30), (Party::Parent, Kind::Ns, 40)];
+    let none = [(Party::Ours, Kind::Cds, 0), (Party::Ours, Kind::Csync, 0)];
+    let ours = [Kind::Dnskey, Kind::Soa, Kind::Ns, Kind::Denial].map(|class| (Party::Ours, class, 20));
+    assert_eq!(kept(&events), [&ours[..], &none, &theirs].concat());
+    // Signatures by a key that nobody knows: somebody may have made it all up.
+    assert_eq!(kept(&[]), [&none[..], &theirs].concat());
+}
+
+#[test]
+fn a_plan_starts_from_the_ttls_that_were_seen_lately() {
+    let (survey, events) = whole();
+    let past = |counted: &[Counted]| {
+        let known = Known {
+            events: &events,
+            ttls: ContentTtls::default(),
+            dnskey_ttl: Ttl::new(20),
+            counted,
+            members: vec![Member::new("us", Hand::Ours, 0)],
+            parent: Parent {
+                hand: ParentHand::Person,
+                propagation: 0,
+            },
+            margin: 10,
+            previous: None,
+        };
+        let situation = survey.situation(known).unwrap();
+        let past = situation.past.into_iter();
+        past.map(|past| (past.value.slot(), past.until))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(past(&[]), []);
+    let lowered = Counted {
+        party: Party::Parent,
+        class: Kind::Ds,
+        ttl: 3_600,
+        since: UnixTime(NOW.0 - 9_000),
+        ended: Some(UnixTime(NOW.0 - 100)),
+    };
+    assert_eq!(past(&[lowered]), [(Slot::Ds, UnixTime(NOW.0 - 100))]);
+}
