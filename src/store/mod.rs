@@ -23,11 +23,14 @@ mod histories;
 mod observation_histories;
 #[cfg(test)]
 mod run_histories;
+#[cfg(test)]
+mod spoiled;
 
 use std::{
     fs::OpenOptions,
     io,
     os::unix::fs::OpenOptionsExt as _,
+    panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
     sync::{
         Arc, PoisonError, RwLock,
@@ -91,7 +94,17 @@ pub enum StoreError {
         /// Its format.
         found: u64,
     },
-    /// The file is spoiled, or the disk failed.
+    /// The file is not what was written.
+    #[error(
+        "{path} is spoiled: {why}. Stop the server and bring the state folder back from a backup; without one move the file away, and what the key folder tells is made again (see \"What is where\" in docs/operations.md for what is forgotten then)"
+    )]
+    Spoiled {
+        /// The store's file.
+        path: PathBuf,
+        /// What redb found.
+        why: String,
+    },
+    /// The disk failed, or is full.
     #[error("{path} cannot be read or written")]
     Database {
         /// The store's file.
@@ -210,7 +223,7 @@ impl Store {
         if place.is_some() {
             return Ok(());
         }
-        let opened = match &self.medium {
+        let opened = || match &self.medium {
             Medium::File => file::open(|| self.file(), &self.sync_failed),
             #[cfg(test)]
             Medium::Simulated(process) => {
@@ -218,13 +231,14 @@ impl Store {
                 file::open(|| Ok(process.store_file()), &self.sync_failed)
             }
         };
+        let opened = unspoiled(|| opened().map_err(redb::Error::from));
         let database = opened.map_err(|error| match error {
-            DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => StoreError::Held {
+            redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => StoreError::Held {
                 path: self.path.clone(),
             },
-            other => self.failed(other.into()),
+            other => self.failed(other),
         })?;
-        match check_format(&database).map_err(|source| self.failed(source))? {
+        match unspoiled(|| check_format(&database)).map_err(|source| self.failed(source))? {
             FORMAT => *place = Some(database),
             found => {
                 let path = self.path.clone();
@@ -251,7 +265,7 @@ impl Store {
         let done = {
             let held = self.database.read().unwrap_or_else(PoisonError::into_inner);
             match &*held {
-                Some(database) => work(database),
+                Some(database) => unspoiled(|| work(database)),
                 // Another thread met a failure in between.
                 None => Err(redb::Error::PreviousIo),
             }
@@ -324,9 +338,17 @@ impl Store {
     }
 
     fn failed(&self, source: redb::Error) -> StoreError {
-        StoreError::Database {
-            path: self.path.clone(),
-            source: Box::new(source),
+        let path = self.path.clone();
+        match source {
+            redb::Error::Corrupted(why) => StoreError::Spoiled { path, why },
+            redb::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => StoreError::Spoiled {
+                path,
+                why: error.to_string(),
+            },
+            source => StoreError::Database {
+                path,
+                source: Box::new(source),
+            },
         }
     }
 
@@ -351,6 +373,18 @@ impl Store {
             })
             .collect()
     }
+}
+
+/// Does something with redb, which may panic over a file that others changed.
+fn unspoiled<T>(work: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, redb::Error> {
+    // What is left behind is put aside with the database.
+    panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let told = panic.downcast_ref::<String>().cloned();
+        let told = told.or_else(|| panic.downcast_ref::<&str>().map(|told| (*told).to_owned()));
+        Err(redb::Error::Corrupted(
+            told.unwrap_or_else(|| "redb panicked".to_owned()),
+        ))
+    })
 }
 
 /// The format of what is stored. Makes the tables where there are none.
@@ -505,7 +539,7 @@ mod tests {
         fs::create_dir(&spoiled).unwrap();
         fs::write(spoiled.join(FILE_NAME), vec![7; 5000]).unwrap();
         let error = Store::open(&spoiled, Absent::Create).unwrap_err();
-        assert!(matches!(error, StoreError::Database { .. }), "{error:?}");
+        assert!(matches!(error, StoreError::Spoiled { .. }), "{error:?}");
     }
 
     #[test]
