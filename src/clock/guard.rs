@@ -161,6 +161,11 @@ impl GuardedClock {
         self.anchor.load().judge(self.clock.now(), self.clock.steady())
     }
 
+    /// Wall time, right or wrong.
+    pub fn wall(&self) -> UnixTime {
+        self.clock.now()
+    }
+
     /// A person says that wall time is right. Gives that time.
     ///
     /// # Errors

@@ -60,7 +60,10 @@ async fn reload(State(server): Shared) -> Response {
 }
 
 async fn accept_clock(State(server): Shared) -> Response {
-    answer(move || server.accept_clock()).await
+    match plans::accept_clock(&server).await {
+        Ok(accepted) => Json(accepted).into_response(),
+        Err(refusal) => (StatusCode::UNPROCESSABLE_ENTITY, Json(refusal)).into_response(),
+    }
 }
 
 async fn ds(State(server): Shared, Path(origin): Path<String>) -> Response {

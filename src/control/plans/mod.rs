@@ -9,6 +9,7 @@
 //! done in its turn, one thing after the other.
 
 mod act;
+mod clock;
 mod follow;
 mod look;
 mod notice;
@@ -22,6 +23,7 @@ use std::{
     time::Duration,
 };
 
+pub use clock::accept_clock;
 pub use orders::order;
 
 use super::{server::Server, zones::causes};
@@ -369,6 +371,9 @@ fn tell(zone: &Name, run: &Run, event: &Event) {
         Event::Paused { why } => tracing::warn!(%zone, "the plan is paused: {why}"),
         Event::Finished => tracing::info!(%zone, "the plan has reached its goal"),
         Event::Aborted { why } => tracing::warn!(%zone, "the plan is given up: {why}"),
+        Event::ClockSet { from, to } => {
+            tracing::warn!(%zone, "the plan reckons with the clock that was set from {from} to {to}");
+        }
         _ => {}
     }
 }

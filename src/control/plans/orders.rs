@@ -51,7 +51,7 @@ pub async fn order(server: &Arc<Server>, zone: &Name, order: PlanOrder) -> Resul
     }
 }
 
-fn refusal(error: String, advice: &str) -> Refusal {
+pub(super) fn refusal(error: String, advice: &str) -> Refusal {
     Refusal {
         error,
         advice: (!advice.is_empty()).then(|| advice.to_owned()),
@@ -195,7 +195,7 @@ async fn tell(server: &Arc<Server>, zone: &Name, event: Event) -> Result<PlanRep
     Ok(report::told(server, zone))
 }
 
-fn put(server: &Server, zone: &Name, run: Run) {
+pub(super) fn put(server: &Server, zone: &Name, run: Run) {
     let due = server.clock.steady();
     server.plans.change(zone, |known| {
         known.run = Some(run);

@@ -313,9 +313,10 @@ impl Driver {
             Event::Resumed => "a person lets the plan go on".to_owned(),
             Event::Finished => "the plan is through".to_owned(),
             Event::Made { .. } => "a key is made".to_owned(),
-            Event::Adopted { .. } | Event::Reported { .. } | Event::Aborted { .. } => {
-                "a person speaks".to_owned()
-            }
+            Event::Adopted { .. }
+            | Event::Reported { .. }
+            | Event::Aborted { .. }
+            | Event::ClockSet { .. } => "a person speaks".to_owned(),
         });
         let entry = Entry { at: now, event };
         if let Some(run) = &mut self.run {

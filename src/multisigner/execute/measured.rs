@@ -296,6 +296,23 @@ impl History {
         self.courses.insert(slot, course);
     }
 
+    /// Every time that is known is another one.
+    pub fn move_times(&mut self, moved: &impl Fn(UnixTime) -> UnixTime) {
+        for change in &mut self.changes {
+            change.at = moved(change.at);
+            change.settled = change.settled.map(moved);
+        }
+        for course in self.courses.values_mut() {
+            course.last_change = moved(course.last_change);
+            if let Some((_, seen)) = &mut course.before {
+                *seen = moved(*seen);
+            }
+            if let Some(stray) = &mut course.stray {
+                (stray.since, stray.noted) = (moved(stray.since), moved(stray.noted));
+            }
+        }
+    }
+
     /// A slot is seen with a larger TTL.
     pub fn raise(&mut self, slot: &Slot, ttl: Seconds) {
         let course = self.courses.entry(slot.clone()).or_default();

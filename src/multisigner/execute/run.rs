@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     super::{
-        plan::{Plan, PlanKey, Situation, Times},
+        plan::{Plan, PlanKey, Since, Situation, Times},
         safety::{KeyId, ProviderId, Seconds, Slot, Terms, Value},
     },
     gate,
@@ -97,6 +97,13 @@ pub enum Event {
     Aborted {
         /// The reason.
         why: String,
+    },
+    /// A person said that another time is right than the one that was reckoned with.
+    ClockSet {
+        /// What was reckoned with.
+        from: UnixTime,
+        /// What is right.
+        to: UnixTime,
     },
     /// The last step was seen.
     Finished,
@@ -284,6 +291,11 @@ impl Run {
     /// When it cannot follow what was before. Then nothing is changed.
     pub fn apply(&mut self, entry: &Entry) -> Result<(), JournalFault> {
         self.may(&entry.event)?;
+        if let Event::ClockSet { from, to } = entry.event {
+            self.move_times(&|time| moved(time, from, to));
+            self.last = to;
+            return Ok(());
+        }
         let at = entry.at.max(self.last);
         self.last = at;
         match &entry.event {
@@ -336,6 +348,8 @@ impl Run {
                 self.stage = Stage::Running;
                 self.alarm = None;
             }
+            // Above.
+            Event::ClockSet { .. } => {}
             Event::Aborted { .. } => self.stage = Stage::Over(Outcome::Aborted),
             Event::Finished => self.stage = Stage::Over(Outcome::Reached),
         }
@@ -411,7 +425,45 @@ impl Run {
     }
 }
 
+/// Where a time stands when a person has set the clock: no wait may look longer than it was. When it was behind, all
+/// that was reckoned with it was earlier than it looked; when it was ahead, what it took for past is now at the most.
+fn moved(time: UnixTime, from: UnixTime, to: UnixTime) -> UnixTime {
+    if to > from {
+        time.plus(to.since(from))
+    } else {
+        time.min(to)
+    }
+}
+
 impl Run {
+    fn move_times(&mut self, moved: &impl Fn(UnixTime) -> UnixTime) {
+        let situation = &mut self.plan.situation;
+        situation.at = moved(situation.at);
+        for past in &mut situation.past {
+            past.until = moved(past.until);
+        }
+        for wait in self.plan.steps.iter_mut().flat_map(|step| &mut step.waits) {
+            if let Since::Time(time) = &mut wait.since {
+                *time = moved(*time);
+            }
+        }
+        for times in &mut self.done {
+            *times = Times {
+                begun: moved(times.begun),
+                seen: moved(times.seen),
+            };
+        }
+        self.begun = self.begun.map(moved);
+        self.untold = self.untold.map(moved);
+        if let Some((told, _)) = &mut self.harm {
+            *told = moved(*told);
+        }
+        for looked in self.looked.values_mut() {
+            *looked = moved(*looked);
+        }
+        self.history.move_times(moved);
+    }
+
     /// The keys of a provider that another one is to have now, as far as the plan says anything about it.
     pub fn given(&self, provider: ProviderId, owner: ProviderId) -> Option<Vec<Dnskey>> {
         let course = self.history.courses.get(&Slot::Keys(provider))?;

@@ -1,6 +1,7 @@
 //! The executor against a small world of values: two providers with two servers each, and a parent, in simulated time.
 //! TTLs 30 (DS), 20 (DNSKEY) and 50 (data), propagation 3, margin 5.
 
+mod clock;
 mod harm;
 mod rules;
 mod surprises;
