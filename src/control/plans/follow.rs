@@ -53,7 +53,7 @@ fn keeps_any(server: &Server, zone: &ZoneSettings) -> bool {
 /// Begins a plan where it can; otherwise says when to try again.
 async fn try_to(server: &Arc<Server>, zone: &ZoneSettings) -> Result<Duration, String> {
     let previous = past_of(server, &zone.origin);
-    let (situation, register) = look::situation(server, zone, previous.as_ref()).await?;
+    let (situation, register, _) = look::situation(server, zone, previous.as_ref()).await?;
     for place in 1..situation.members.len() {
         let provider = ProviderId::at(place).map_err(|error| error.to_string())?;
         let gone = gone(&situation, &register, provider);

@@ -62,7 +62,7 @@ pub(super) async fn situation(
     server: &Arc<Server>,
     zone: &ZoneSettings,
     previous: Option<&Situation>,
-) -> Result<(Situation, Register), String> {
+) -> Result<(Situation, Register, Survey), String> {
     let seen = look(server, zone).await?;
     let events = events(server, &zone.origin).await?;
     let bounds = observations::bounds(&server.config.load(), zone);
@@ -85,7 +85,7 @@ pub(super) async fn situation(
         previous,
     };
     let situation = seen.situation(known).map_err(|error| error.to_string())?;
-    Ok((situation, Register::of(&events)))
+    Ok((situation, Register::of(&events), seen))
 }
 
 pub(super) async fn look(server: &Arc<Server>, zone: &ZoneSettings) -> Result<Survey, String> {
@@ -174,7 +174,7 @@ pub(super) async fn events(server: &Arc<Server>, zone: &Name) -> Result<Vec<regi
 }
 
 /// The TTLs of the content that is served here.
-fn ttls(server: &Server, zone: &Name) -> ContentTtls {
+pub(super) fn ttls(server: &Server, zone: &Name) -> ContentTtls {
     let held = server.held.load();
     let served = held.get(zone).and_then(|held| held.served.content().ok());
     served.map_or_else(ContentTtls::default, |content| ContentTtls {

@@ -30,8 +30,8 @@ pub async fn order(server: &Arc<Server>, zone: &Name, order: PlanOrder) -> Resul
     let _turn = turn.lock().await;
     match order {
         PlanOrder::Plan { wanted } => {
-            let plan = make(server, &settings, &wanted).await?;
-            report::planned(&plan)
+            let (plan, remarks) = make(server, &settings, &wanted).await?;
+            report::planned(&plan, remarks)
         }
         PlanOrder::Apply { wanted, force } => apply(server, &settings, &wanted, force).await,
         PlanOrder::Pause { why } => tell(server, zone, Event::Paused { why }).await,
@@ -93,10 +93,12 @@ async fn make(server: &Arc<Server>, zone: &ZoneSettings, wanted: &PlanWanted) ->
     }
     let previous = past_of(server, &zone.origin);
     let seen = look::situation(server, zone, previous.as_ref()).await;
-    let (mut situation, register) =
+    let (mut situation, register, seen) =
         seen.map_err(|why| refusal(why, "countersign peer status shows what is seen"))?;
     let kind = wanted::kind(wanted, &mut situation, &register)?;
-    plan::build(&kind, &situation).map_err(|error| refusal(error.to_string(), ""))
+    let plan = plan::build(&kind, &situation).map_err(|error| refusal(error.to_string(), ""))?;
+    let remarks = seen.validity_remarks(&plan, look::ttls(server, &zone.origin));
+    Ok((plan, remarks))
 }
 
 /// What was served as the last run measured it: caches may still hold some of it.
@@ -129,7 +131,7 @@ async fn apply(
             "set the clock, or if it is right: countersign accept clock",
         ));
     }
-    let plan = make(server, zone, wanted).await?;
+    let (plan, remarks) = make(server, zone, wanted).await?;
     let harm = plan.harm().map_err(|error| refusal(error.to_string(), ""))?;
     if let (Some(harm), None) = (&harm, &force) {
         return Err(refusal(
@@ -145,7 +147,7 @@ async fn apply(
         ));
     }
     let force = force.filter(|_| harm.is_some() || amiss.is_some());
-    let mut reply = report::planned(&plan)?;
+    let mut reply = report::planned(&plan, remarks)?;
     adopt(server, &zone.origin, plan, force).await?;
     reply.adopted = true;
     reply.text.push_str(&format!(
@@ -217,7 +219,7 @@ async fn abort(server: &Arc<Server>, settings: &ZoneSettings, why: String) -> Re
     let mut reply = report::told(server, zone);
     match back {
         Ok(plan) => {
-            let shown = report::planned(&plan)?;
+            let shown = report::planned(&plan, Vec::new())?;
             if shown.safe {
                 adopt(server, zone, plan, None).await?;
                 reply = report::told(server, zone);

@@ -17,12 +17,13 @@ use crate::{
     wire::Name,
 };
 
-/// A plan that is not carried out yet.
-pub(super) fn planned(plan: &Plan) -> Result<PlanReply, Refusal> {
-    let report = Report::new(plan).map_err(|error| Refusal {
+/// A plan that is not carried out yet; `remarks`: what else is to be said.
+pub(super) fn planned(plan: &Plan, remarks: Vec<String>) -> Result<PlanReply, Refusal> {
+    let mut report = Report::new(plan).map_err(|error| Refusal {
         error: error.to_string(),
         advice: None,
     })?;
+    report.remarks.extend(remarks);
     let mut text = report.to_string();
     let amiss = amiss_already(plan);
     if let Some(why) = &amiss {

@@ -25,6 +25,7 @@ mod read;
 mod situation;
 #[cfg(test)]
 mod tests;
+mod validity;
 
 use std::{collections::BTreeMap, fmt};
 
