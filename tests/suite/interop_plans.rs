@@ -13,7 +13,6 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    thread,
     time::Duration,
 };
 
@@ -26,9 +25,9 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 
 use crate::harness::{
-    client::ask,
-    message::{AD, Query, RD, SERVFAIL},
+    message::Query,
     peers::{self, Peer},
+    planned::{Asking, dnskeys, validates},
     process::{Server, countersign, free_address, output, run, wait_for, write},
     proxy,
 };
@@ -81,13 +80,6 @@ fn servers(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-fn keys_at(server: SocketAddr) -> Vec<Dnskey> {
-    let answer = ask(server, &Query::plain(ORIGIN, "DNSKEY")).answer;
-    let keys = answer.iter().filter(|record| record.rtype == RrType::DNSKEY);
-    keys.filter_map(|record| Dnskey::from_rdata(&record.rdata).ok())
-        .collect()
-}
-
 /// Knot makes its own keys, and publishes beside them what stands in its zone file.
 fn signing_knot(file: PathBuf) -> Peer {
     let settings = format!(
@@ -128,7 +120,7 @@ impl World {
             .block_on(Parent::start(Name::root(), &[free_address()]))
             .unwrap();
         let origin: Name = ORIGIN.parse().unwrap();
-        let ksks = keys_at(knot.address()).into_iter().filter(Dnskey::is_sep);
+        let ksks = dnskeys(knot.address()).into_iter().filter(Dnskey::is_sep);
         let world = Self {
             ours: serve(folder.path(), knot.address(), parent.addresses()[0]),
             written: RefCell::new(Written {
@@ -264,44 +256,6 @@ impl World {
     }
 }
 
-/// Whether a resolver validates a name that it cannot have in its cache.
-fn validates(resolver: SocketAddr, label: &str) -> bool {
-    let query = Query::plain(&format!("{label}.apps.{ORIGIN}"), "A");
-    let answer = ask(resolver, &query.with_do().with_flags(RD));
-    answer.rcode != SERVFAIL && answer.has(AD)
-}
-
-/// Asks a resolver for names that it cannot have in its cache, until it is stopped.
-struct Asking {
-    stop: Arc<AtomicBool>,
-    thread: thread::JoinHandle<(usize, Vec<usize>)>,
-}
-
-impl Asking {
-    fn start(resolver: SocketAddr) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let thread = thread::spawn(move || {
-            let mut asked = 0;
-            let mut bogus = Vec::new();
-            while !stopped.load(Ordering::Relaxed) {
-                if !validates(resolver, &format!("n{asked}")) {
-                    bogus.push(asked);
-                }
-                asked += 1;
-            }
-            (asked, bogus)
-        });
-        Self { stop, thread }
-    }
-
-    /// How many were asked, and which of them were not validated.
-    fn stop(self) -> (usize, Vec<usize>) {
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().unwrap()
-    }
-}
-
 #[test]
 fn a_join_and_a_roll_beside_knot_show_a_resolver_nothing_bogus() {
     let world = World::new();
@@ -333,14 +287,14 @@ fn a_join_and_a_roll_beside_knot_show_a_resolver_nothing_bogus() {
         world.written.borrow().parent_servers,
         servers(&["ours", "theirs"])
     );
-    let before = keys_at(knot);
+    let before = dnskeys(knot);
     assert_eq!(before.len(), 4, "two keys of each");
     world.apply(&["roll-zsk", ORIGIN]);
-    let after = keys_at(knot);
+    let after = dnskeys(knot);
     let replaced = before.iter().filter(|key| !after.contains(key)).count();
     assert_eq!((after.len(), replaced), (4, 1), "{after:?}");
     assert_eq!(
-        keys_at(ours).into_iter().collect::<BTreeSet<_>>(),
+        dnskeys(ours).into_iter().collect::<BTreeSet<_>>(),
         after.into_iter().collect()
     );
 

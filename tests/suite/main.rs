@@ -38,6 +38,7 @@ mod overload;
 mod parent_by_cds;
 mod peers_of_ns1;
 mod plans;
+mod plans_amiss;
 mod probe;
 mod rfc_tables;
 mod tidy;

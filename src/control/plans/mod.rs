@@ -51,7 +51,7 @@ const LONGEST_WATCH: Duration = Duration::from_secs(60);
 /// How often is looked for surprises while time has to pass.
 const ROUTINE: Duration = Duration::from_secs(300);
 /// How long nothing is tried after the journal could not be written.
-const AFTER_FAILURE: Duration = Duration::from_secs(30);
+const AFTER_FAILURE: Duration = Duration::from_secs(10);
 /// How many zones are gone on with at the same time.
 const MOST_AT_ONCE: usize = 8;
 /// The most that is done in one go: more is a circle.

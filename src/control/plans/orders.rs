@@ -77,7 +77,12 @@ fn usable(server: &Server, zone: &Name) -> Result<(), Refusal> {
     }
 }
 
-async fn make(server: &Arc<Server>, zone: &ZoneSettings, wanted: &PlanWanted) -> Result<Plan, Refusal> {
+/// The plan, and what else is to be said of what was seen.
+async fn make(
+    server: &Arc<Server>,
+    zone: &ZoneSettings,
+    wanted: &PlanWanted,
+) -> Result<(Plan, Vec<String>), Refusal> {
     if !wanted::NAMES.contains(&wanted.kind.as_str()) {
         let what = format!("there is no plan \"{}\"", wanted.kind.escape_debug());
         return Err(refusal(
@@ -265,5 +270,11 @@ async fn forget(server: &Arc<Server>, zone: &Name, why: &str) -> Result<PlanRepl
         known.run = run.filter(|run| !matches!(run.stage, Stage::Over(_)));
         known.rests = None;
     });
-    Ok(report::told(server, zone))
+    let mut reply = report::told(server, zone);
+    // What others served before is known from the journal alone.
+    reply.text.push_str(
+        "The journal is given up, and with it what caches may still hold of what its plans changed: let the largest TTL \
+         of the zone and of its DS and NS at the parent pass, and the margin, before the next plan.\n",
+    );
+    Ok(reply)
 }

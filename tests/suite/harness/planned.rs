@@ -1,0 +1,358 @@
+//! What plans are tried in: the real server beside a simulated NS1 and below a parent, with TTLs that a test can wait
+//! for, and who asks all the while.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use countersign::{
+    dnssec::{algorithm::DigestType, key::Dnskey, validate::Ds},
+    lab::parent::{Delegation, Parent},
+    wire::RrType,
+};
+use serde_json::Value;
+use tokio::runtime::Runtime;
+
+use super::{
+    client::ask,
+    message::{AD, Query, RD, SERVFAIL},
+    ns1::SimulatedNs1,
+    peers::{self, Peer},
+    process::{Server, countersign, free_address, output, run, wait_for, write},
+};
+
+pub const ORIGIN: &str = "example.";
+/// How long something may take that takes a few seconds.
+pub const SHOWING: Duration = Duration::from_secs(20);
+/// How long a roll may take.
+pub const ROLLING: Duration = Duration::from_secs(50);
+const TTL: u32 = 3;
+
+/// The zone, with TTLs that a test can wait for. NS1 has it with other ones, which are smaller nowhere.
+const ZONE: &str = "\
+$TTL 3
+@ SOA ours hostmaster 1 7200 1800 1209600 3
+@ NS ours
+@ NS theirs
+ours A 127.0.0.1
+theirs A 127.0.0.1
+www A 192.0.2.80
+*.apps A 192.0.2.81
+";
+
+/// How it is set up.
+#[derive(Debug)]
+pub struct Setting {
+    pub margin: &'static str,
+    pub key_ttl: &'static str,
+    /// The state and key folders, from the folder of all.
+    pub state: &'static str,
+    pub keys: &'static str,
+    /// What stands in the environment of our server.
+    pub environment: Vec<(&'static str, String)>,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        Self {
+            margin: "1s",
+            key_ttl: "3",
+            state: "state",
+            keys: "keys",
+            environment: Vec::new(),
+        }
+    }
+}
+
+/// All parts, on loopback.
+pub struct World {
+    // In this order: the folder goes last.
+    pub ours: Server,
+    pub address: SocketAddr,
+    pub ns1: SimulatedNs1,
+    pub parent: Parent,
+    setting: Setting,
+    _runtime: Runtime,
+    folder: PathBuf,
+    _temporary: Option<tempfile::TempDir>,
+}
+
+pub fn dnskeys(server: SocketAddr) -> Vec<Dnskey> {
+    let answer = ask(server, &Query::plain(ORIGIN, "DNSKEY")).answer;
+    let keys = answer.iter().filter(|record| record.rtype == RrType::DNSKEY);
+    keys.filter_map(|record| Dnskey::from_rdata(&record.rdata).ok())
+        .collect()
+}
+
+impl World {
+    pub fn new(margin: &'static str, key_ttl: &'static str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let setting = Setting {
+            margin,
+            key_ttl,
+            ..Setting::default()
+        };
+        let mut world = Self::within(folder.path(), setting);
+        world._temporary = Some(folder);
+        world
+    }
+
+    /// The same in a folder that is there already.
+    pub fn within(folder: &Path, setting: Setting) -> Self {
+        let zone = write(folder, "zone", ZONE);
+        let ns1 = SimulatedNs1::start_with(folder, ORIGIN, &zone, true);
+        ns1.knob("dnskey-ttl", setting.key_ttl);
+        let runtime = Runtime::new().unwrap();
+        let address = free_address();
+        let parent = runtime
+            .block_on(Parent::start(".".parse().unwrap(), &[free_address()]))
+            .unwrap();
+        let Setting {
+            margin,
+            key_ttl,
+            state,
+            keys,
+            environment,
+        } = &setting;
+        let config = format!(
+            "listen = [\"{address}\"]\nstate = \"{state}\"\nkeys = \"{keys}\"\nresolvers = [\"{}\"]\n\
+             {}poll = \"1s\"\npropagation = \"1s\"\nserver_names = [\"theirs.example.\"]\n\
+             [[zone]]\norigin = \"{ORIGIN}\"\nfile = \"zone\"\nauto_keys = true\nproviders = [\"ns1\"]\n\
+             parent = [\"{}\"]\nparent_propagation = \"1s\"\nour_servers = [\"ours.example.\"]\nsafety_margin = \"{margin}\"\n\
+             dnskey_ttl = \"{key_ttl}s\"\n",
+            free_address(),
+            ns1.provider(),
+            parent.addresses()[0],
+        );
+        write(folder, "countersign.toml", config);
+        let world = Self {
+            ours: serve(folder, address, environment),
+            address,
+            ns1,
+            parent,
+            setting,
+            _runtime: runtime,
+            folder: folder.to_owned(),
+            _temporary: None,
+        };
+        world.delegate();
+        run(&mut world.command(&["peer", "sync", ORIGIN, "--wait", "20s"]));
+        world
+    }
+
+    /// The parent names both, and has a DS for the KSK of each.
+    fn delegate(&self) {
+        let origin: countersign::wire::Name = ORIGIN.parse().unwrap();
+        let mut keys = dnskeys(self.ours.address);
+        keys.extend(dnskeys(self.ns1.dns[0]));
+        let ds = keys.iter().filter(|key| key.is_sep());
+        let ds = ds
+            .map(|key| Ds::of(key, origin.as_ref(), DigestType::Sha256))
+            .collect();
+        let server = |name: &str| (name.parse().unwrap(), vec!["127.0.0.1".parse().unwrap()]);
+        let delegation = Delegation {
+            child: origin.clone(),
+            servers: vec![server("ours.example."), server("theirs.example.")],
+            ds,
+            ttl: TTL,
+        };
+        self.parent.delegate(&[delegation]).unwrap();
+    }
+
+    pub fn state(&self) -> PathBuf {
+        self.folder.join(self.setting.state)
+    }
+
+    pub fn key_folder(&self) -> PathBuf {
+        self.folder.join(self.setting.keys)
+    }
+
+    /// Starts our server again, which has ended.
+    pub fn start_again(&mut self) {
+        self.ours = serve(&self.folder, self.address, &self.setting.environment);
+    }
+
+    /// What our server says when it does not start.
+    #[track_caller]
+    pub fn does_not_start(&self) -> String {
+        let mut command = countersign();
+        command
+            .arg("serve")
+            .arg("-c")
+            .arg(self.folder.join("countersign.toml"));
+        let said = output(&mut command);
+        assert_eq!(said.status.code(), Some(1), "{said:?}");
+        String::from_utf8(said.stderr).unwrap()
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = countersign();
+        command.args(arguments).arg("--state").arg(self.state());
+        command
+    }
+
+    pub fn says(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let Output {
+            status,
+            stdout,
+            stderr,
+        } = output(&mut self.command(arguments));
+        let text = |octets: Vec<u8>| String::from_utf8(octets).unwrap();
+        (status.code(), text(stdout) + &text(stderr))
+    }
+
+    /// The command does it; what it says.
+    #[track_caller]
+    pub fn does(&self, arguments: &[&str]) -> String {
+        let (code, text) = self.says(arguments);
+        assert_eq!(code, Some(0), "{arguments:?}: {text}");
+        text
+    }
+
+    /// The command does not do it, and says this.
+    #[track_caller]
+    pub fn refuses(&self, arguments: &[&str], why: &str) {
+        let (code, text) = self.says(arguments);
+        assert!(code == Some(1) && text.contains(why), "{arguments:?}: {text}");
+    }
+
+    /// Begins a plan as soon as there can be one.
+    #[track_caller]
+    pub fn apply(&self, arguments: &[&str]) {
+        let arguments = [&["apply"], arguments].concat();
+        let applied = wait_for(ROLLING, || (self.says(&arguments).0 == Some(0)).then_some(()));
+        assert!(
+            applied.is_some(),
+            "{}\n{}",
+            self.says(&arguments).1,
+            self.ours.log()
+        );
+    }
+
+    pub fn status(&self) -> Value {
+        let status = run(&mut self.command(&["status", ORIGIN, "--json"]));
+        serde_json::from_str(&status).unwrap()
+    }
+
+    pub fn plan_status(&self) -> Value {
+        self.status()["zones"][0]["plan"].clone()
+    }
+
+    /// Waits until the plan waits for a time to pass.
+    #[track_caller]
+    pub fn waits(&self) {
+        let waits = || self.plan_status()["until"].is_u64().then_some(());
+        let waits = wait_for(SHOWING, waits);
+        assert!(waits.is_some(), "{:#}\n{}", self.plan_status(), self.ours.log());
+    }
+
+    /// Waits until `status` says this of the plan.
+    #[track_caller]
+    pub fn tells(&self, text: &str) {
+        let says = || self.plan_status()["why"].as_str()?.contains(text).then_some(());
+        let told = wait_for(SHOWING, says);
+        assert!(
+            told.is_some(),
+            "{text}: {:#}\n{}",
+            self.plan_status(),
+            self.ours.log()
+        );
+    }
+
+    #[track_caller]
+    pub fn reaches(&self, state: &str) {
+        let reached = wait_for(ROLLING, || (self.plan_status()["state"] == state).then_some(()));
+        assert!(
+            reached.is_some(),
+            "{}\n{}\n{}",
+            self.says(&["status", ORIGIN]).1,
+            self.says(&["peer", "status", ORIGIN]).1,
+            self.ours.log()
+        );
+    }
+
+    /// A resolver that asks these servers for the zone.
+    pub fn resolver(&self, servers: &[SocketAddr]) -> Peer {
+        let anchor = format!(". 60 IN DNSKEY {}", self.parent.anchor());
+        let mut stubs = vec![(".", self.parent.addresses()[0])];
+        stubs.extend(servers.iter().map(|server| (ORIGIN, *server)));
+        peers::unbound(&anchor, &stubs, "aggressive-nsec: no")
+    }
+
+    /// The keys that we serve, in order.
+    pub fn keys(&self) -> Vec<Dnskey> {
+        let mut keys = dnskeys(self.address);
+        keys.sort();
+        keys
+    }
+
+    pub fn tags(&self) -> Vec<u16> {
+        let mut tags: Vec<u16> = dnskeys(self.address).iter().map(Dnskey::key_tag).collect();
+        tags.sort_unstable();
+        tags
+    }
+
+    /// The tags of the keys whose owner is `own` or `provider`.
+    pub fn tags_of(&self, owner: &str) -> Vec<u16> {
+        let status = self.status();
+        let keys = status["zones"][0]["keys"].as_array().unwrap().iter();
+        let of = keys.filter(|key| key["origin"] == owner);
+        of.map(|key| key["tag"].as_u64().unwrap() as u16).collect()
+    }
+}
+
+fn serve(folder: &Path, address: SocketAddr, environment: &[(&'static str, String)]) -> Server {
+    let mut command = countersign();
+    command
+        .arg("serve")
+        .arg("-c")
+        .arg(folder.join("countersign.toml"));
+    command.envs(environment.iter().map(|(name, value)| (name, value)));
+    Server::start("countersign", command, address, &Query::plain(ORIGIN, "SOA"))
+}
+
+/// Whether a resolver validates a name that it cannot have in its cache.
+pub fn validates(resolver: SocketAddr, label: &str) -> bool {
+    let query = Query::plain(&format!("{label}.apps.{ORIGIN}"), "A");
+    let answer = ask(resolver, &query.with_do().with_flags(RD));
+    answer.rcode != SERVFAIL && answer.has(AD)
+}
+
+/// Asks a resolver for names that it cannot have in its cache, until it is stopped.
+pub struct Asking {
+    stop: Arc<AtomicBool>,
+    thread: thread::JoinHandle<(usize, Vec<usize>)>,
+}
+
+impl Asking {
+    pub fn start(resolver: SocketAddr) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = thread::spawn(move || {
+            let mut asked = 0;
+            let mut bogus = Vec::new();
+            while !stopped.load(Ordering::Relaxed) {
+                if !validates(resolver, &format!("n{asked}")) {
+                    bogus.push(asked);
+                }
+                asked += 1;
+            }
+            (asked, bogus)
+        });
+        Self { stop, thread }
+    }
+
+    /// How many were asked, and which of them were not validated.
+    pub fn stop(self) -> (usize, Vec<usize>) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap()
+    }
+}
