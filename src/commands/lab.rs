@@ -41,7 +41,8 @@ use crate::{
 /// until Ctrl-C.
 ///
 /// With the name of a plan: that plan, carried out by the real executor in a simulated world of providers, parent and
-/// resolvers, in which time jumps from one event to the next. Exit code 1 when a single answer was bogus.
+/// resolvers, in which time jumps from one event to the next. Exit code 1 when a single answer was bogus. With
+/// `--real-time` the same over sockets, with TTLs of seconds, before real resolvers.
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -52,6 +53,7 @@ Examples:
   countersign lab --once --fault ksk-roll           what Countersign makes of a roll without notice
   countersign lab join                              a plan in a simulated world, days of it in a moment
   countersign lab roll-ksk --fault parent-lags      the same with something amiss, told as a story
+  countersign lab roll-ksk --real-time              the same over sockets, before two real unbounds, in half a minute
   countersign lab ns1 --help                        the simulated NS1 alone, and what can be set amiss"
 )]
 pub(super) struct LabArguments {
@@ -274,20 +276,20 @@ async fn play_whole(settings: scenario::Settings, arguments: &WholeArguments) ->
 }
 
 /// Tells the steps on stderr as they come: on a terminal the line of a step is written over when it is done.
-struct Story {
+pub(super) struct Story {
     over: bool,
     open: bool,
 }
 
 impl Story {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             over: io::stderr().is_terminal(),
             open: false,
         }
     }
 
-    fn tell(&mut self, told: &Told) {
+    pub(super) fn tell(&mut self, told: &Told) {
         let mut stderr = io::stderr().lock();
         let _ = match told {
             Told::Begun(what) => {

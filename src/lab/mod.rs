@@ -1,12 +1,15 @@
 //! The lab: other parties of a zone on loopback, for trying things without an account: a simulated NS1, a parent
-//! zone, and the scenarios that put them together.
+//! zone, a real resolver, and the scenarios that put them together.
 
 use std::{io, net::SocketAddr};
 
 use tokio::net::{TcpListener, UdpSocket};
 
+pub mod forward;
 pub mod ns1;
 pub mod parent;
+pub mod real_time;
+pub mod resolver;
 pub mod scenario;
 pub mod world;
 

@@ -129,7 +129,9 @@ pub enum LabError {
     Refused(Refusal),
 }
 
-fn part<E: std::error::Error + Send + Sync + 'static>(what: &'static str) -> impl FnOnce(E) -> LabError {
+pub(super) fn part<E: std::error::Error + Send + Sync + 'static>(
+    what: &'static str,
+) -> impl FnOnce(E) -> LabError {
     move |source| LabError::Part {
         what,
         source: Box::new(source),
@@ -615,7 +617,7 @@ fn configure(
     })
 }
 
-fn write(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+pub(super) fn write(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     let mut file = fs::OpenOptions::new()
         .write(true)
         .create(true)

@@ -21,6 +21,7 @@ mod interop_ns1_clients;
 mod interop_overload;
 mod interop_plans;
 mod interop_random_zones;
+mod interop_real_time;
 mod interop_resolver;
 mod interop_same_answers;
 mod interop_sources;

@@ -8,6 +8,7 @@ use std::{
     process::Command,
 };
 
+use countersign::lab::resolver;
 use tempfile::TempDir;
 
 use super::{
@@ -118,30 +119,7 @@ pub fn nsd_with(zones: &[(&str, PathBuf)], clauses: &str, settings: &str) -> Pee
 pub fn unbound(anchors: &str, zones: &[(&str, SocketAddr)], settings: &str) -> Peer {
     let folder = tempfile::tempdir().unwrap();
     let address = free_address();
-    let here = folder.path().display();
-    let mut conf = format!(
-        "server:\n  directory: {here}\n  chroot: \"\"\n  username: \"\"\n  pidfile: \"\"\n  use-syslog: no\n  \
-         logfile: \"\"\n  do-daemonize: no\n  interface: {}@{}\n  do-not-query-localhost: no\n  num-threads: 1\n  \
-         module-config: \"validator iterator\"\n  target-fetch-policy: \"0 0 0 0 0\"\n  harden-glue: yes\n  \
-         harden-dnssec-stripped: yes\n  harden-below-nxdomain: yes\n  harden-referral-path: no\n  \
-         harden-algo-downgrade: yes\n  val-log-level: 2\n  local-zone: \"test.\" nodefault\n  \
-         prefetch: no\n  serve-expired: no\n  infra-keep-probing: yes\n  outbound-msg-retry: 10\n  num-queries-per-thread: 4096\n",
-        address.ip(),
-        address.port()
-    );
-    for anchor in anchors.lines().filter(|line| !line.trim().is_empty()) {
-        writeln!(conf, "  trust-anchor: \"{}\"", anchor.replace('\t', " ")).unwrap();
-    }
-    for line in settings.lines() {
-        writeln!(conf, "  {line}").unwrap();
-    }
-    conf.push_str("remote-control:\n  control-enable: no\n");
-    for group in zones.chunk_by(|(one, _), (other, _)| one == other) {
-        writeln!(conf, "stub-zone:\n  name: \"{}\"", group[0].0).unwrap();
-        for (_, at) in group {
-            writeln!(conf, "  stub-addr: {}@{}", at.ip(), at.port()).unwrap();
-        }
-    }
+    let conf = resolver::configuration(folder.path(), address, anchors, zones, settings);
     let conf = write(folder.path(), "unbound.conf", conf);
     let mut command = daemon("unbound");
     command.arg("-d").arg("-c").arg(conf);
