@@ -307,3 +307,27 @@ fn each<T: fmt::Display>(by_server: &ByServer<T>) -> String {
 }
 
 mod words;
+
+#[cfg(test)]
+mod tests {
+    /// Operators find in docs/operations.md what each finding means, and its level there is the one that it has.
+    #[test]
+    fn every_kind_stands_in_the_documentation() {
+        let source = include_str!("finding.rs");
+        let kinds = source.split("pub fn kind(&self)").nth(1).unwrap();
+        let kinds = kinds.split("pub fn told").next().unwrap();
+        let kinds: Vec<&str> = kinds.split('"').skip(1).step_by(2).collect();
+        assert!(kinds.len() > 30, "{kinds:?}");
+        let docs = include_str!("../../../docs/operations.md");
+        let rows: Vec<&str> = docs.lines().filter(|line| line.starts_with("| `")).collect();
+        for kind in kinds {
+            let known = format!("`{kind}`");
+            let is_there = |row: &&&str| row.split(" | ").next().is_some_and(|cell| cell.contains(&known));
+            let rows = rows.iter().filter(is_there).count();
+            assert_eq!(
+                rows, 1,
+                "{kind} stands in docs/operations.md once, in the table of alarms"
+            );
+        }
+    }
+}
