@@ -8,6 +8,9 @@ use crate::clock::UnixTime;
 /// How far behind the store may be with when something was last seen: a look alone is no reason to write.
 const BEHIND: Seconds = 600;
 
+/// How far ahead of the clock an entry may be: what is more, the clock was wrong.
+const AHEAD: Seconds = 3_600;
+
 /// What is to be written.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Change {
@@ -56,6 +59,7 @@ impl Log {
 
     /// Takes what was seen at one time.
     pub fn note(&mut self, seen: Vec<Seen>, at: UnixTime, bounds: Bounds) {
+        self.correct(at);
         for seen in seen {
             let ttl = seen.ttl.min(LARGEST_TTL);
             let key = (seen.party, seen.source, seen.class);
@@ -95,6 +99,19 @@ impl Log {
         }
         self.drop_old(at, bounds);
         self.merge(bounds);
+    }
+
+    /// What was noted while the clock was far ahead was seen by now; else it would count for years.
+    fn correct(&mut self, now: UnixTime) {
+        for (number, entry) in &mut self.entries {
+            let latest = entry.ended.unwrap_or(entry.last).max(entry.last);
+            if latest.since(now).as_secs() > AHEAD {
+                entry.first = entry.first.min(now);
+                entry.last = entry.last.min(now);
+                entry.ended = entry.ended.map(|ended| ended.min(now));
+                self.unwritten.insert(*number);
+            }
+        }
     }
 
     /// What no wait can come upon any more, whatever its TTL.

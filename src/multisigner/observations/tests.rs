@@ -129,6 +129,19 @@ fn a_clock_that_was_set_back_makes_nothing_earlier() {
     assert_eq!(times, [(at(1_000), Some(at(1_000))), (at(1_000), None)]);
 }
 
+#[test]
+fn what_was_noted_while_the_clock_was_years_ahead_does_not_count_for_years() {
+    let mut log = Log::default();
+    let ahead = 100_000_000;
+    log.note(vec![seen("x", "a", 1_000)], at(ahead), BOUNDS);
+    log.note(vec![seen("x", "a", 60)], at(ahead + 1), BOUNDS);
+    // A person set the clock, and said that it is right.
+    log.note(vec![seen("x", "a", 60)], at(0), BOUNDS);
+    assert_eq!(counting(&log, 0), [(1_000, Some(0)), (60, None)]);
+    log.note(vec![seen("x", "a", 60)], at(1_101), BOUNDS);
+    assert_eq!(counting(&log, 1_101), [(60, None)]);
+}
+
 /// A sample of format 1, which later versions must read.
 #[test]
 fn an_entry_of_format_1_is_read() {
