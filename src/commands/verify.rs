@@ -3,10 +3,9 @@
 mod print;
 mod targets;
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
-use ring::rand::{SecureRandom as _, SystemRandom};
 
 use super::{
     arguments::JsonArgument,
@@ -112,7 +111,7 @@ pub(super) fn run(arguments: &VerifyArguments) -> Result<Report, Failure> {
     let found = runtime.block_on(targets::find(arguments, config.as_ref()))?;
     let mut remarks = found.remarks;
     let content = content(arguments, config.as_ref(), &mut remarks)?;
-    let label = nobodys_label()?;
+    let label = samples::nobodys_label().ok_or_else(|| Failure::new("the system gives no random octets"))?;
     let wanted = samples::Wanted {
         names: arguments.name.clone(),
         wildcards: arguments
@@ -196,15 +195,6 @@ fn content(
     }
 }
 
-/// A label that no zone has.
-fn nobodys_label() -> Result<String, Failure> {
-    let mut octets = [0; 8];
-    SystemRandom::new()
-        .fill(&mut octets)
-        .map_err(|_| Failure::new("the system gives no random octets"))?;
-    Ok(format!("nobody-{}", data_encoding::HEXLOWER.encode(&octets)))
-}
-
 async fn ask(request: Request) -> Survey {
     let (asker, clock, progress) = (Asker::default(), SystemClock::default(), ask::Progress::default());
     let asking = ask::survey(&asker, request, &clock, &progress);
@@ -253,18 +243,6 @@ fn name_and_type(text: &str) -> Result<(Name, Option<RrType>), String> {
         .parse()
         .map_err(|error| format!("\"{name}\" is not a domain name: {error}"))?;
     Ok((name, rtype))
-}
-
-/// What a server that listens everywhere is asked at.
-fn reachable(listen: SocketAddr) -> SocketAddr {
-    let mut address = listen;
-    if listen.ip().is_unspecified() {
-        address.set_ip(match listen {
-            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
-            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
-        });
-    }
-    address
 }
 
 #[cfg(test)]

@@ -24,3 +24,4 @@ mod tests;
 
 pub use client::{Client, ClientError};
 pub use server::Server;
+pub use whereabouts::{Whereabouts, reachable};

@@ -1,5 +1,7 @@
 //! Where the servers of a zone's other providers, and of its parent, are: written down, told by an API, or looked up.
 
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
 use super::{peers::in_words, zones::causes};
 use crate::{
     client::resolver::Resolver,
@@ -13,22 +15,41 @@ use crate::{
 const DNS_PORT: u16 = 53;
 
 /// A server, or the name of one that was not found (where that is known), and why.
-pub(super) type Found = Result<At, (Option<Name>, String)>;
+pub type Found = Result<At, (Option<Name>, String)>;
+
+/// Where a server that listens here is asked from here, when it listens everywhere too.
+pub fn reachable(mut listen: SocketAddr) -> SocketAddr {
+    if listen.ip().is_unspecified() {
+        listen.set_ip(match listen {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    listen
+}
 
 /// Finds servers.
-pub(super) struct Whereabouts {
+#[derive(Debug)]
+pub struct Whereabouts {
     resolver: Result<Resolver, String>,
 }
 
 impl Whereabouts {
     /// With the resolvers of the configuration, else those of the system.
-    pub(super) fn new(config: &Config) -> Self {
-        let resolver = if config.resolvers.is_empty() {
-            Resolver::of_system().map_err(|error| causes(&error))
-        } else {
-            Ok(Resolver::new(config.resolvers.clone()))
-        };
-        Self { resolver }
+    pub fn new(config: &Config) -> Self {
+        if config.resolvers.is_empty() {
+            return Self::of_system();
+        }
+        Self {
+            resolver: Ok(Resolver::new(config.resolvers.clone())),
+        }
+    }
+
+    /// With the resolvers of the system.
+    pub fn of_system() -> Self {
+        Self {
+            resolver: Resolver::of_system().map_err(|error| causes(&error)),
+        }
     }
 
     /// Those of a provider: that a person named, else that its API names.
@@ -68,13 +89,14 @@ impl Whereabouts {
         if !zone.parent.is_empty() {
             return self.find(&zone.parent).await;
         }
-        match self.find_parent(&zone.origin).await {
-            Ok(found) => found.into_iter().map(Ok).collect(),
+        match self.of_zone_above(&zone.origin).await {
+            Ok(found) => found,
             Err(why) => vec![Err((None, why))],
         }
     }
 
-    async fn find(&self, servers: &[ServerAt]) -> Vec<Found> {
+    /// Those that a person named; names are looked up.
+    pub async fn find(&self, servers: &[ServerAt]) -> Vec<Found> {
         let mut found = Vec::new();
         for server in servers {
             match server {
@@ -123,17 +145,37 @@ impl Whereabouts {
         Ok(found)
     }
 
-    async fn find_parent(&self, zone: &Name) -> Result<Vec<At>, String> {
+    /// The names of a zone's servers, as the world knows them.
+    ///
+    /// # Errors
+    /// When they cannot be looked up.
+    pub async fn names_of(&self, zone: &Name) -> Result<Vec<Name>, String> {
+        let resolver = self.resolver.as_ref().map_err(String::clone)?;
+        resolver
+            .name_servers_of(zone)
+            .await
+            .map_err(|error| causes(&error))
+    }
+
+    /// Those of the zone above, as the world knows them.
+    ///
+    /// # Errors
+    /// When the zone above cannot be found.
+    pub async fn of_zone_above(&self, zone: &Name) -> Result<Vec<Found>, String> {
         let resolver = self.resolver.as_ref().map_err(String::clone)?;
         let parent = resolver.parent_of(zone).await.map_err(|error| causes(&error))?;
         let mut servers = Vec::new();
         for server in parent.servers {
             let name = server.name;
-            let addresses = server.addresses.map_err(|error| causes(&error))?;
-            servers.extend(addresses.into_iter().map(|address| At {
-                name: Some(name.clone()),
-                address: resolver.ports().at(address),
-            }));
+            match server.addresses {
+                Ok(addresses) => servers.extend(addresses.into_iter().map(|address| {
+                    Ok(At {
+                        name: Some(name.clone()),
+                        address: resolver.ports().at(address),
+                    })
+                })),
+                Err(error) => servers.push(Err((Some(name), causes(&error)))),
+            }
         }
         Ok(servers)
     }

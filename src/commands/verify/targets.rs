@@ -1,18 +1,15 @@
 //! Whom `verify` asks: the servers that are named, those of the configuration, or those that the zone's NS names.
 
-use std::{net::SocketAddr, path::Path};
+use std::{collections::BTreeSet, path::Path};
 
-use super::{VerifyArguments, reachable};
+use super::VerifyArguments;
 use crate::{
-    client::Resolver,
-    commands::{
-        arguments::read_config,
-        outcome::{Failure, chain},
-    },
+    commands::{arguments::read_config, outcome::Failure},
     config::{Config, ServerAt, ZoneSettings},
     control::{
-        Client,
+        Client, Whereabouts,
         protocol::{PeerAction, PeerRequest},
+        reachable,
     },
     multisigner::{observe::At, verify::Target},
     wire::Name,
@@ -104,7 +101,7 @@ fn known_to_the_server(config: &Config, zone: &ZoneSettings) -> Vec<(String, Ser
 pub(super) async fn find(arguments: &VerifyArguments, config: Option<&ZoneConfig>) -> Result<Found, Failure> {
     let mut search = Search {
         zone: &arguments.origin,
-        resolver: resolver(config),
+        whereabouts: config.map_or_else(Whereabouts::of_system, |config| Whereabouts::new(&config.config)),
         found: Found::default(),
     };
     for (label, server) in &arguments.server {
@@ -118,7 +115,7 @@ pub(super) async fn find(arguments: &VerifyArguments, config: Option<&ZoneConfig
     }
     search.add_parent(arguments, config).await;
     let mut found = search.found;
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     found.targets.retain(|target| seen.insert(target.at.address));
     if found.targets.is_empty() {
         let why = found.remarks.join("; ");
@@ -133,50 +130,24 @@ pub(super) async fn find(arguments: &VerifyArguments, config: Option<&ZoneConfig
     Ok(found)
 }
 
-fn resolver(config: Option<&ZoneConfig>) -> Result<Resolver, String> {
-    match config {
-        Some(config) if !config.config.resolvers.is_empty() => {
-            Ok(Resolver::new(config.config.resolvers.clone()))
-        }
-        _ => Resolver::of_system().map_err(|error| chain(&error)),
-    }
-}
-
 struct Search<'a> {
     zone: &'a Name,
-    resolver: Result<Resolver, String>,
+    whereabouts: Whereabouts,
     found: Found,
 }
 
 impl Search<'_> {
     /// Where a server is; a name is looked up.
     async fn locate(&mut self, server: &ServerAt) -> Vec<At> {
-        match server {
-            ServerAt::Address(address) => vec![At {
-                name: None,
-                address: *address,
-            }],
-            ServerAt::Name(name) => match self.look_up(name).await {
-                Ok(addresses) => addresses
-                    .into_iter()
-                    .map(|address| At {
-                        name: Some(name.clone()),
-                        address,
-                    })
-                    .collect(),
-                Err(why) => {
-                    self.found.remarks.push(format!("{name} is left out: {why}"));
-                    Vec::new()
-                }
-            },
+        let mut servers = Vec::new();
+        for found in self.whereabouts.find(std::slice::from_ref(server)).await {
+            match found {
+                Ok(at) => servers.push(at),
+                Err((Some(name), why)) => self.found.remarks.push(format!("{name} is left out: {why}")),
+                Err((None, why)) => self.found.remarks.push(why),
+            }
         }
-    }
-
-    async fn look_up(&self, name: &Name) -> Result<Vec<SocketAddr>, String> {
-        let resolver = self.resolver.as_ref().map_err(String::clone)?;
-        let addresses = resolver.addresses_of(name).await.map_err(|error| chain(&error))?;
-        let at = |address| resolver.ports().at(address);
-        Ok(addresses.into_iter().map(at).collect())
+        servers
     }
 
     async fn add_server(&mut self, label: Option<&str>, server: &ServerAt) {
@@ -218,14 +189,7 @@ impl Search<'_> {
 
     /// The servers that the zone's NS names, by the domain that each is in, for nobody says whose they are.
     async fn add_delegated(&mut self) {
-        let names = match &self.resolver {
-            Err(why) => Err(why.clone()),
-            Ok(resolver) => resolver
-                .name_servers_of(self.zone)
-                .await
-                .map_err(|error| chain(&error)),
-        };
-        let names = match names {
+        let names = match self.whereabouts.names_of(self.zone).await {
             Ok(names) => names,
             Err(why) => {
                 self.found.remarks.push(why);
@@ -257,16 +221,13 @@ impl Search<'_> {
         if !named.is_empty() || by_hand {
             return;
         }
-        let Ok(resolver) = &self.resolver else { return };
-        match resolver.parent_of(self.zone).await {
-            Ok(parent) => {
-                let at = |address| At {
-                    name: None,
-                    address: resolver.ports().at(address),
-                };
-                self.found.parent = parent.addresses().into_iter().map(at).collect();
+        match self.whereabouts.of_zone_above(self.zone).await {
+            Ok(servers) => {
+                let addresses: BTreeSet<_> = servers.into_iter().flatten().map(|at| at.address).collect();
+                let at = |address| At { name: None, address };
+                self.found.parent = addresses.into_iter().map(at).collect();
             }
-            Err(error) => self.found.remarks.push(chain(&error)),
+            Err(why) => self.found.remarks.push(why),
         }
     }
 }

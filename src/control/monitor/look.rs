@@ -1,12 +1,6 @@
 //! One look: every server of a zone is asked as `countersign verify` asks it, and judged.
 
-use std::{
-    collections::BTreeSet,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    sync::Arc,
-};
-
-use ring::rand::{SecureRandom as _, SystemRandom};
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{Level, Trouble, troubles_of};
 use crate::{
@@ -16,7 +10,7 @@ use crate::{
         plans,
         protocol::{Ending, MonitorStatus},
         server::Server,
-        whereabouts::Whereabouts,
+        whereabouts::{Whereabouts, reachable},
     },
     multisigner::{
         observe::At,
@@ -101,7 +95,11 @@ async fn verify(server: &Arc<Server>, config: &Config, zone: &ZoneSettings) -> R
     let whereabouts = Whereabouts::new(config);
     let targets = targets(server, config, zone, &whereabouts).await;
     let parent = whereabouts.of_parent(zone).await;
-    let label = nobodys_label();
+    let label = samples::nobodys_label().unwrap_or_else(|| {
+        tracing::warn!("the system gives no random octets");
+        // One that no zone is likely to have.
+        "nobody-0000000000000000".to_owned()
+    });
     let held = server.content_of(&zone.origin);
     let probes = samples::probes(
         &zone.origin,
@@ -157,24 +155,4 @@ async fn targets(
     let mut seen = BTreeSet::new();
     targets.retain(|target| seen.insert(target.at.address));
     targets
-}
-
-/// What a server that listens everywhere is asked at.
-fn reachable(listen: SocketAddr) -> SocketAddr {
-    let ip = match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, listen.port())
-}
-
-/// A label that no zone has. Without random octets it is one that none is likely to have.
-fn nobodys_label() -> String {
-    let mut octets = [0; 8];
-    let filled = SystemRandom::new().fill(&mut octets);
-    if filled.is_err() {
-        tracing::warn!("the system gives no random octets");
-    }
-    format!("nobody-{}", data_encoding::HEXLOWER.encode(&octets))
 }

@@ -3,7 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    super::{observations, server::Server, whereabouts::Whereabouts},
+    super::{
+        observations,
+        server::Server,
+        whereabouts::{Whereabouts, reachable},
+    },
     lock,
 };
 use crate::{
@@ -279,15 +283,4 @@ async fn targets(server: &Arc<Server>, zone: &ZoneSettings) -> Result<(Vec<Targe
         lock(&server.plans.targets).insert(zone.origin.clone(), found);
     }
     Ok((members, parent))
-}
-
-/// Where a listening address is asked from here.
-fn reachable(mut address: std::net::SocketAddr) -> std::net::SocketAddr {
-    if address.ip().is_unspecified() {
-        address.set_ip(match address {
-            std::net::SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
-            std::net::SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
-        });
-    }
-    address
 }

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use ring::rand::{SecureRandom as _, SystemRandom};
+
 use super::{Probe, Purpose};
 use crate::{
     wire::{Name, NameRef, RrType, received::Received, types},
@@ -37,6 +39,13 @@ const COMMON: [(&[&str], RrType); 4] = [
     (&["mail"], RrType::A),
     (&["_dmarc"], RrType::TXT),
 ];
+
+/// A label that no zone has; none where the system gives no random octets.
+pub fn nobodys_label() -> Option<String> {
+    let mut octets = [0; 8];
+    SystemRandom::new().fill(&mut octets).ok()?;
+    Some(format!("nobody-{}", data_encoding::HEXLOWER.encode(&octets)))
+}
 
 /// What is asked besides what is always asked.
 #[derive(Debug, Default)]
