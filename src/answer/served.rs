@@ -15,7 +15,7 @@ use crate::{
     clock::UnixTime,
     dnssec::{
         denial::{Denial, nsec3},
-        key::{SignError, verify},
+        key::{Dnskey, SignError, verify},
         keyset::KeySet,
         sign::{Signer, ToSign, Validity},
     },
@@ -319,18 +319,27 @@ impl Content {
     }
 
     /// Every signer signs once, and what it made is verified with the key of the published set: a pair of files
-    /// that do not belong together must not reach a resolver.
+    /// that do not belong together must not reach a resolver. A key that signs unpublished is verified with the one that
+    /// is to be published, or was; that never makes up for a signer whose key is published.
     fn check_signers(&self, now: UnixTime) -> Result<(), ServeError> {
         let apex = self.zone.apex().to_owned();
         let keys = &self.signer.keys;
         if keys.key_signers().is_empty() {
             return Err(ServeError::NoKeySigner { apex });
         }
-        if keys.data_signers().is_empty() {
+        let published = |key: &Dnskey| keys.published().iter().find(|known| known.dnskey == *key);
+        let unpublished = |key: &Dnskey| keys.unpublished().iter().find(|known| known.dnskey == *key);
+        // What nobody could verify counts for nothing.
+        if keys
+            .data_signers()
+            .iter()
+            .all(|key| unpublished(key.dnskey()).is_some())
+        {
             return Err(ServeError::NoDataSigner { apex });
         }
         let message = [b"countersign self-check", &now.0.to_be_bytes()[..]].concat();
-        for key in keys.key_signers().iter().chain(keys.data_signers()) {
+        let signs_keys = |key: &Dnskey| keys.key_signers().iter().any(|signer| signer.dnskey() == key);
+        for key in keys.cds_signers().iter().chain(keys.data_signers()) {
             let tag = key.dnskey().key_tag();
             let mut signature = Vec::new();
             key.sign(&message, &mut signature)
@@ -339,11 +348,12 @@ impl Content {
                     tag,
                     source,
                 })?;
-            let published = keys
-                .published()
-                .iter()
-                .find(|published| published.dnskey == *key.dnskey());
-            if !published.is_some_and(|published| verify(&published.dnskey, &message, &signature)) {
+            let verifies_with = if signs_keys(key.dnskey()) {
+                published(key.dnskey())
+            } else {
+                published(key.dnskey()).or_else(|| unpublished(key.dnskey()))
+            };
+            if !verifies_with.is_some_and(|known| verify(&known.dnskey, &message, &signature)) {
                 return Err(ServeError::SelfCheck { apex, tag });
             }
         }

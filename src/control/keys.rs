@@ -12,7 +12,7 @@ use crate::{
         algorithm::{Algorithm, DigestType, SigningAlgorithm},
         custody::{self, Listed, Place, Stored, Wanted},
         key::Dnskey,
-        keyset::{Origin, PublishedKey, Role},
+        keyset::{KeyState, Origin, PublishedKey, Role},
         register::Journal,
     },
     wire::Name,
@@ -119,8 +119,8 @@ pub fn ds_records(apex: &Name, rdatas: &[Box<[u8]>]) -> DsRecords {
     }
 }
 
-/// A key of the set that is served.
-pub(super) fn published(key: &PublishedKey) -> KeyStatus {
+/// A key of the set that is served, or one that signs without being there.
+pub(super) fn at_work(key: &PublishedKey) -> KeyStatus {
     let sources = match &key.origin {
         Origin::Own => Vec::new(),
         Origin::Provider { sources } => sources.clone(),
@@ -145,7 +145,7 @@ fn of_listed(key: Listed) -> KeyStatus {
         role: key.role.to_string(),
         origin: if key.own { "own" } else { "provider" }.to_owned(),
         sources: key.sources.iter().map(ToString::to_string).collect(),
-        signs: key.state == "active",
+        signs: key.signs,
         state: key.state,
         since: key.since,
         ..describe(&key.dnskey)
@@ -167,7 +167,7 @@ fn changed(stored: Vec<Stored>, now: UnixTime) -> KeysChanged {
             files: Some(key.path),
             state: key.state.to_string(),
             since: Some(now),
-            signs: key.state.to_string() == "active",
+            signs: key.state.state().is_some_and(KeyState::signs),
             ..describe(&key.dnskey)
         });
     }

@@ -166,7 +166,8 @@ pub struct KeyStatus {
     pub origin: String,
     /// Where a provider's key is or was seen.
     pub sources: Vec<String>,
-    /// Ours: `held`, `published`, `active`, `retired`, `gone`, `lost`; a provider's: `seen`, `kept`, `withdrawn`.
+    /// Ours: `held`, `pre-active`, `published`, `active`, `post-active`, `retired`, `gone`, `lost`; a provider's: `seen`,
+    /// `kept`, `withheld`, `withdrawn`.
     pub state: String,
     /// Since when it is in this state, where that is known.
     pub since: Option<UnixTime>,

@@ -1,7 +1,7 @@
 //! What `status` shows.
 
 use super::{
-    keys::published,
+    keys::at_work,
     observations,
     protocol::{ObservedStatus, Refusal, Status, Warning, ZoneStatus},
     server::{Server, unknown},
@@ -106,7 +106,9 @@ fn zone_status(server: &Server, name: &Name, held: &HeldZone, now: UnixTime) -> 
             status.denial = word(content.denial()).to_owned();
             status.overload = content.beyond().to_string();
             status.signature_validity_seconds = content.validity().lifetime().as_secs();
-            status.keys = content.keys().published().iter().map(published).collect();
+            let keys = content.keys();
+            let all = keys.published().iter().chain(keys.unpublished());
+            status.keys = all.map(at_work).collect();
             status.signatures = content.signature_state(now);
         }
     }

@@ -488,6 +488,7 @@ impl<'a> Draft<'a> {
             keys.id() == keyset.id()
                 && keys.apex_rrsets() == keyset.apex_rrsets()
                 && keys.published() == keyset.published()
+                && keys.unpublished() == keyset.unpublished()
         });
         settled && same_content && same_settings && same_keys
     }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | active, SEP | DNSKEY, CDS, CDNSKEY; and everything else too where no active key without SEP exists (CSK) |
 //! | active, no SEP | everything else |
+//! | pre-active, post-active | what they would sign if they were active, but for the DNSKEY RRset, which they are not in |
 //! | the others | nothing; they are published |
 //!
 //! A key of another provider is published whatever its SEP bit says: it may be a CSK (RFC 8901 §7).
@@ -88,10 +89,14 @@ impl fmt::Display for Role {
 /// Where a key of the set stands.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum KeyState {
+    /// Signs, and is not in the DNSKEY RRset yet: of an algorithm that comes (RFC 6781 §4.1.4).
+    PreActive,
     /// In the DNSKEY RRset, and signs nothing yet.
     Published,
     /// Signs.
     Active,
+    /// Signs, and is in the DNSKEY RRset no more: of an algorithm that goes.
+    PostActive,
     /// In the DNSKEY RRset, and signs nothing any more.
     Retired,
     /// A provider's, and some source shows it.
@@ -100,11 +105,25 @@ pub enum KeyState {
     Kept,
 }
 
+impl KeyState {
+    /// Whether the key signs.
+    pub fn signs(self) -> bool {
+        matches!(self, Self::PreActive | Self::Active | Self::PostActive)
+    }
+
+    /// Whether the key is in no DNSKEY RRset.
+    pub fn is_unpublished(self) -> bool {
+        matches!(self, Self::PreActive | Self::PostActive)
+    }
+}
+
 impl fmt::Display for KeyState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
+            Self::PreActive => "pre-active",
             Self::Published => "published",
             Self::Active => "active",
+            Self::PostActive => "post-active",
             Self::Retired => "retired",
             Self::Seen => "seen",
             Self::Kept => "kept",
@@ -112,7 +131,7 @@ impl fmt::Display for KeyState {
     }
 }
 
-/// A key to be published, for [`KeySet::assemble`].
+/// A key to be published or to sign, for [`KeySet::assemble`].
 #[derive(Clone, Debug)]
 pub struct Member {
     /// The key.
@@ -121,11 +140,11 @@ pub struct Member {
     pub origin: Origin,
     /// Where it stands.
     pub state: KeyState,
-    /// Both halves; needed for an active key.
+    /// Both halves; needed for a key that signs.
     pub signer: Option<Arc<SigningKey>>,
 }
 
-/// A key in the DNSKEY RRset, for status.
+/// A key in the DNSKEY RRset, or one that signs without being there, for status.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PublishedKey {
     /// The key.
@@ -145,7 +164,7 @@ pub struct PublishedKey {
 impl PublishedKey {
     /// Whether the parent's DS RRset should point to it: every SEP key but ours that no longer sign.
     pub fn wants_ds(&self) -> bool {
-        self.dnskey.is_sep() && self.state != KeyState::Retired
+        self.dnskey.is_sep() && self.state != KeyState::Retired && !self.state.is_unpublished()
     }
 }
 
@@ -190,8 +209,10 @@ pub struct KeySet {
     id: u64,
     apex_rrsets: Vec<ApexRrset>,
     key_signers: Vec<Arc<SigningKey>>,
+    cds_signers: Vec<Arc<SigningKey>>,
     data_signers: Vec<Arc<SigningKey>>,
     published: Vec<PublishedKey>,
+    unpublished: Vec<PublishedKey>,
 }
 
 /// Ids are unique in the process.
@@ -213,13 +234,17 @@ impl KeySet {
         // Our own key stands before the same one from elsewhere.
         members.dedup_by(|later, earlier| later.dnskey == earlier.dnskey);
         let signers = Signers::of(&members)?;
-        let published: Vec<PublishedKey> = members.iter().map(|member| signers.describe(member)).collect();
+        let described = members.iter().map(|member| signers.describe(member));
+        let (unpublished, published): (Vec<PublishedKey>, Vec<PublishedKey>) =
+            described.partition(|key| key.state.is_unpublished());
         let mut set = Self {
             id: 0,
             apex_rrsets: apex_rrsets(apex, &published, publishing),
             key_signers: signers.keys,
+            cds_signers: signers.cds,
             data_signers: signers.data,
             published,
+            unpublished,
         };
         set.id = match previous {
             Some(previous) if previous.signs_alike(&set) => previous.id,
@@ -234,8 +259,10 @@ impl KeySet {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             apex_rrsets: Vec::new(),
             key_signers: Vec::new(),
+            cds_signers: Vec::new(),
             data_signers: Vec::new(),
             published: Vec::new(),
+            unpublished: Vec::new(),
         }
     }
 
@@ -261,6 +288,7 @@ impl KeySet {
         let keys =
             |set: &Self| -> Vec<Dnskey> { set.published.iter().map(|key| key.dnskey.clone()).collect() };
         names(&self.key_signers) == names(&other.key_signers)
+            && names(&self.cds_signers) == names(&other.cds_signers)
             && names(&self.data_signers) == names(&other.data_signers)
             && keys(self) == keys(other)
     }
@@ -276,9 +304,15 @@ impl KeySet {
         &self.apex_rrsets
     }
 
-    /// Sign DNSKEY, CDS and CDNSKEY (RFC 7344 §4.1: by a key that the DS RRset points to).
+    /// Sign the DNSKEY RRset.
     pub fn key_signers(&self) -> &[Arc<SigningKey>] {
         &self.key_signers
+    }
+
+    /// Sign CDS and CDNSKEY: those that sign the DNSKEY RRset (RFC 7344 §4.1: a key that the DS RRset points to), and
+    /// those that would if they were published, for these sets are data to a validator.
+    pub fn cds_signers(&self) -> &[Arc<SigningKey>] {
+        &self.cds_signers
     }
 
     /// Sign everything else.
@@ -291,6 +325,11 @@ impl KeySet {
         &self.published
     }
 
+    /// The keys that sign and are not in the DNSKEY RRset.
+    pub fn unpublished(&self) -> &[PublishedKey] {
+        &self.unpublished
+    }
+
     /// The DS rdata of every provider's KSK and CSK, in the order of the DNSKEY RRset.
     pub fn ds(&self, apex: NameRef<'_>, digest_type: DigestType) -> Vec<Box<[u8]>> {
         let wanted = self.published.iter().filter(|key| key.wants_ds());
@@ -298,37 +337,69 @@ impl KeySet {
     }
 }
 
-/// Which active keys sign what.
+/// Which keys do which work.
+#[derive(Debug)]
+pub struct Work<K> {
+    /// Sign the DNSKEY RRset.
+    pub dnskey: Vec<K>,
+    /// Sign CDS and CDNSKEY.
+    pub cds: Vec<K>,
+    /// Sign everything else.
+    pub data: Vec<K>,
+}
+
+impl<K: Clone> Work<K> {
+    /// The work of these keys; those that sign nothing have none.
+    pub fn of(keys: impl IntoIterator<Item = (K, KeyState)>, dnskey: impl Fn(&K) -> &Dnskey) -> Self {
+        let signing: Vec<(K, KeyState)> = keys.into_iter().filter(|(_, state)| state.signs()).collect();
+        let (entry, others): (Vec<_>, Vec<_>) =
+            signing.into_iter().partition(|(key, _)| dnskey(key).is_sep());
+        let zone_signing: BTreeSet<Algorithm> =
+            others.iter().map(|(key, _)| dnskey(key).algorithm()).collect();
+        let combined = entry
+            .iter()
+            .filter(|(key, _)| !zone_signing.contains(&dnskey(key).algorithm()));
+        let combined: Vec<K> = combined.map(|(key, _)| key.clone()).collect();
+        let published = entry.iter().filter(|(_, state)| !state.is_unpublished());
+        Self {
+            dnskey: published.map(|(key, _)| key.clone()).collect(),
+            data: others.into_iter().map(|(key, _)| key).chain(combined).collect(),
+            cds: entry.into_iter().map(|(key, _)| key).collect(),
+        }
+    }
+}
+
+/// Which keys sign what.
 struct Signers {
     keys: Vec<Arc<SigningKey>>,
+    cds: Vec<Arc<SigningKey>>,
     data: Vec<Arc<SigningKey>>,
 }
 
 impl Signers {
     fn of(members: &[Member]) -> Result<Self, KeySetError> {
-        let mut active = Vec::new();
-        for member in members.iter().filter(|member| member.state == KeyState::Active) {
+        let mut signing = Vec::new();
+        for member in members.iter().filter(|member| member.state.signs()) {
             let missing = || KeySetError::NoPrivateHalf {
                 tag: member.dnskey.key_tag(),
             };
-            active.push(member.signer.clone().ok_or_else(missing)?);
+            signing.push((member.signer.clone().ok_or_else(missing)?, member.state));
         }
-        let zone_signing: BTreeSet<Algorithm> = active
+        let unpublished: Vec<&Dnskey> = members
             .iter()
-            .filter(|key| !key.dnskey().is_sep())
-            .map(|key| key.dnskey().algorithm())
+            .filter(|member| member.state.is_unpublished())
+            .map(|member| &member.dnskey)
             .collect();
-        let (keys, others): (Vec<_>, Vec<_>) = active.iter().cloned().partition(|key| key.dnskey().is_sep());
-        let combined = keys
-            .iter()
-            .filter(|key| !zone_signing.contains(&key.dnskey().algorithm()))
-            .cloned();
-        let data: Vec<_> = others.into_iter().chain(combined).collect();
-        match (keys.is_empty(), data.is_empty()) {
-            (true, true) => Err(KeySetError::NoDataSigner),
-            (true, false) => Err(KeySetError::NoKeySigner),
-            _ => Ok(Self { keys, data }),
+        let Work { dnskey, cds, data } = Work::of(signing, |key| key.dnskey());
+        // What nobody could verify counts for nothing.
+        if data.iter().all(|key| unpublished.contains(&key.dnskey())) {
+            return Err(KeySetError::NoDataSigner);
         }
+        if dnskey.is_empty() {
+            return Err(KeySetError::NoKeySigner);
+        }
+        let keys = dnskey;
+        Ok(Self { keys, cds, data })
     }
 
     fn describe(&self, member: &Member) -> PublishedKey {
@@ -341,7 +412,7 @@ impl Signers {
         PublishedKey {
             tag: member.dnskey.key_tag(),
             role,
-            active: among(&self.keys) || among(&self.data),
+            active: among(&self.cds) || among(&self.data),
             dnskey: member.dnskey.clone(),
             origin: member.origin.clone(),
             state: member.state,
@@ -475,6 +546,66 @@ mod tests {
                 tag: ksk.dnskey.key_tag()
             }
         );
+    }
+
+    /// RFC 6781 §4.1.4: signatures of both algorithms, and the DNSKEY RRset with one.
+    #[test]
+    fn a_key_that_is_not_published_signs_all_but_the_dnskey_rrset() {
+        for state in [KeyState::PreActive, KeyState::PostActive] {
+            let (ksk, zsk) = (member(SEP, KeyState::Active), member(0, KeyState::Active));
+            let other = |flags| {
+                let key = SigningKey::generate(SigningAlgorithm::EcdsaP256Sha256, ZONE | flags).unwrap();
+                Member {
+                    dnskey: key.dnskey().clone(),
+                    signer: Some(Arc::new(key)),
+                    ..member(flags, state)
+                }
+            };
+            let (other_ksk, other_zsk) = (other(SEP), other(0));
+            let set = assemble(&[&ksk, &zsk, &other_ksk, &other_zsk], Cds::Publish, None).unwrap();
+            let sorted = |signers: &[Arc<SigningKey>]| {
+                let mut tags = tags(signers);
+                tags.sort_unstable();
+                tags
+            };
+            let both = |a: &Member, b: &Member| {
+                let mut tags = vec![a.dnskey.key_tag(), b.dnskey.key_tag()];
+                tags.sort_unstable();
+                tags
+            };
+            assert_eq!(tags(set.key_signers()), [ksk.dnskey.key_tag()]);
+            assert_eq!(sorted(set.cds_signers()), both(&ksk, &other_ksk));
+            assert_eq!(sorted(set.data_signers()), both(&zsk, &other_zsk));
+            assert_eq!((set.published().len(), set.unpublished().len()), (2, 2));
+            assert!(set.unpublished().iter().all(|key| key.active && !key.wants_ds()));
+            assert_eq!(set.apex_rrsets()[0].rdatas.len(), 2);
+            assert_eq!(
+                set.apex_rrsets()[1].rdatas.len(),
+                1,
+                "CDS asks for no key that is not there"
+            );
+            // A CSK signs data and CDS, and not the DNSKEY RRset.
+            let set = assemble(&[&ksk, &other_ksk], Cds::Off, None).unwrap();
+            assert_eq!(sorted(set.data_signers()), both(&ksk, &other_ksk));
+            assert_eq!(tags(set.key_signers()), [ksk.dnskey.key_tag()]);
+            // Alone, nobody could verify what it signs.
+            for alone in [
+                &[&other_ksk, &other_zsk][..],
+                &[&other_zsk, &next(&zsk), &next(&ksk)],
+            ] {
+                assert_eq!(
+                    assemble(alone, Cds::Off, None).unwrap_err(),
+                    KeySetError::NoDataSigner
+                );
+            }
+        }
+    }
+
+    fn next(member: &Member) -> Member {
+        Member {
+            state: KeyState::Published,
+            ..member.clone()
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! ours:     making ─► held ─► published ─► active ─► retired ─► gone        any of them ─► lost (a person)
-//!             └─► abandoned
+//!             └─► abandoned    └─► pre-active ─► active ─► post-active ─► gone   (a plan to change the algorithm)
 //! theirs:   seen ◄─► kept ─► withdrawn (a person), while a source shows it: barred, until each has been without it
 //! ```
 
@@ -272,8 +272,13 @@ pub enum OwnState {
 }
 
 impl OwnState {
-    /// The state in the key set, when it is in it.
+    /// The state in the DNSKEY RRset, when it is in it.
     pub fn in_set(&self) -> Option<KeyState> {
+        self.at_work().filter(|state| !state.is_unpublished())
+    }
+
+    /// The state in the key set, in which keys are that sign unpublished too.
+    pub fn at_work(&self) -> Option<KeyState> {
         match self {
             Self::Is(claim) => claim.state(),
             _ => None,
@@ -293,6 +298,10 @@ pub struct OwnKey {
     pub state: OwnState,
     /// Since when.
     pub since: UnixTime,
+    /// Whether it ever was in the DNSKEY RRset.
+    was_published: bool,
+    /// Whether it ever signed without being there.
+    signed_unpublished: bool,
 }
 
 /// A person's withdrawal that sources still contradict.
@@ -369,9 +378,7 @@ impl Register {
     /// The state after one more event. Any event is taken in any state: the log is what happened.
     pub fn apply(&mut self, event: &Event) {
         let at = event.at;
-        let mut own = |key: &Dnskey, state: OwnState| {
-            self.own.insert(key.clone(), OwnKey { state, since: at });
-        };
+        let mut own = |key: &Dnskey, state: OwnState| own_is(&mut self.own, key, state, at);
         match &event.what {
             What::Making { key, state } => own(key, OwnState::Making(*state)),
             What::Made { key } => {
@@ -380,8 +387,7 @@ impl Register {
                     Some(_) => return,
                     None => Claim::Held,
                 };
-                let state = OwnState::Is(state);
-                self.own.insert(key.clone(), OwnKey { state, since: at });
+                own_is(&mut self.own, key, OwnState::Is(state), at);
             }
             What::Abandoned { key } => own(key, OwnState::Abandoned),
             What::Imported { key, state } | What::Turned { key, state } => own(key, OwnState::Is(*state)),
@@ -461,17 +467,56 @@ impl Register {
         !self.opened && !self.own.values().any(came_to_be)
     }
 
-    /// Our keys in the key set.
+    /// Our keys in the DNSKEY RRset.
     pub fn own_in_set(&self) -> impl Iterator<Item = (&Dnskey, KeyState)> {
         self.own
             .iter()
             .filter_map(|(key, own)| Some((key, own.state.in_set()?)))
     }
 
-    /// The other providers' keys in the key set. A key that is or was ours is never among them.
+    /// Our keys in the key set: those in the DNSKEY RRset, and those that sign unpublished.
+    pub fn own_at_work(&self) -> impl Iterator<Item = (&Dnskey, KeyState)> {
+        self.own
+            .iter()
+            .filter_map(|(key, own)| Some((key, own.state.at_work()?)))
+    }
+
+    /// The other providers' keys in the DNSKEY RRset. A key that is or was ours is never among them.
     pub fn foreign_in_set(&self) -> impl Iterator<Item = (&Dnskey, &ForeignKey, KeyState)> {
+        let withheld = self.withheld_algorithms();
+        self.foreign_known()
+            .filter(move |(key, ..)| !withheld.contains(&key.algorithm()))
+    }
+
+    /// The other providers' keys that would be in the DNSKEY RRset, were it not for their algorithm.
+    pub fn foreign_withheld(&self) -> impl Iterator<Item = (&Dnskey, &ForeignKey, KeyState)> {
+        let withheld = self.withheld_algorithms();
+        self.foreign_known()
+            .filter(move |(key, ..)| withheld.contains(&key.algorithm()))
+    }
+
+    fn foreign_known(&self) -> impl Iterator<Item = (&Dnskey, &ForeignKey, KeyState)> {
         let theirs = self.foreign.iter().filter(|(key, _)| !self.is_own(key));
         theirs.filter_map(|(key, foreign)| Some((key, foreign, foreign.in_set()?)))
+    }
+
+    /// The algorithms that are kept out of the DNSKEY RRset: none of our keys of them is published, for they are not yet,
+    /// or a plan took them out. Who demands signatures of every algorithm that the RRset names would find none of ours
+    /// to verify; so the other providers' keys come and go with ours.
+    fn withheld_algorithms(&self) -> BTreeSet<Algorithm> {
+        let of = |chosen: &dyn Fn(&OwnKey) -> bool| -> BTreeSet<Algorithm> {
+            let chosen = self.own.iter().filter(|(_, own)| chosen(own));
+            chosen.map(|(key, _)| key.algorithm()).collect()
+        };
+        let waits = of(&|own| own.state == OwnState::Is(Claim::Held));
+        let was_there = of(&|own| own.was_published);
+        let by_a_plan = of(&|own| own.signed_unpublished);
+        let kept_out = waits
+            .difference(&was_there)
+            .chain(&by_a_plan)
+            .copied()
+            .collect::<BTreeSet<_>>();
+        kept_out.difference(&self.algorithms()).copied().collect()
     }
 
     /// Whether a key is ours, or was.
@@ -480,10 +525,29 @@ impl Register {
         own.is_some_and(|own| own.state != OwnState::Abandoned)
     }
 
-    /// The algorithms of our keys in the key set.
+    /// The algorithms of our keys in the DNSKEY RRset.
     pub fn algorithms(&self) -> BTreeSet<Algorithm> {
         self.own_in_set().map(|(key, _)| key.algorithm()).collect()
     }
+
+    /// The algorithms of our keys that sign, are published or wait: those of which other providers may have keys.
+    pub fn known_algorithms(&self) -> BTreeSet<Algorithm> {
+        let is_there = |own: &OwnKey| matches!(&own.state, OwnState::Is(claim) if *claim != Claim::Gone);
+        let there = self.own.iter().filter(|(_, own)| is_there(own));
+        there.map(|(key, _)| key.algorithm()).collect()
+    }
+}
+
+fn own_is(all: &mut BTreeMap<Dnskey, OwnKey>, key: &Dnskey, state: OwnState, since: UnixTime) {
+    let before = all.get(key);
+    let unpublished = state.at_work().is_some_and(KeyState::is_unpublished);
+    let own = OwnKey {
+        was_published: state.in_set().is_some() || before.is_some_and(|own| own.was_published),
+        signed_unpublished: unpublished || before.is_some_and(|own| own.signed_unpublished),
+        state,
+        since,
+    };
+    all.insert(key.clone(), own);
 }
 
 /// Durable storage of events could not do its work.
@@ -509,14 +573,17 @@ pub trait Journal: Send + Sync {
 
 /// The first octet of a stored event: which encoding follows.
 const VERSION: u8 = 1;
+/// The same encoding, with a state that programs before this format do not know: a key that signs unpublished. They say
+/// so, and touch nothing.
+const VERSION_2: u8 = 2;
 
 /// A stored event that this program cannot read.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
     /// Written by a later version of this program, or spoiled.
-    #[error("a stored event has format {0:?}, this program knows format {VERSION}")]
+    #[error("a stored event has format {0:?}, this program knows formats {VERSION} and {VERSION_2}")]
     Version(Option<u8>),
-    /// Not what format 1 is.
+    /// Not what its format is.
     #[error("a stored event cannot be read")]
     Form(#[from] serde_json::Error),
 }
@@ -524,7 +591,7 @@ pub enum DecodeError {
 impl Event {
     /// The stored form: a version octet, then JSON.
     pub fn encode(&self) -> Vec<u8> {
-        let mut octets = vec![VERSION];
+        let mut octets = vec![self.version()];
         serde_json::to_writer(&mut octets, self).expect("an event is plain data with text for keys");
         octets
     }
@@ -535,8 +602,20 @@ impl Event {
     /// When it is of another version, or spoiled.
     pub fn decode(octets: &[u8]) -> Result<Self, DecodeError> {
         match octets {
-            [VERSION, json @ ..] => Ok(serde_json::from_slice(json)?),
+            [VERSION | VERSION_2, json @ ..] => Ok(serde_json::from_slice(json)?),
             other => Err(DecodeError::Version(other.first().copied())),
+        }
+    }
+
+    /// The oldest format that has all that this event says.
+    fn version(&self) -> u8 {
+        match self.what {
+            What::Making { state, .. } | What::Imported { state, .. } | What::Turned { state, .. }
+                if state.is_unpublished_signer() =>
+            {
+                VERSION_2
+            }
+            _ => VERSION,
         }
     }
 }
@@ -699,21 +778,92 @@ mod tests {
             assert_eq!(String::from_utf8_lossy(&event.encode()[1..]), line);
         }
         assert!(matches!(
-            Event::decode(&[2, b'{']),
-            Err(DecodeError::Version(Some(2)))
+            Event::decode(&[3, b'{']),
+            Err(DecodeError::Version(Some(3)))
         ));
         assert!(matches!(Event::decode(&[]), Err(DecodeError::Version(None))));
         assert!(matches!(Event::decode(&[1, b'{']), Err(DecodeError::Form(_))));
     }
 
+    /// A program that knows format 1 alone says that it is too old, and not that the store is spoiled.
+    #[test]
+    fn events_of_format_2_say_that_a_key_signs_unpublished() {
+        let sample = include_str!("../../tests/data/register/events-v2.jsonl");
+        for (line, state) in sample.lines().zip([Claim::PreActive, Claim::PostActive]) {
+            let octets = [&[2], line.as_bytes()].concat();
+            let event = Event::decode(&octets).unwrap();
+            assert!(matches!(event.what, What::Turned { state: found, .. } if found == state));
+            assert_eq!(event.encode(), octets);
+        }
+        assert_eq!(sample.lines().count(), 2);
+    }
+
+    /// Another provider's keys of an algorithm are published exactly while ours are: who demands every algorithm that a
+    /// DNSKEY RRset names must find it in all answers.
+    #[test]
+    fn keys_of_others_come_and_go_with_ours_of_their_algorithm() {
+        let (old, new) = (Dnskey::new(257, Algorithm::ECDSAP256SHA256, &[9; 64]), key(2));
+        let old_of_theirs = Dnskey::new(257, Algorithm::ECDSAP256SHA256, &[8; 64]);
+        let imported = |key: &Dnskey, state| What::Imported {
+            key: key.clone(),
+            state,
+        };
+        let turned = |key: &Dnskey, state| What::Turned {
+            key: key.clone(),
+            state,
+        };
+        let shown = What::Seen {
+            key: old_of_theirs.clone(),
+            source: file("a"),
+            evidence: Evidence::Line(1),
+        };
+        let mut events = vec![
+            imported(&old, Claim::Active),
+            shown,
+            imported(&new, Claim::Held),
+            seen(1, "a"),
+        ];
+        let sets = |events: &[What]| {
+            let register = after(events);
+            let own: Vec<Dnskey> = register.own_in_set().map(|(key, _)| key.clone()).collect();
+            let foreign: Vec<Dnskey> = register.foreign_in_set().map(|(key, ..)| key.clone()).collect();
+            assert_eq!(
+                register.foreign_in_set().count() + register.foreign_withheld().count(),
+                2
+            );
+            (own, foreign)
+        };
+        let before = (vec![old.clone()], vec![old_of_theirs.clone()]);
+        assert_eq!(sets(&events), before, "a key that waits keeps theirs waiting too");
+        events.push(turned(&new, Claim::PreActive));
+        assert_eq!(sets(&events), before);
+        assert_eq!(after(&events).own_at_work().count(), 2);
+        events.push(turned(&new, Claim::Active));
+        assert_eq!(sets(&events).1.len(), 2);
+        events.push(turned(&old, Claim::PostActive));
+        assert_eq!(sets(&events), (vec![new.clone()], vec![key(1)]));
+        assert_eq!(after(&events).known_algorithms().len(), 2);
+        events.push(turned(&old, Claim::Gone));
+        assert_eq!(
+            sets(&events).1,
+            [key(1)],
+            "some source may show the old one for longer"
+        );
+        // A change that was taken back.
+        let back = [&events[..5], &[turned(&new, Claim::Gone)]].concat();
+        assert_eq!(sets(&back).1, before.1);
+        // A buried key, and a new one that waits, take nothing of theirs out.
+        let buried = What::Lost {
+            key: old.clone(),
+            reason: "the disk died".into(),
+        };
+        let spare = Dnskey::new(257, Algorithm::ECDSAP256SHA256, &[7; 64]);
+        let buried = [&events[..4], &[imported(&spare, Claim::Held), buried]].concat();
+        assert_eq!(sets(&buried).1, [old_of_theirs]);
+    }
+
     fn any_what() -> impl Strategy<Value = What> {
-        let claim = prop::sample::select(vec![
-            Claim::Held,
-            Claim::Published,
-            Claim::Active,
-            Claim::Retired,
-            Claim::Gone,
-        ]);
+        let claim = prop::sample::select(super::super::keyfile::timing::CLAIMS.to_vec());
         (0..4u8, 0..9u8, claim, prop::sample::select(vec!["a", "b", "c"])).prop_map(
             |(number, kind, state, source)| {
                 let key = key(number);

@@ -181,7 +181,8 @@ impl Signer {
     /// The keys whose work an RRset of this type is.
     fn keys_for(&self, rtype: RrType) -> &[Arc<SigningKey>] {
         match rtype {
-            RrType::DNSKEY | RrType::CDS | RrType::CDNSKEY => self.keys.key_signers(),
+            RrType::DNSKEY => self.keys.key_signers(),
+            RrType::CDS | RrType::CDNSKEY => self.keys.cds_signers(),
             _ => self.keys.data_signers(),
         }
     }

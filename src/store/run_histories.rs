@@ -1,5 +1,5 @@
-//! A ZSK roll on a disk that loses and tears what was not synced: the process dies at each operation in turn, and the
-//! run goes on with the same outcome: the same steps, no earlier, and no key made in vain.
+//! A ZSK roll, and a change of algorithm, on a disk that loses and tears what was not synced: the process dies at each
+//! operation in turn, and the run goes on with the same outcome: the same steps, no earlier, and no key made in vain.
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
@@ -38,8 +38,18 @@ fn key(place: usize) -> KeyId {
     KeyId::at(place).unwrap()
 }
 
+/// What is carried out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Scene {
+    /// A ZSK of ours is rolled beside another provider.
+    Roll,
+    /// We go over to Ed25519, alone.
+    Algorithm,
+}
+
 /// The zone, its disk, and the other provider, which lives elsewhere.
 struct World {
+    scene: Scene,
     disk: SimulatedDisk,
     process: Process,
     apex: Name,
@@ -49,6 +59,8 @@ struct World {
     /// The other provider's keys, and ours that it has.
     theirs: [Dnskey; 2],
     given: Vec<Dnskey>,
+    /// The DS RRset, when a person has changed it.
+    ds: Option<DsSet>,
     /// When each step was first done.
     story: BTreeMap<usize, u64>,
 }
@@ -58,10 +70,11 @@ struct World {
 struct Failed;
 
 impl World {
-    fn new(seed: u64) -> Self {
+    fn new(scene: Scene, seed: u64) -> Self {
         let disk = SimulatedDisk::new(seed);
         let their = |flags| SigningKey::generate(P256, flags).unwrap().dnskey().clone();
         let mut world = Self {
+            scene,
             process: disk.process(),
             disk,
             apex: "example.".parse().unwrap(),
@@ -70,6 +83,7 @@ impl World {
             now: START,
             theirs: [their(ZONE | SEP), their(ZONE)],
             given: Vec::new(),
+            ds: None,
             story: BTreeMap::new(),
         };
         world.start().unwrap();
@@ -124,8 +138,12 @@ impl World {
             key(known.expect("every key that is served is known"))
         };
         let published = keyset.published().iter().map(|key| place(&key.dnskey));
+        let of_them: &[KeyId] = match self.scene {
+            Scene::Roll => &[key(3), key(4)],
+            Scene::Algorithm => &[],
+        };
         let keys = KeyRrset {
-            keys: published.chain([key(3), key(4)]).collect(),
+            keys: published.chain(of_them.iter().copied()).collect(),
             signers: keyset
                 .key_signers()
                 .iter()
@@ -165,57 +183,80 @@ impl World {
             role,
             owner: Some(provider(owner)),
         };
-        let keys = vec![
+        let to_be_made = |role| PlanKey {
+            algorithm: Algorithm::ED25519,
+            ..plan_key(None, role, 0)
+        };
+        let mut keys = vec![
             plan_key(Some(own(true)), Role::Ksk, 0),
             plan_key(Some(own(false)), Role::Zsk, 0),
-            plan_key(None, Role::Zsk, 0),
-            plan_key(Some(self.theirs[0].clone()), Role::Ksk, 1),
-            plan_key(Some(self.theirs[1].clone()), Role::Zsk, 1),
         ];
-        let both = NsSet {
-            members: [provider(0), provider(1)].into(),
-            ttl: 40,
-        };
+        let mut members = vec![Member::new("us", Hand::Ours, 3)];
+        let mut anchors = vec![0];
+        match self.scene {
+            Scene::Roll => {
+                keys.extend([
+                    plan_key(None, Role::Zsk, 0),
+                    plan_key(Some(self.theirs[0].clone()), Role::Ksk, 1),
+                    plan_key(Some(self.theirs[1].clone()), Role::Zsk, 1),
+                ]);
+                members.push(Member::new("them", Hand::Api, 3));
+                anchors.push(3);
+            }
+            Scene::Algorithm => keys.extend([to_be_made(Role::Ksk), to_be_made(Role::Zsk)]),
+        }
         let record = |place| DsRecord {
             key: key(place),
             digest_type: 2,
         };
         let ds = DsSet {
-            records: [record(0), record(3)].into(),
+            records: anchors.into_iter().map(record).collect(),
             ttl: 30,
             from_cds: false,
         };
+        let all = NsSet {
+            members: (0..members.len()).map(provider).collect(),
+            ttl: 40,
+        };
+        let mut serves = vec![Value::Ds(ds), Value::ParentNs(all.clone())];
+        serves.extend((0..members.len()).map(|place| Value::ChildNs(provider(place), all.clone())));
         let mut situation = Situation {
             zone: self.apex.clone(),
             at: UnixTime(START),
             keys,
-            members: vec![
-                Member::new("us", Hand::Ours, 3),
-                Member::new("them", Hand::Api, 3),
-            ],
+            members,
             parent: Parent {
                 hand: ParentHand::Person,
                 propagation: 3,
             },
-            serves: vec![
-                Value::Ds(ds),
-                Value::ParentNs(both.clone()),
-                Value::ChildNs(provider(0), both.clone()),
-                Value::ChildNs(provider(1), both),
-            ],
+            serves,
             past: Vec::new(),
             margin: 5,
         };
-        let served = self.ours(&situation).into_iter().chain(self.theirs(&situation));
-        let served: Vec<Value> = served.collect();
+        let served = self.signed(&situation);
         situation.serves.extend(served);
         situation
     }
 
+    /// All keys and data that are served.
+    fn signed(&self, situation: &Situation) -> Vec<Value> {
+        let mut signed = Vec::from(self.ours(situation));
+        if self.scene == Scene::Roll {
+            signed.extend(self.theirs(situation));
+        }
+        signed
+    }
+
     fn view(&self, situation: &Situation) -> View {
-        let fixed = situation.serves.iter().take(4).cloned();
-        let all = fixed.chain(self.ours(situation)).chain(self.theirs(situation));
-        let slots = all.map(|value| {
+        let fixed = situation
+            .serves
+            .iter()
+            .filter_map(|value| match (value, &self.ds) {
+                (Value::Ds(_), Some(ds)) => Some(Value::Ds(ds.clone())),
+                (Value::Keys(..) | Value::Data(..), _) => None,
+                _ => Some(value.clone()),
+            });
+        let slots = fixed.chain(self.signed(situation)).map(|value| {
             let sight = Sight {
                 server: "a server".to_owned(),
                 at: UnixTime(self.now),
@@ -283,9 +324,10 @@ impl World {
                     if dnskey(run, key).is_some() {
                         continue;
                     }
+                    let wanted = &run.plan.situation.keys[key.place()];
                     let wanted = Wanted {
-                        algorithm: P256,
-                        role: Role::Zsk,
+                        algorithm: SigningAlgorithm::try_from(wanted.algorithm).unwrap(),
+                        role: wanted.role,
                     };
                     let made = custody::make_held_on(&self.process, place, wanted, &[], UnixTime(now));
                     let (key, dnskey) = (*key, made.map_err(|_| Failed)?);
@@ -307,7 +349,13 @@ impl World {
                 let register = self.register();
                 self.given = register.own_in_set().map(|(key, _)| key.clone()).collect();
             }
-            other => panic!("{other:?} in a ZSK roll"),
+            Action::Ds { .. } => {
+                self.ds = step.changes.iter().find_map(|value| match value {
+                    Value::Ds(ds) => Some(ds.clone()),
+                    _ => None,
+                });
+            }
+            other => panic!("{other:?} in {:?}", self.scene),
         }
         Ok(())
     }
@@ -329,12 +377,23 @@ fn data(at: usize, signers: Keys) -> Value {
     Value::Data(provider(at), Class::Positive, data)
 }
 
-/// Plays a roll that is interrupted after so many operations; whether it was.
-fn play(after: Option<(u64, Death)>, seed: u64, expected: &mut Option<BTreeMap<usize, u64>>) -> bool {
-    let mut world = World::new(seed);
-    let kind = Kind::RollZsk {
-        old: key(1),
-        new: key(2),
+/// Plays a plan that is interrupted after so many operations; whether it was.
+fn play(
+    scene: Scene,
+    after: Option<(u64, Death)>,
+    seed: u64,
+    expected: &mut Option<BTreeMap<usize, u64>>,
+) -> bool {
+    let mut world = World::new(scene, seed);
+    let kind = match scene {
+        Scene::Roll => Kind::RollZsk {
+            old: key(1),
+            new: key(2),
+        },
+        Scene::Algorithm => Kind::Algorithm {
+            old: vec![key(0), key(1)],
+            new: vec![key(2), key(3)],
+        },
     };
     let plan = plan::build(&kind, &world.situation()).unwrap();
     if let Some((after, death)) = after {
@@ -365,10 +424,17 @@ fn play(after: Option<(u64, Death)>, seed: u64, expected: &mut Option<BTreeMap<u
         let own = register.own.iter();
         own.filter(|(_, own)| own.state == OwnState::Is(claim)).count()
     };
-    let held = states(Claim::Held) + states(Claim::Published) + states(Claim::Retired);
+    let gone = match scene {
+        Scene::Roll => 1,
+        Scene::Algorithm => 2,
+    };
+    let came_to_be = register
+        .own
+        .values()
+        .filter(|own| matches!(own.state, OwnState::Is(_)));
     assert_eq!(
-        (held, states(Claim::Active), states(Claim::Gone)),
-        (0, 2, 1),
+        (came_to_be.count(), states(Claim::Active), states(Claim::Gone)),
+        (2 + gone, 2, gone),
         "no key was made in vain: {:?}",
         register.own
     );
@@ -390,24 +456,34 @@ impl World {
 /// Of so many operations an ordinary run interrupts one; `COUNTERSIGN_HISTORIES` set to anything: each.
 const STRIDE: u64 = 6;
 
-#[test]
-fn a_roll_goes_on_whenever_it_is_interrupted() {
+fn goes_on_whenever_it_is_interrupted(scene: Scene) {
     let stride = if std::env::var_os("COUNTERSIGN_HISTORIES").is_some() {
         1
     } else {
         STRIDE
     };
     let mut expected = None;
-    play(None, 0, &mut expected);
+    play(scene, None, 0, &mut expected);
     for (place, death) in (0..).zip([Death::Killed, Death::PowerLoss, Death::PowerLoss]) {
         let mut operations = 2 * place % stride;
         while play(
+            scene,
             Some((operations, death)),
             1_000 * place + operations,
             &mut expected,
         ) {
             operations += stride;
         }
-        assert!(operations > 50, "a roll takes {operations} operations");
+        assert!(operations > 50, "it takes {operations} operations");
     }
+}
+
+#[test]
+fn a_roll_goes_on_whenever_it_is_interrupted() {
+    goes_on_whenever_it_is_interrupted(Scene::Roll);
+}
+
+#[test]
+fn a_change_of_algorithm_goes_on_whenever_it_is_interrupted() {
+    goes_on_whenever_it_is_interrupted(Scene::Algorithm);
 }

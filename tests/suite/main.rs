@@ -14,6 +14,7 @@ mod crash;
 mod full_disk;
 #[allow(dead_code, reason = "a promise takes what it needs")]
 mod harness;
+mod interop_algorithm;
 mod interop_bind_chain;
 mod interop_master_files;
 mod interop_mixing;

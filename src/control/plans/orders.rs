@@ -90,7 +90,8 @@ async fn make(
             &format!("name one of {}", wanted::NAMES.join(", ")),
         ));
     }
-    if zone.providers.is_empty() {
+    let of_others = ["join", "leave", "follow"].contains(&wanted.kind.as_str());
+    if zone.providers.is_empty() && of_others {
         return Err(refusal(
             format!("{} has no other provider in the configuration", zone.origin),
             "add a [[provider]], name it in the zone's `providers`, and reload",

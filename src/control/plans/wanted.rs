@@ -315,8 +315,20 @@ fn algorithm(wanted: &PlanWanted, situation: &mut Situation, register: &Register
         if new.iter().any(has) {
             continue;
         }
+        // One that is known and not published yet: ours signs already, or another provider's came by a file.
+        let entry = role != Role::Zsk;
+        let waits = |(place, key): (usize, &PlanKey)| {
+            let id = KeyId::at(place).ok()?;
+            let fits = (key.owner, key.algorithm, key.role != Role::Zsk) == (owner, algorithm, entry);
+            (fits && !new.contains(&id)).then_some(id)
+        };
+        if let Some(id) = situation.keys.iter().enumerate().find_map(waits) {
+            situation.keys[id.place()].role = role;
+            new.push(id);
+            continue;
+        }
         let held = register.own.iter().find(|(key, own)| {
-            let fits = key.algorithm() == algorithm && key.is_sep() == (role != Role::Zsk);
+            let fits = key.algorithm() == algorithm && key.is_sep() == entry;
             owner == Some(ProviderId::FIRST) && fits && own.state == OwnState::Is(Claim::Held)
         });
         situation.keys.push(PlanKey {

@@ -25,7 +25,7 @@ use crate::{
             folder::{self, Contents, Existing, Folder},
             timing::{Claim, Timing},
         },
-        keyset::{KeyState, Role},
+        keyset::{KeyState, Role, Work},
         register::{Event, Journal, OwnState, Register, Source, What},
     },
     wire::{Name, NameRef},
@@ -83,6 +83,8 @@ pub struct Listed {
     pub since: Option<UnixTime>,
     /// Whether it is in the DNSKEY RRset.
     pub published: bool,
+    /// Whether it signs here.
+    pub signs: bool,
     /// Whether its files are in the folder.
     pub in_folder: bool,
 }
@@ -371,17 +373,13 @@ pub(crate) fn import_on(
 pub fn list(place: Place<'_>, now: UnixTime) -> Result<(Vec<Listed>, Vec<KeyFileError>), CommandError> {
     let view = View::of(place, now)?;
     let register = &view.register;
-    let zone_signing: BTreeSet<_> = register
-        .own_in_set()
-        .filter(|(key, state)| *state == KeyState::Active && !key.is_sep())
-        .map(|(key, _)| key.algorithm())
-        .collect();
+    let work = Work::of(register.own_at_work(), |key| key);
     let ours = register.own.iter().map(|(key, own)| Listed {
         dnskey: key.clone(),
-        role: match (key.is_sep(), own.state.in_set()) {
-            (true, Some(KeyState::Active)) if !zone_signing.contains(&key.algorithm()) => Role::Csk,
-            (true, _) => Role::Ksk,
-            (false, _) => Role::Zsk,
+        role: match key.is_sep() {
+            true if work.data.contains(&key) => Role::Csk,
+            true => Role::Ksk,
+            false => Role::Zsk,
         },
         own: true,
         sources: Vec::new(),
@@ -393,6 +391,7 @@ pub fn list(place: Place<'_>, now: UnixTime) -> Result<(Vec<Listed>, Vec<KeyFile
         },
         since: Some(own.since),
         published: own.state.in_set().is_some(),
+        signs: own.state.at_work().is_some_and(KeyState::signs),
         in_folder: view.in_folder(key),
     });
     // Only in the folder: the next reload takes them.
@@ -413,19 +412,24 @@ pub fn list(place: Place<'_>, now: UnixTime) -> Result<(Vec<Listed>, Vec<KeyFile
         state: "new".into(),
         since: None,
         published: false,
+        signs: false,
         in_folder: true,
     });
+    let withheld: BTreeSet<&Dnskey> = register.foreign_withheld().map(|(key, ..)| key).collect();
     let theirs = register.foreign.iter().filter(|(key, _)| !register.is_own(key));
     let theirs = theirs.map(|(key, foreign)| Listed {
         dnskey: key.clone(),
         role: if key.is_sep() { Role::Ksk } else { Role::Zsk },
         own: false,
         sources: foreign.ever_shown_by.iter().cloned().collect(),
-        state: foreign
-            .in_set()
-            .map_or("withdrawn".into(), |state| state.to_string()),
+        state: match foreign.in_set() {
+            Some(_) if withheld.contains(key) => "withheld".into(),
+            Some(state) => state.to_string(),
+            None => "withdrawn".into(),
+        },
         since: Some(foreign.first_seen),
-        published: foreign.in_set().is_some(),
+        published: foreign.in_set().is_some() && !withheld.contains(key),
+        signs: false,
         in_folder: false,
     });
     let mut listed: Vec<Listed> = ours.chain(unknown).chain(theirs).collect();
@@ -511,7 +515,8 @@ pub fn withdraw(
         .own
         .iter()
         .filter(|(_, own)| matches!(own.state, OwnState::Is(_)) && !own.state.is_tombstone());
-    let theirs = register.foreign_in_set().map(|(key, ..)| key);
+    let theirs = register.foreign_in_set().chain(register.foreign_withheld());
+    let theirs = theirs.map(|(key, ..)| key);
     let candidates = ours.map(|(key, _)| key).chain(theirs).collect();
     let key = only(apex.as_ref(), tag, candidates)?;
     let own = register.is_own(&key);

@@ -231,7 +231,7 @@ impl<'a> Zone<'a> {
         self.errors
             .extend(contents.errors.into_iter().map(CustodyError::from));
         for half in contents.private_alone {
-            let known = self.register.own_in_set().map(|(key, _)| key);
+            let known = self.register.own_at_work().map(|(key, _)| key);
             let again = known.filter_map(|key| half.with_public(self.apex, key)).next();
             match again {
                 Some(stored) => {
@@ -284,14 +284,15 @@ impl<'a> Zone<'a> {
         }
     }
 
-    /// Every key that the register holds as published or active must be here.
+    /// Every key that the register holds as published, or as one that signs, must be here.
     fn demand_keys(&mut self) {
         let missing: Vec<(u16, Claim)> = self
             .register
             .own
             .iter()
             .filter_map(|(key, own)| match own.state {
-                OwnState::Is(state @ (Claim::Published | Claim::Active)) => Some((key, state)),
+                OwnState::Is(Claim::Held | Claim::Retired | Claim::Gone) => None,
+                OwnState::Is(state) => Some((key, state)),
                 _ => None,
             })
             .filter(|(key, _)| !self.keys.contains_key(*key))
@@ -363,7 +364,7 @@ impl<'a> Zone<'a> {
     }
 
     fn merge_external(&mut self) {
-        let algorithms = self.register.algorithms();
+        let algorithms = self.register.known_algorithms();
         let configured: BTreeSet<Source> = self.external.iter().map(|(source, _)| source.clone()).collect();
         let mut unseen = Vec::new();
         for (source, found) in std::mem::take(&mut self.external) {
@@ -610,7 +611,7 @@ impl<'a> Zone<'a> {
     }
 
     fn members(&self, register: &Register) -> Vec<Member> {
-        let ours = register.own_in_set().map(|(key, state)| Member {
+        let ours = register.own_at_work().map(|(key, state)| Member {
             dnskey: key.clone(),
             origin: Origin::Own,
             state,
@@ -652,6 +653,15 @@ impl<'a> Zone<'a> {
                     tag,
                     sources: foreign.ever_shown_by.iter().cloned().collect(),
                     since: foreign.last_unseen,
+                });
+            }
+        }
+        for (key, foreign, _) in self.register.foreign_withheld() {
+            if !foreign.shown_by.is_empty() {
+                notes.push(Note::Withheld {
+                    tag: key.key_tag(),
+                    sources: foreign.shown_by.iter().cloned().collect(),
+                    algorithm: key.algorithm(),
                 });
             }
         }
@@ -705,6 +715,12 @@ pub(super) fn first_state(register: &Register, key: &Dnskey, claim: Claim) -> (C
     if claim == Claim::Gone || register.is_new() {
         return (claim, None);
     }
+    // That a key signs unpublished, only a plan of this zone may say.
+    let claim = if claim.is_unpublished_signer() {
+        Claim::Active
+    } else {
+        claim
+    };
     let tag = key.key_tag();
     let algorithms = register.algorithms();
     if !algorithms.is_empty() && !algorithms.contains(&key.algorithm()) {

@@ -179,6 +179,15 @@ pub enum Note {
         /// The error with its causes.
         error: String,
     },
+    /// A key of a provider that is not published, for none of ours of its algorithm is.
+    Withheld {
+        /// Its tag.
+        tag: u16,
+        /// Where it is.
+        sources: Vec<Source>,
+        /// Its algorithm.
+        algorithm: Algorithm,
+    },
     /// A key that a provider shows is not merged.
     Refused {
         /// Its tag.
@@ -264,6 +273,7 @@ impl Note {
             | Self::Schedule { .. } => Level::Info,
             Self::NotSigning { .. }
             | Self::HeldBack { .. }
+            | Self::Withheld { .. }
             | Self::Kept { .. }
             | Self::GivenUp { .. }
             | Self::Revoked { .. }
@@ -306,6 +316,15 @@ impl fmt::Display for Note {
             Self::ExternalIgnored { error } => {
                 write!(f, "{error}; the keys that are known from this file go on")
             }
+            Self::Withheld {
+                tag,
+                sources,
+                algorithm,
+            } => write!(
+                f,
+                "key {tag} of {} is not published, for no key of ours of {algorithm} is: they come and go together, by a plan",
+                joined(sources)
+            ),
             Self::Refused { tag, source, reason } => {
                 write!(f, "key {tag} of {source} is not merged: {reason}")
             }

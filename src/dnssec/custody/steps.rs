@@ -13,13 +13,14 @@ use crate::{
     clock::UnixTime,
     disk::{Disk, System},
     dnssec::{
+        algorithm::Algorithm,
         key::{Dnskey, PrivateKey, SEP, ZONE},
         keyfile::{
             KeyFile,
             folder::{self, Existing},
             timing::{Claim, Timing},
         },
-        keyset::{KeyState, Role},
+        keyset::{KeyState, Role, Work},
         register::{OwnState, Register, What},
     },
 };
@@ -71,6 +72,24 @@ pub enum StepError {
         tag: u16,
         /// Why not.
         why: &'static str,
+    },
+    /// An algorithm is in the DNSKEY RRset with all that is signed by it, or not at all.
+    #[error(
+        "keys of {algorithm} would be in the DNSKEY RRset while others of it sign unpublished: an algorithm comes and goes as a whole"
+    )]
+    AlgorithmInPart {
+        /// The algorithm.
+        algorithm: Algorithm,
+    },
+    /// Who demands every algorithm of the DNSKEY RRset would find no signature.
+    #[error(
+        "keys of {algorithm} would be in the DNSKEY RRset, and nothing would sign {what} with {algorithm}"
+    )]
+    NothingSignsWith {
+        /// The algorithm.
+        algorithm: Algorithm,
+        /// What.
+        what: &'static str,
     },
     /// A key of ours, where another provider's is meant.
     #[error("key {tag} is ours, and not to be taken out as another provider's")]
@@ -155,8 +174,7 @@ pub fn turn(place: Place<'_>, keys: &[(Dnskey, Claim)], now: UnixTime) -> Result
         let wanted = *wanted;
         match view.register.own.get(key).map(|own| &own.state) {
             Some(OwnState::Is(state)) if *state == wanted => continue,
-            // What was given up does not come back, and what is published is not hidden without a plan's end.
-            Some(OwnState::Is(state)) if *state != Claim::Gone && wanted != Claim::Held => {}
+            Some(OwnState::Is(state)) if may_become(*state, wanted) => {}
             state => {
                 let found = state.map_or("not in the register".to_owned(), in_words);
                 return Err(StepError::CannotTurn { tag, wanted, found });
@@ -171,7 +189,7 @@ pub fn turn(place: Place<'_>, keys: &[(Dnskey, Claim)], now: UnixTime) -> Result
     if whats.is_empty() {
         return Ok(());
     }
-    something_signs(&view.register, keys)?;
+    all_is_signed(&view.register, keys)?;
     Ok(append(place, whats, now)?)
 }
 
@@ -184,28 +202,56 @@ fn in_words(state: &OwnState) -> String {
     }
 }
 
-/// Whether after the turn some key signs the DNSKEY RRset, and some key the rest.
-fn something_signs(register: &Register, keys: &[(Dnskey, Claim)]) -> Result<(), StepError> {
+/// What was given up does not come back, what is published is not hidden without a plan's end, and a key signs unpublished
+/// only before it is published and after it was active.
+fn may_become(state: Claim, wanted: Claim) -> bool {
+    match (state, wanted) {
+        (Claim::Gone, _) | (_, Claim::Held) => false,
+        (_, Claim::PreActive) => state == Claim::Held,
+        (_, Claim::PostActive) => state == Claim::Active,
+        (Claim::PreActive | Claim::PostActive, _) => matches!(wanted, Claim::Active | Claim::Gone),
+        _ => true,
+    }
+}
+
+/// Whether after the turn some key signs the DNSKEY RRset, and every algorithm that was touched is in the DNSKEY RRset
+/// with signatures by it over everything, or not at all (RFC 4035 §2.2).
+fn all_is_signed(register: &Register, keys: &[(Dnskey, Claim)]) -> Result<(), StepError> {
     let turned = |key: &Dnskey| {
         keys.iter()
             .find(|(turned, _)| turned == key)
             .map(|(_, claim)| *claim)
     };
-    let active = |key: &&Dnskey| match (turned(key), register.own.get(*key)) {
-        (Some(claim), _) => claim == Claim::Active,
-        (None, Some(own)) => own.state.in_set() == Some(KeyState::Active),
-        (None, None) => false,
-    };
-    let all = register.own.keys();
-    let signers: Vec<&Dnskey> = all.filter(active).collect();
-    let stops = |key: &(Dnskey, Claim)| key.1 != Claim::Active;
-    let tag = keys
+    let after: Vec<(&Dnskey, KeyState)> = register
+        .own
         .iter()
-        .find(|key| stops(key))
-        .map_or(0, |(key, _)| key.key_tag());
-    if !signers.iter().any(|key| key.is_sep()) {
+        .filter_map(|(key, own)| {
+            let state = turned(key).map_or_else(|| own.state.at_work(), Claim::state);
+            Some((key, state?))
+        })
+        .collect();
+    let work = Work::of(after.iter().copied(), |key| key);
+    let stops = |key: &&(Dnskey, Claim)| !key.1.state().is_some_and(KeyState::signs);
+    let tag = keys.iter().find(stops).map_or(0, |(key, _)| key.key_tag());
+    if work.dnskey.is_empty() {
         let what = "the DNSKEY RRset";
         return Err(StepError::NothingSigns { tag, what });
+    }
+    let touched: BTreeSet<Algorithm> = keys.iter().map(|(key, _)| key.algorithm()).collect();
+    for algorithm in touched {
+        let of_it = || after.iter().filter(|(key, _)| key.algorithm() == algorithm);
+        if of_it().all(|(_, state)| state.is_unpublished()) {
+            continue;
+        }
+        if of_it().any(|(_, state)| state.is_unpublished()) {
+            return Err(StepError::AlgorithmInPart { algorithm });
+        }
+        let by_it = |signers: &[&Dnskey]| signers.iter().any(|key| key.algorithm() == algorithm);
+        for (what, signers) in [("the DNSKEY RRset", &work.dnskey), ("the data", &work.data)] {
+            if !by_it(signers) {
+                return Err(StepError::NothingSignsWith { algorithm, what });
+            }
+        }
     }
     Ok(())
 }

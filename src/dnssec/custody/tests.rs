@@ -1,5 +1,7 @@
 //! A zone's keys through starts, reloads, crashes and people's mistakes.
 
+mod algorithm;
+
 use std::{
     fs,
     os::unix::fs::PermissionsExt as _,

@@ -193,6 +193,45 @@ impl Ours {
     }
 }
 
+/// Who gives BIND the folder in the middle of a change of algorithm gets the same signatures and the same DNSKEY RRset.
+#[test]
+fn bind_signs_with_an_unpublished_key_of_ours_and_leaves_it_out_too() {
+    for claim in [Claim::PreActive, Claim::PostActive] {
+        let ours = Ours::new(SigningAlgorithm::EcdsaP256Sha256);
+        let unpublished = [ZONE | SEP, ZONE].map(|flags| {
+            let (dnskey, private) = PrivateKey::generate(SigningAlgorithm::Ed25519, flags).unwrap();
+            let timing = Timing::default().saying(claim, UnixTime(1_700_000_000));
+            KeyFile::new("example.".parse().unwrap(), dnskey, private, timing)
+        });
+        folder::write(&crate::disk::System, ours.path(), &unpublished, Existing::Refuse).unwrap();
+        let arguments = [
+            "-S", "-O", "full", "-K", ".", "-o", "example.", "-f", "signed", "zone",
+        ];
+        run(ours.path(), "dnssec-signzone", &arguments);
+        let signed = fs::read_to_string(ours.path().join("signed")).unwrap();
+        let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let records: Vec<Vec<String>> = signed
+            .lines()
+            .map(words)
+            .filter(|words| words.len() > 6)
+            .collect();
+        let algorithms = |wanted: fn(&[String]) -> Option<&String>| -> Vec<&String> {
+            let mut found: Vec<&String> = records.iter().filter_map(|words| wanted(words)).collect();
+            found.sort();
+            found
+        };
+        let of_keys = algorithms(|words| (words[3] == "DNSKEY").then(|| &words[6]));
+        let of_soa = algorithms(|words| (words[3] == "RRSIG" && words[4] == "SOA").then(|| &words[5]));
+        assert_eq!(of_keys, ["13", "13"], "{claim}: {signed}");
+        assert_eq!(of_soa, ["13", "15"], "{claim}: {signed}");
+        // Read again, they are what they were.
+        let read = read(ours.path(), "example.");
+        let of_file = |file: &KeyFile| file.timing.claim(UnixTime(1_800_000_000));
+        let same = read.iter().filter(|stored| of_file(&stored.file) == claim);
+        assert_eq!(same.count(), 2);
+    }
+}
+
 const OURS: [SigningAlgorithm; 3] = [
     SigningAlgorithm::EcdsaP256Sha256,
     SigningAlgorithm::EcdsaP384Sha384,

@@ -5,12 +5,17 @@
 //! | none at all (v1.2, ldns, Knot) | active |
 //! | Delete passed | gone |
 //! | Inactive passed | retired |
+//! | Activate passed, Publish [`NEVER`] | pre-active; post-active with SyncDelete passed |
 //! | Activate passed | active |
 //! | Publish passed, or only Activate set | published |
 //! | otherwise | held |
 //!
 //! A switch that lies ahead is never made because of a date: switching is a plan's business. So the fields are
 //! also written, to say what is: the key folder alone is then enough to rebuild a lost state.
+//!
+//! BIND signs with a key whose Activate has passed, and leaves it out of the DNSKEY RRset while its Publish lies ahead.
+//! So a key that signs unpublished says `Publish` with the last moment that BIND can write. No person sets that one, so
+//! no person's date makes a key sign unpublished.
 
 use std::fmt;
 
@@ -55,21 +60,40 @@ impl fmt::Display for Field {
     }
 }
 
+/// The time of what never comes: the last one in 32 bits, 2106-02-07.
+pub const NEVER: UnixTime = UnixTime(u32::MAX as u64);
+
 /// What a key file's times say of its key now.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Claim {
     /// Not to be published yet.
     Held,
+    /// Signing, and not published yet: the first signatures of a new algorithm (RFC 6781 §4.1.4).
+    PreActive,
     /// Published, not signing.
     Published,
     /// Signing.
     Active,
+    /// Signing, and no longer published: the last signatures of an old algorithm.
+    PostActive,
     /// Published, no longer signing.
     Retired,
     /// No longer published.
     Gone,
 }
+
+/// Every claim.
+#[cfg(test)]
+pub(crate) const CLAIMS: [Claim; 7] = [
+    Claim::Held,
+    Claim::PreActive,
+    Claim::Published,
+    Claim::Active,
+    Claim::PostActive,
+    Claim::Retired,
+    Claim::Gone,
+];
 
 /// The times of one key file.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -104,6 +128,12 @@ impl Timing {
             Claim::Gone
         } else if passed(Field::Inactive) {
             Claim::Retired
+        } else if passed(Field::Activate) && self.get(Field::Publish) == Some(NEVER) {
+            if passed(Field::SyncDelete) {
+                Claim::PostActive
+            } else {
+                Claim::PreActive
+            }
         } else if passed(Field::Activate) {
             Claim::Active
         } else if passed(Field::Publish)
@@ -120,7 +150,8 @@ impl Timing {
         self.get(match claim {
             Claim::Held => Field::Created,
             Claim::Published => Field::Publish,
-            Claim::Active => Field::Activate,
+            Claim::PreActive | Claim::Active => Field::Activate,
+            Claim::PostActive => Field::SyncDelete,
             Claim::Retired => Field::Inactive,
             Claim::Gone => Field::Delete,
         })
@@ -135,6 +166,13 @@ impl Timing {
         let timing = Self::default().with(Field::Created, self.get(Field::Created).or(Some(since)));
         match claim {
             Claim::Held => timing,
+            Claim::PreActive => timing
+                .with(Field::Publish, Some(NEVER))
+                .with(Field::Activate, past(Field::Activate)),
+            Claim::PostActive => timing
+                .with(Field::Publish, Some(NEVER))
+                .with(Field::Activate, past(Field::Activate))
+                .with(Field::SyncDelete, past(Field::SyncDelete)),
             Claim::Published => timing.with(Field::Publish, past(Field::Publish)),
             Claim::Active => timing
                 .with(Field::Publish, past(Field::Publish))
@@ -153,8 +191,9 @@ impl Timing {
 
     /// Whether some time after `now` would change the claim, so that a person may expect a switch.
     pub fn has_plans(&self, now: UnixTime) -> bool {
-        self.iter()
-            .any(|(field, time)| field != Field::Created && time > now)
+        self.iter().any(|(field, time)| {
+            field != Field::Created && time > now && (field, time) != (Field::Publish, NEVER)
+        })
     }
 }
 
@@ -162,8 +201,10 @@ impl fmt::Display for Claim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Held => "held",
+            Self::PreActive => "pre-active",
             Self::Published => "published",
             Self::Active => "active",
+            Self::PostActive => "post-active",
             Self::Retired => "retired",
             Self::Gone => "gone",
         })
@@ -174,11 +215,18 @@ impl Claim {
     /// The state in the key set, when the key is in it.
     pub fn state(self) -> Option<KeyState> {
         match self {
+            Self::PreActive => Some(KeyState::PreActive),
             Self::Published => Some(KeyState::Published),
             Self::Active => Some(KeyState::Active),
+            Self::PostActive => Some(KeyState::PostActive),
             Self::Retired => Some(KeyState::Retired),
             Self::Held | Self::Gone => None,
         }
+    }
+
+    /// Whether the key signs and is in no DNSKEY RRset, as only a plan makes it.
+    pub fn is_unpublished_signer(self) -> bool {
+        self.state().is_some_and(KeyState::is_unpublished)
     }
 }
 
@@ -238,6 +286,14 @@ mod tests {
                 Claim::Retired,
             ),
             (&[(Activate, PAST), (Inactive, PAST), (Delete, PAST)], Claim::Gone),
+            // A person's date makes no key sign unpublished.
+            (&[(Publish, AHEAD), (Activate, PAST)], Claim::Active),
+            (&[(Publish, NEVER), (Activate, PAST)], Claim::PreActive),
+            (
+                &[(Publish, NEVER), (Activate, PAST), (SyncDelete, PAST)],
+                Claim::PostActive,
+            ),
+            (&[(Publish, NEVER)], Claim::Held),
         ] {
             assert_eq!(times(fields).claim(NOW), claim, "{fields:?}");
         }
@@ -261,8 +317,9 @@ mod tests {
             timing in any_timing(), since in 0..2_000_000_000u64, later in 0..1_000_000_000u64,
         ) {
             let since = UnixTime(since);
-            for claim in [Claim::Held, Claim::Published, Claim::Active, Claim::Retired, Claim::Gone] {
+            for claim in CLAIMS {
                 let written = timing.saying(claim, since);
+                prop_assert!(!written.has_plans(since));
                 prop_assert_eq!(written.claim(UnixTime(since.0 + later)), claim);
                 prop_assert_eq!(&written.saying(claim, UnixTime(since.0 + later)), &written);
             }

@@ -16,7 +16,7 @@ use crate::{
     multisigner::{
         execute::{Entry, Event, Next, Outcome, Run, Stage},
         plan::{self, Action, Actor, Kind as PlanKind, Plan},
-        safety::Value,
+        safety::{ProviderId, Value},
     },
 };
 
@@ -560,7 +560,16 @@ impl Driver {
             let Some((given, at)) = world.last_given[provider] else {
                 continue;
             };
-            let given = given & published;
+            // While a plan runs, exactly what it says.
+            let planned = self.run.as_ref().filter(|_| self.standing == Standing::Running);
+            let planned = planned.and_then(|run| run.given(view::provider_id(provider), ProviderId::FIRST));
+            let wanted = planned.map_or(published, |planned| {
+                let keys = world.keys.iter().enumerate();
+                let wanted =
+                    keys.filter(|(_, key)| key.dnskey.as_ref().is_some_and(|key| planned.contains(key)));
+                wanted.fold(0, |keys, (place, _)| keys | 1 << place)
+            });
+            let given = given & wanted;
             let lost = given & !world.providers[provider].given != 0;
             if !lost || self.given_again >= MOST_GIVEN {
                 continue;

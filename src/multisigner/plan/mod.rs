@@ -136,7 +136,8 @@ pub enum Action {
         /// Which.
         keys: Vec<KeyId>,
     },
-    /// Keys of ours pass into other states, all at one moment. Published: in the DNSKEY RRset; active: signs.
+    /// Keys of ours pass into other states, all at one moment. Published: in the DNSKEY RRset; active: signs besides;
+    /// pre-active and post-active: signs, and is not there.
     Turn {
         /// Which, and into what.
         keys: Vec<(KeyId, Claim)>,

@@ -73,6 +73,16 @@ pub(super) fn lines(situation: &Situation, action: &Action, changes: &[Value]) -
         (Action::Ds { .. }, Value::Ds(set)) => Some(ds(situation, set)),
         (Action::ParentNs { .. }, Value::ParentNs(set))
         | (Action::ChildNs { .. }, Value::ChildNs(_, set)) => Some(ns(situation, &set.members, set.ttl)),
+        // What is not its own has to be written there.
+        (Action::Theirs { provider, .. }, Value::Keys(_, rrset)) => {
+            let theirs = |key: &KeyId| {
+                situation
+                    .key(*key)
+                    .is_some_and(|key| key.owner == Some(*provider))
+            };
+            let others = rrset.keys.iter().filter(|key| !theirs(key));
+            Some(dnskeys(situation, others.collect(), rrset.ttl))
+        }
         (Action::Theirs { .. }, Value::Cds(provider, Some(shown))) => {
             let ttl = match situation.value(&Slot::Keys(*provider)) {
                 Some(Value::Keys(_, rrset)) => rrset.ttl,

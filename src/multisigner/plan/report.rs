@@ -217,6 +217,14 @@ fn remarks(plan: &Plan, judged: &[Judgement]) -> Vec<String> {
                 .to_owned(),
         );
     }
+    if let (Kind::Algorithm { .. }, Some((now, most))) = (&plan.kind, plan.signature_octets()) {
+        remarks.push(format!(
+            "While both algorithms sign, the signatures of each RRset take {most} octets in place of {now}: an answer \
+             grows by {0} octets for each signed RRset in it, one that something is not there by up to {1}.",
+            most - now,
+            3 * (most - now)
+        ));
+    }
     if let Kind::Emergency { old, policy, .. } = &plan.kind {
         remarks.extend(of_emergency(plan, *old, *policy));
     }

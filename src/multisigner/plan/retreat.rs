@@ -222,8 +222,9 @@ impl Plan {
             _ => Claim::Gone,
         });
         match (before, claim) {
-            // A key that signed does not become one that never did.
+            // A key that signed does not become one that never did, nor one that was published one that never was.
             (Claim::Published, Claim::Active) => Claim::Retired,
+            (Claim::PreActive, Claim::Active) => Claim::PostActive,
             (before, _) => before,
         }
     }

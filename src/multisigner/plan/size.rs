@@ -1,7 +1,7 @@
-//! How large the answer to a question for DNSKEY becomes.
+//! How large the answer to a question for DNSKEY becomes, and how much signatures add to every other answer.
 
 use super::{
-    super::safety::{KeyId, KeyRrset, ProviderId, Value},
+    super::safety::{Class, KeyId, KeyRrset, ProviderId, Value},
     Plan, PlanKey,
 };
 use crate::dnssec::algorithm::Algorithm;
@@ -57,6 +57,29 @@ impl Plan {
                     largest
                 }
             })
+    }
+
+    /// The octets of all signatures over one RRset of ours: now, and at the most on the way.
+    pub fn signature_octets(&self) -> Option<(usize, usize)> {
+        let octets = |value: &Value| match value {
+            Value::Data(ProviderId::FIRST, Class::Positive, data) => {
+                let name = self.situation.zone.as_ref().as_wire().len();
+                let signers = data.signers.iter().filter_map(|key| self.situation.key(key));
+                Some(
+                    signers
+                        .map(|key| RECORD + RRSIG + name + signature_octets(key))
+                        .sum(),
+                )
+            }
+            _ => None,
+        };
+        let now: usize = self.situation.serves.iter().find_map(octets)?;
+        let later = self
+            .steps
+            .iter()
+            .flat_map(|step| &step.changes)
+            .filter_map(octets);
+        Some((now, later.max().unwrap_or(now).max(now)))
     }
 
     fn dnskey_octets(&self, rrset: &KeyRrset) -> usize {

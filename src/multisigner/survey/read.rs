@@ -141,8 +141,18 @@ impl Reading<'_> {
             .collect()
     }
 
-    /// Every key in a set that is believed gets an id, and every key of the register that a DS points to.
+    /// Every key in a set that is believed gets an id, every key of the register that a DS points to, and every key that
+    /// signs, or is to sign, without being in a set.
     pub fn find_keys(&mut self) {
+        let unpublished = self
+            .register
+            .own_at_work()
+            .filter(|(_, state)| state.is_unpublished());
+        let unpublished: Vec<Dnskey> = unpublished.map(|(key, _)| key.clone()).collect();
+        for dnskey in unpublished {
+            self.add(dnskey, Some(ProviderId::FIRST));
+        }
+        self.find_withheld();
         for (place, member) in self.survey.members.iter().enumerate() {
             for server in &member.servers {
                 let Ok((keys, _)) = self.believed(server) else {
@@ -166,6 +176,48 @@ impl Reading<'_> {
         let pointed: Vec<Dnskey> = pointed.cloned().collect();
         for dnskey in pointed {
             let owner = self.owner(&dnskey, 0);
+            self.add(dnskey, owner);
+        }
+    }
+
+    /// Keys of others that are known before they are published. A file does not say whose they are: a provider's whose
+    /// answers they sign, the same as what stands beside them, or the only one's that there is.
+    fn find_withheld(&mut self) {
+        let register = self.register;
+        let withheld: Vec<_> = register
+            .foreign_withheld()
+            .filter(|(_, key, _)| !key.shown_by.is_empty())
+            .collect();
+        let others = 1..self.survey.members.len();
+        let signer_of = |dnskey: &Dnskey| {
+            others.clone().find(|place| {
+                self.survey.members[*place].servers.iter().any(|server| {
+                    let soa = authoritative(server, RrType::SOA).ok();
+                    let (zone, keys) = (&self.survey.zone, std::slice::from_ref(dnskey));
+                    let signed = soa.and_then(|soa| {
+                        signed_by(&soa.answers, Some(zone), RrType::SOA, zone, keys, self.survey.at)
+                    });
+                    signed.is_some_and(|signed| !signed.keys.is_empty())
+                })
+            })
+        };
+        let only = (others.len() == 1).then_some(1);
+        let signers: Vec<Option<usize>> = withheld.iter().map(|(key, ..)| signer_of(key).or(only)).collect();
+        let beside = |place: usize| {
+            let sources = &withheld[place].1.shown_by;
+            let mut known = withheld.iter().zip(&signers);
+            known.find_map(|((_, other, _), signer)| signer.filter(|_| !other.shown_by.is_disjoint(sources)))
+        };
+        let found: Vec<(Dnskey, Option<usize>)> = (0..withheld.len())
+            .map(|place| {
+                (
+                    withheld[place].0.clone(),
+                    signers[place].or_else(|| beside(place)),
+                )
+            })
+            .collect();
+        for (dnskey, place) in found {
+            let owner = place.and_then(|place| ProviderId::at(place).ok());
             self.add(dnskey, owner);
         }
     }

@@ -11,9 +11,8 @@ use crate::{
     clock::UnixTime,
     dnssec::{
         key::Dnskey,
-        keyfile::timing::Claim,
-        keyset::{KeyState, Role},
-        register::{Event, OwnState, Register},
+        keyset::{Role, Work},
+        register::{Event, Register},
     },
     multisigner::{
         execute::Shown,
@@ -357,11 +356,8 @@ fn published(register: &Register) -> BTreeSet<Dnskey> {
 }
 
 fn signing(register: &Register) -> BTreeSet<Dnskey> {
-    let active = register
-        .own
-        .iter()
-        .filter(|(_, own)| own.state == OwnState::Is(Claim::Active));
-    active.map(|(key, _)| key.clone()).collect()
+    let signing = register.own_at_work().filter(|(_, state)| state.signs());
+    signing.map(|(key, _)| key.clone()).collect()
 }
 
 fn ids<'k>(situation: &Situation, keys: impl Iterator<Item = &'k Dnskey>) -> KeySet {
@@ -377,15 +373,9 @@ fn ids<'k>(situation: &Situation, keys: impl Iterator<Item = &'k Dnskey>) -> Key
 
 /// What we served with this register, of the keys that matter still; the DNSKEY RRset with this TTL.
 fn ours(situation: &Situation, register: &Register, dnskey_ttl: Ttl) -> Vec<Value> {
-    let active = || {
-        register
-            .own_in_set()
-            .filter(|(_, state)| *state == KeyState::Active)
-            .map(|(key, _)| key)
-    };
-    let zsk = active().any(|key| !key.is_sep());
-    let entry = ids(situation, active().filter(|key| key.is_sep()));
-    let work = ids(situation, active().filter(|key| !zsk || !key.is_sep()));
+    let work = Work::of(register.own_at_work(), |key| key);
+    let entry = ids(situation, work.dnskey.into_iter());
+    let work = ids(situation, work.data.into_iter());
     // Before it had keys, nobody asked for it.
     if entry.is_empty() || work.is_empty() {
         return Vec::new();

@@ -5,6 +5,10 @@
 //! signatures of both ─Tdata─► keys of both ─Tkey─► DS of both ─► DS of the new ─Tds─► keys of the new ─Tkey─► signatures
 //! ```
 //!
+//! Our keys sign unpublished in between: pre-active before, post-active after. Another provider does its part by itself, and
+//! its new keys have to be known here before it publishes them, so that every provider's keys of an algorithm come into a
+//! DNSKEY RRset together.
+//!
 //! Lenient validators (RFC 6840 §5.11) need none of the waits by themselves; those that ask for every algorithm of the
 //! DS or of the DNSKEY RRset need them all.
 
@@ -13,8 +17,9 @@ use std::collections::BTreeSet;
 use super::{
     super::{
         super::safety::{Class, KeyId, KeyRrset, KeySet, ProviderId, SignedData, Value},
-        Action, Actor, Kind, Plan, Situation, Unplannable,
+        Action, Actor, Hand, Kind, Plan, Situation, Unplannable,
         draft::{Draft, Move, US},
+        paste,
     },
     roll::make,
 };
@@ -22,7 +27,7 @@ use crate::dnssec::{keyfile::timing::Claim, keyset::Role};
 
 pub(super) fn plan(situation: &Situation, old: &[KeyId], new: &[KeyId]) -> Result<Plan, Unplannable> {
     let mut draft = Draft::new(situation);
-    let members = draft.asked();
+    let members = in_order(situation, draft.asked(), old);
     check(situation, &members, old, new)?;
     let named: KeySet = old.iter().chain(new).copied().collect();
     for member in &members {
@@ -62,10 +67,22 @@ pub(super) fn plan(situation: &Situation, old: &[KeyId], new: &[KeyId]) -> Resul
 const BACK: &str = "the same steps the other way round, with their waits";
 const NO_WAY_BACK: &str = "not at all: the old keys are gone for good";
 
+/// Within a phase any order will do. It is that of the old keys, so that those who carry out the same change in several
+/// places agree whose turn it is.
+fn in_order(situation: &Situation, members: BTreeSet<ProviderId>, old: &[KeyId]) -> Vec<ProviderId> {
+    let mut members: Vec<ProviderId> = members.into_iter().collect();
+    members.sort_by_key(|provider| {
+        let old = old.iter().filter_map(|key| situation.key(*key));
+        let own = old.filter(|key| key.owner == Some(*provider));
+        own.filter_map(|key| key.dnskey.as_ref()).min()
+    });
+    members
+}
+
 /// Every provider can sign with the new algorithm, and has keys for it.
 fn check(
     situation: &Situation,
-    members: &BTreeSet<ProviderId>,
+    members: &[ProviderId],
     old: &[KeyId],
     new: &[KeyId],
 ) -> Result<(), Unplannable> {
@@ -111,7 +128,7 @@ enum Phase {
 }
 
 struct Change {
-    members: BTreeSet<ProviderId>,
+    members: Vec<ProviderId>,
     old: KeySet,
     new: KeySet,
 }
@@ -142,16 +159,15 @@ impl Change {
                 changes.push(Value::Data(*provider, class, SignedData { signers, ..data }));
             }
             let (with, keys, claim) = match phase {
-                Phase::Both => ("both algorithms", own, Claim::Active),
+                Phase::Both => ("both algorithms", own, Claim::PreActive),
                 Phase::New => (
                     "the new algorithm alone",
                     draft.owned_by(*provider, self.old),
                     Claim::Gone,
                 ),
             };
-            let signers = self.of_role(situation, keys, Role::Zsk);
             let what = format!("{} signs its data with {with}", situation.name(*provider));
-            self.step(draft, *provider, what, signers, claim, changes, phase);
+            self.step(draft, *provider, what, keys, claim, changes, phase)?;
         }
         Ok(())
     }
@@ -179,12 +195,12 @@ impl Change {
                 Phase::New => (
                     "the new algorithm alone",
                     draft.owned_by(*provider, self.old),
-                    Claim::Retired,
+                    Claim::PostActive,
                 ),
             };
             let what = format!("{} publishes the keys of {with}", situation.name(*provider));
             let changes = vec![Value::Keys(*provider, keys)];
-            self.step(draft, *provider, what, turned, claim, changes, phase);
+            self.step(draft, *provider, what, turned, claim, changes, phase)?;
         }
         Ok(())
     }
@@ -199,13 +215,21 @@ impl Change {
         claim: Claim,
         changes: Vec<Value>,
         phase: Phase,
-    ) {
+    ) -> Result<(), Unplannable> {
         let (action, by) = if provider == US {
             let keys = keys.iter().map(|key| (key, claim)).collect();
             (Action::Turn { keys }, Actor::We)
         } else {
             let what = what.clone();
-            (Action::Theirs { provider, what }, Actor::Provider { provider })
+            let action = Action::Theirs { provider, what };
+            let by = match draft.situation.hand(provider)? {
+                Hand::Person => Actor::Person {
+                    place: format!("at {}", draft.situation.name(provider)),
+                    paste: paste::lines(draft.situation, &action, &changes).unwrap_or_default(),
+                },
+                Hand::Ours | Hand::Api => Actor::Provider { provider },
+            };
+            (action, by)
         };
         let back = if phase == Phase::Both { BACK } else { NO_WAY_BACK };
         draft.step(Move {
@@ -215,5 +239,6 @@ impl Change {
             changes,
             back: back.to_owned(),
         });
+        Ok(())
     }
 }

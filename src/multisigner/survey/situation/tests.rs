@@ -5,6 +5,7 @@ use crate::{
     dnssec::{
         algorithm::SigningAlgorithm,
         key::{SEP, SigningKey, ZONE},
+        keyfile::timing::Claim,
         register::What,
     },
     multisigner::{
