@@ -1,13 +1,14 @@
 //! Our server's part: the real executor, given what is seen, and doing in the world what it says. Its journal is kept in
 //! memory; when the process is killed, everything but the journal is gone.
 
+mod act;
+mod exchange;
+
 use std::time::Duration;
 
 use super::{
     chain::{Keys, Time},
     engine::{Deed, Event as WorldEvent, World},
-    parties::{Part, Sight},
-    provider::Hand,
     view::{self, Eyes, unix},
 };
 use crate::{
@@ -15,8 +16,7 @@ use crate::{
     dnssec::{algorithm::Algorithm, key::Dnskey, keyset::Role},
     multisigner::{
         execute::{Entry, Event, Next, Outcome, Run, Stage},
-        plan::{self, Action, Actor, Kind as PlanKind, Plan},
-        safety::{ProviderId, Value},
+        plan::Plan,
     },
 };
 
@@ -26,9 +26,6 @@ const POLL: Time = 600;
 const RETRY: Time = 3_600;
 /// How long a person lets a paused plan stand before looking at it, at the most.
 const PERSON: Time = 86_400;
-/// How long after a provider was told something it is told again, when that led to nothing, and how often.
-const GIVE_AGAIN: Time = 21_600;
-const MOST_GIVEN: u64 = 8;
 /// The most entries that one look leads to: more means that it goes round in circles.
 const MOST_ENTRIES: usize = 200;
 
@@ -356,293 +353,11 @@ impl Driver {
         self.called = false;
         self.say(world, Event::Resumed);
     }
-
-    /// Does a step's action. `false`: it could not be done now.
-    fn act(&mut self, world: &mut World, step: usize, now: UnixTime) -> bool {
-        let Some(todo) = self
-            .run
-            .as_ref()
-            .and_then(|run| run.plan.steps.get(step))
-            .cloned()
-        else {
-            return false;
-        };
-        // In a change of algorithm signatures come before the keys that made them, which no state of a key says.
-        let in_words = self
-            .plan()
-            .is_some_and(|plan| matches!(plan.kind, PlanKind::Algorithm { .. }));
-        let done = match &todo.action {
-            Action::Make { keys } => {
-                for key in keys {
-                    let dnskey = world.make(key.place());
-                    self.journal(world, now, Event::Made { key: *key, dnskey });
-                }
-                true
-            }
-            Action::Turn { keys } => {
-                for (key, claim) in keys.iter().filter(|_| !in_words) {
-                    world.turn(key.place(), *claim);
-                }
-                if in_words {
-                    world.theirs(0, &theirs(&todo.changes, 0));
-                }
-                world.publish(0);
-                true
-            }
-            Action::Withdraw { keys } => {
-                for key in keys {
-                    world.providers[0].given &= !(1 << key.place());
-                    self.withdrawn |= 1 << key.place();
-                }
-                world.publish(0);
-                true
-            }
-            Action::Give { provider } => {
-                let keys = given(&todo.changes, provider.place()) & world.owned_by(0);
-                self.give(world, step, provider.place(), keys)
-            }
-            _ if self.asked.contains(&step) => true,
-            _ => {
-                self.asked.push(step);
-                self.ask_others(world, step, &todo.action, &todo.by, &todo.changes);
-                true
-            }
-        };
-        if done {
-            // Killed right after the deed, before it knows of it.
-            if !self.may_die(world)
-                && let Some(run) = &mut self.run
-            {
-                run.acted();
-            }
-        }
-        done
-    }
-
-    fn give(&mut self, world: &mut World, step: usize, provider: usize, keys: Keys) -> bool {
-        if world.providers[provider].hand == Hand::Api {
-            return give_by_api(world, provider, keys);
-        }
-        if !self.asked.contains(&step) {
-            self.asked.push(step);
-            let delay = world.random.below(self.habits.person + 1);
-            world.later(delay, Deed::Given { provider, keys });
-        }
-        true
-    }
-
-    /// What others have to do is done in their own time.
-    fn ask_others(&mut self, world: &mut World, step: usize, action: &Action, by: &Actor, changes: &[Value]) {
-        world.delegating |= matches!(action, Action::ParentNs { .. } | Action::ChildNs { .. });
-        let by_parent = matches!(by, Actor::Parent);
-        let delay = world.random.below(self.habits.person + 1);
-        let deed = match action {
-            Action::Cds { wanted } => {
-                let wanted = wanted.iter().fold(0, |keys, key| keys | 1 << key.place());
-                world.providers[0].cds = (wanted != 0).then_some(wanted);
-                world.publish(0);
-                // The parent may come at any time, so also before others show the same.
-                return world.scan_later();
-            }
-            Action::ParentNs { .. } if by_parent => {
-                world.csync = true;
-                return world.scan_later();
-            }
-            Action::Ds { .. } if by_parent => return world.scan_later(),
-            Action::Ds { .. } | Action::ParentNs { .. } if self.habits.registrar_never => return,
-            Action::Ds { wanted } => Deed::Ds {
-                keys: wanted.iter().fold(0, |keys, key| keys | 1 << key.place()),
-            },
-            Action::ParentNs { members } => Deed::ParentNs {
-                members: view::members_of(members.iter().copied()),
-            },
-            Action::ChildNs { provider, members } => {
-                let deed = Deed::ChildNs {
-                    provider: provider.place(),
-                    members: view::members_of(members.iter().copied()),
-                };
-                match provider.place() {
-                    0 => return world.do_deed(&deed),
-                    _ => deed,
-                }
-            }
-            Action::Stop { provider } if provider.place() == 0 => {
-                return world.do_deed(&Deed::Stop { provider: 0 });
-            }
-            Action::Stop { provider } => Deed::Stop {
-                provider: provider.place(),
-            },
-            Action::Theirs { provider, .. } => Deed::Theirs {
-                provider: provider.place(),
-                parts: theirs(changes, provider.place()),
-            },
-            Action::Make { .. }
-            | Action::Turn { .. }
-            | Action::Withdraw { .. }
-            | Action::Give { .. }
-            | Action::Await => return,
-        };
-        world.later(delay, deed);
-        world.later(delay + 1, Deed::Reported { step });
-    }
-
-    /// A provider has rolled: what it has no more goes here too, by the plan that begins by itself.
-    fn follow(&mut self, world: &mut World) {
-        for provider in 1..world.providers.len() {
-            let servers = || world.servers.all.iter().filter(|server| server.party == provider);
-            let seen = servers().all(|server| server.sight != Sight::Blind && server.serving);
-            let shown = servers()
-                .filter(|server| server.sight == Sight::Seen)
-                .fold(0, |keys, server| {
-                    let signing = server.data.iter().fold(0, |keys, data| keys | data.signers);
-                    keys | server.dnskeys.keys | signing
-                });
-            let published = world.servers.newest_dnskeys(0).keys;
-            let gone = published & world.owned_by(provider) & !shown;
-            if !seen || gone == 0 {
-                continue;
-            }
-            let gone = (0..world.keys.len()).filter(|key| gone & 1 << key != 0);
-            let kind = PlanKind::Follow {
-                provider: view::provider_id(provider),
-                gone: gone.map(|key| (view::key_id(key), self.last_seen[key])).collect(),
-            };
-            match plan::build(&kind, &view::situation(world, world.margin)) {
-                Ok(plan) => {
-                    world.story.tell(world.now, || {
-                        "the other provider has rolled, and we follow".to_owned()
-                    });
-                    return self.adopt(world, plan, None);
-                }
-                Err(error) => world
-                    .story
-                    .tell(world.now, || format!("it cannot be followed yet: {error}")),
-            }
-        }
-    }
-
-    /// The exchange of keys, which goes on beside any plan: a key of another provider is published as soon as one server
-    /// shows it, and what a provider has lost of ours it is given again.
-    fn exchange(&mut self, world: &mut World, now: UnixTime) {
-        let ours = world.owned_by(0);
-        let mut shown: Keys = 0;
-        let mut signing: Keys = 0;
-        for server in &world.servers.all {
-            if server.party == 0 || server.party == world.parent_party() {
-                continue;
-            }
-            if server.sight == Sight::Seen && server.serving {
-                shown |= server.dnskeys.keys & !ours;
-                signing |= server.data.iter().fold(0, |keys, data| keys | data.signers);
-            }
-        }
-        self.last_seen.resize(world.keys.len(), now);
-        for (key, last_seen) in self.last_seen.iter_mut().enumerate() {
-            if (shown | signing) & 1 << key != 0 {
-                *last_seen = now;
-            }
-        }
-        self.withdrawn &= shown;
-        let new = shown & !world.providers[0].given & !self.withdrawn & acceptable(world);
-        if new != 0 {
-            world.story.tell(world.now, || {
-                "keys of the other provider are new, and published here at once".to_owned()
-            });
-            world.providers[0].given |= new;
-            world.publish(0);
-        }
-    }
-
-    /// What a provider has lost of ours it is given again, as long as that helps.
-    fn give_again(&mut self, world: &mut World) {
-        let published = world.servers.newest_dnskeys(0).keys;
-        for provider in 1..world.providers.len() {
-            let Some((given, at)) = world.last_given[provider] else {
-                continue;
-            };
-            // While a plan runs, exactly what it says.
-            let planned = self.run.as_ref().filter(|_| self.standing == Standing::Running);
-            let planned = planned.and_then(|run| run.given(view::provider_id(provider), ProviderId::FIRST));
-            let wanted = planned.map_or(published, |planned| {
-                let keys = world.keys.iter().enumerate();
-                let wanted =
-                    keys.filter(|(_, key)| key.dnskey.as_ref().is_some_and(|key| planned.contains(key)));
-                wanted.fold(0, |keys, (place, _)| keys | 1 << place)
-            });
-            let given = given & wanted;
-            let lost = given & !world.providers[provider].given != 0;
-            if !lost || self.given_again >= MOST_GIVEN {
-                continue;
-            }
-            if world.now < at + GIVE_AGAIN {
-                self.look_again(world, at + GIVE_AGAIN - world.now);
-                continue;
-            }
-            world.story.tell(world.now, || {
-                "the other provider does not have our keys, and is given them again".to_owned()
-            });
-            self.given_again += 1;
-            if !give_by_api(world, provider, given) {
-                self.look_again(world, GIVE_AGAIN);
-            }
-        }
-    }
-}
-
-/// A provider is told through its API; whether that said yes.
-fn give_by_api(world: &mut World, provider: usize, keys: Keys) -> bool {
-    if world.api.down {
-        world.story.tell(world.now, || "the API answers 503".to_owned());
-        return false;
-    }
-    world.last_given[provider] = Some((keys, world.now));
-    if world.api.says_yes > 0 {
-        world.api.says_yes -= 1;
-        world
-            .story
-            .tell(world.now, || "the API says yes, and does nothing".to_owned());
-        return true;
-    }
-    world.do_deed(&Deed::Given { provider, keys });
-    true
-}
-
-/// The keys of the algorithms that we publish keys of. Another algorithm takes a plan.
-fn acceptable(world: &World) -> Keys {
-    let own = world.servers.newest_dnskeys(0).keys & world.owned_by(0);
-    let algorithm = |place: usize| world.keys[place].algorithm;
-    let known = |place: &usize| {
-        (0..world.keys.len()).any(|key| own & 1 << key != 0 && algorithm(key) == algorithm(*place))
-    };
-    (0..world.keys.len())
-        .filter(known)
-        .fold(0, |keys, key| keys | 1 << key)
 }
 
 /// What our clock shows.
 fn wall(world: &World) -> UnixTime {
     UnixTime(unix(world.now).0.saturating_add_signed(world.skew))
-}
-
-/// The keys in the DNSKEY RRset that a provider is to show.
-fn given(changes: &[Value], provider: usize) -> Keys {
-    let rrset = changes.iter().find_map(|value| match value {
-        Value::Keys(whose, keys) if whose.place() == provider => Some(view::keys_of(keys.keys)),
-        _ => None,
-    });
-    rrset.unwrap_or(0)
-}
-
-fn theirs(changes: &[Value], provider: usize) -> Vec<Part> {
-    let whose = |value: &&Value| match value {
-        Value::Keys(whose, _)
-        | Value::Data(whose, ..)
-        | Value::ChildNs(whose, _)
-        | Value::Serving(whose, _)
-        | Value::Cds(whose, _) => whose.place() == provider,
-        Value::Ds(_) | Value::ParentNs(_) => false,
-    };
-    changes.iter().filter(whose).filter_map(view::part).collect()
 }
 
 /// A key that nobody has the private half of.
