@@ -109,10 +109,24 @@ enum LabCommand {
     RollCsk(WorldArguments),
     /// Tries how both providers go over to another algorithm.
     Algorithm(WorldArguments),
-    /// Tries how a key of ours is replaced that somebody else may have.
+    /// Tries how a ZSK of ours is replaced that somebody else may have, so that nobody finds anything bogus.
     Emergency(WorldArguments),
+    /// Tries the same by a standby key, which takes over at once.
+    EmergencyStandby(WorldArguments),
+    /// Tries the same at once: answers are bogus in caches for a while.
+    EmergencySecurity(WorldArguments),
+    /// Tries how a KSK of ours is replaced that somebody else may have, so that nobody finds anything bogus.
+    EmergencyKsk(WorldArguments),
+    /// Tries the same by a KSK that the DS RRset points to already.
+    EmergencyKskStandby(WorldArguments),
+    /// Tries the same at once: answers are bogus in caches for a while.
+    EmergencyKskSecurity(WorldArguments),
+    /// Tries how a further ZSK of ours is published everywhere, ready to take over.
+    Standby(WorldArguments),
     /// Tries how we follow when the other provider rolls its ZSK by itself.
     Follow(WorldArguments),
+    /// Tries how we follow when the other provider rolls its KSK by itself.
+    FollowKsk(WorldArguments),
 }
 
 /// Does what a sub-command is for.
@@ -126,7 +140,14 @@ fn command(command: LabCommand) -> Result<Report, Failure> {
         LabCommand::RollCsk(arguments) => (Scenario::RollCsk, arguments),
         LabCommand::Algorithm(arguments) => (Scenario::Algorithm, arguments),
         LabCommand::Emergency(arguments) => (Scenario::Emergency, arguments),
+        LabCommand::EmergencyStandby(arguments) => (Scenario::EmergencyStandby, arguments),
+        LabCommand::EmergencySecurity(arguments) => (Scenario::EmergencySecurity, arguments),
+        LabCommand::EmergencyKsk(arguments) => (Scenario::EmergencyKsk, arguments),
+        LabCommand::EmergencyKskStandby(arguments) => (Scenario::EmergencyKskStandby, arguments),
+        LabCommand::EmergencyKskSecurity(arguments) => (Scenario::EmergencyKskSecurity, arguments),
+        LabCommand::Standby(arguments) => (Scenario::Standby, arguments),
         LabCommand::Follow(arguments) => (Scenario::Follow, arguments),
+        LabCommand::FollowKsk(arguments) => (Scenario::FollowKsk, arguments),
     };
     lab_world::play(scenario, &arguments)
 }

@@ -138,9 +138,16 @@ fn print(outcome: &Outcome) -> String {
         0 => String::new(),
         times => format!(" Our server was killed {times} times."),
     };
+    let excused = match outcome.excused {
+        0 => String::new(),
+        count => format!(
+            " {count} more were bogus because of what nobody here could prevent: keys that the other provider lost, or a \
+             key that was replaced at once."
+        ),
+    };
     out.push_str(&format!(
         "\n{end}\nIt took {}.{restarts} Resolvers asked {} questions and validated {} answers; {} were bogus, {} \
-         unanswered.\n",
+         unanswered.{excused}\n",
         world::clock(outcome.seconds),
         outcome.asked,
         outcome.validated,

@@ -12,7 +12,7 @@ use crate::{
     multisigner::{
         execute::{Outcome, Run, Stage},
         plan::{Actor, Plan, Report, Since},
-        safety::{Terms, Verdict, check},
+        safety::{Invariant, Terms, Verdict, check},
     },
     wire::Name,
 };
@@ -47,7 +47,10 @@ pub(super) fn amiss_already(plan: &Plan) -> Option<String> {
         return None;
     }
     let before = plan.timeline(&[]).ok()?;
-    let terms = Terms::all(plan.situation.margin);
+    let terms = Terms {
+        invariants: Invariant::CHAINS.into(),
+        ..Terms::all(plan.situation.margin)
+    };
     match check(&before, &terms) {
         Verdict::Safe => None,
         Verdict::Unsafe(story) => Some(format!(
@@ -133,7 +136,7 @@ fn of_run(run: &Run, known: &Known) -> PlanStatus {
     let next = run.done.len();
     let steps = run.plan.steps.iter().enumerate().map(|(number, step)| {
         let (place, paste) = match &step.by {
-            Actor::Person { place, paste } if number >= next => (Some(place.clone()), paste.clone()),
+            Actor::Person { place, .. } if number >= next => (Some(place.clone()), run.paste(number)),
             _ => (None, Vec::new()),
         };
         PlanStep {

@@ -1,19 +1,18 @@
-//! What goes wrong, and what another provider does by itself. A provider that rolls its keys does so as it should: it
-//! waits for every server, its own and ours, and for caches. Whoever does not breaks the zone alone, and no plan of ours
-//! could help.
+//! What goes wrong.
 
 use super::{
     chain::{Keys, Time},
-    engine::{Amiss, Deed, Roll, World},
+    engine::{Amiss, Deed, World},
+    harm::Loss,
     parties::{CLASSES, Part, Sight},
-    provider::Key,
+    provider::Hand,
 };
-use crate::dnssec::{key::Dnskey, keyfile::timing::Claim, keyset::Role};
+use crate::dnssec::{key::Dnskey, keyfile::timing::Claim};
 
 /// No TTL is larger (RFC 8767 §4), in seconds.
 const LARGEST_TTL: Time = 604_800;
-/// How often a provider looks whether all servers show its key, and gives up after how many looks.
-const ROLL_PAUSE: Time = 7_200;
+/// The longest time until a person finds out what was lost, in seconds.
+const DAY: Time = 86_400;
 
 impl World {
     /// One of a provider's keys passes into another state.
@@ -43,6 +42,8 @@ impl World {
         match amiss {
             Amiss::Roll { provider, part } => self.roll(provider, part),
             Amiss::Drop { provider } => self.drop_keys(provider),
+            Amiss::Lose { provider } => self.lose_keys(provider),
+            Amiss::Restore { provider, keys } => self.restore(provider, keys),
             Amiss::Grow { party, times } => self.grow(party, times),
             Amiss::Stick { server } => {
                 self.servers.all[server].stuck = true;
@@ -80,86 +81,8 @@ impl World {
         }
     }
 
-    fn roll_on(&mut self, delay: Time, provider: usize, part: Roll) {
-        self.later(delay, Deed::Amiss(Amiss::Roll { provider, part }));
-    }
-
-    fn roll(&mut self, provider: usize, part: Roll) {
-        let name = self.providers[provider].name.clone();
-        match part {
-            Roll::Publish => {
-                let active = self.providers[provider]
-                    .states
-                    .iter()
-                    .find(|(key, claim)| *claim == Claim::Active && self.keys[*key].role == Role::Zsk);
-                let Some((old, _)) = active.copied() else { return };
-                // One change at a time: it does what a plan asked it for, or this.
-                let busy = self.providers[provider].dnskeys_told.is_some()
-                    || self.providers[provider].signers_told.iter().any(Option::is_some);
-                if busy {
-                    return;
-                }
-                self.providers[provider].rolls = true;
-                let new = self.keys.len();
-                self.keys_made += 1;
-                let algorithm = self.keys[old].algorithm;
-                self.algorithms.add(new, algorithm);
-                self.keys.push(Key {
-                    role: Role::Zsk,
-                    algorithm,
-                    owner: provider,
-                    dnskey: Some(super::driver::dnskey(&self.keys_made, Role::Zsk, algorithm)),
-                });
-                self.turn(new, Claim::Published);
-                self.publish(provider);
-                self.story.tell(self.now, || {
-                    format!("{name} rolls its ZSK by itself: the new one is published")
-                });
-                self.roll_on(ROLL_PAUSE, provider, Roll::Published { old, new });
-            }
-            Roll::Published { old, new } => {
-                let shows = |keys: Keys| keys & 1 << new != 0;
-                let everywhere = self.servers.all.iter().all(|server| {
-                    server.party == self.servers.parent() || !server.serving || shows(server.dnskeys.keys)
-                });
-                if everywhere {
-                    let wait = self.longest(true);
-                    self.roll_on(wait, provider, Roll::Switch { old, new });
-                } else if self.pending > 0 {
-                    // Where nothing is on its way any more, the provider waits for ever.
-                    self.roll_on(ROLL_PAUSE, provider, part);
-                }
-            }
-            Roll::Switch { old, new } => {
-                self.turn(old, Claim::Retired);
-                self.turn(new, Claim::Active);
-                self.publish(provider);
-                self.story
-                    .tell(self.now, || format!("{name} signs with its new ZSK"));
-                self.roll_on(ROLL_PAUSE, provider, Roll::Switched { old });
-            }
-            Roll::Switched { old } => {
-                let signs = |server: &super::parties::Server| {
-                    server.party == provider && server.data.iter().any(|data| data.signers & 1 << old != 0)
-                };
-                if !self.servers.all.iter().any(signs) {
-                    let wait = self.longest(false);
-                    self.roll_on(wait, provider, Roll::Remove { old });
-                } else if self.pending > 0 {
-                    self.roll_on(ROLL_PAUSE, provider, part);
-                }
-            }
-            Roll::Remove { old } => {
-                self.turn(old, Claim::Gone);
-                self.publish(provider);
-                self.story
-                    .tell(self.now, || format!("{name} removes its old ZSK"));
-            }
-        }
-    }
-
     /// How long caches may hold a DNSKEY RRset, or data, whoever gave it.
-    fn longest(&self, dnskeys: bool) -> Time {
+    pub(super) fn longest(&self, dnskeys: bool) -> Time {
         let ttls = self.providers.iter().map(|provider| match dnskeys {
             true => provider.ttls.dnskey,
             false => provider.ttls.data.iter().copied().max().unwrap_or(0),
@@ -200,12 +123,51 @@ impl World {
             return;
         }
         who.given = kept;
-        let name = who.name.clone();
+        self.lost = true;
+        let name = self.providers[provider].name.clone();
         self.story.tell(self.now, || {
             format!("{name} drops keys of ours that nothing is signed with")
         });
         let parts: Vec<Part> = self.providers[provider].parts(&self.keys).collect();
         self.show_at_once(provider, &parts);
+    }
+
+    fn lose_keys(&mut self, provider: usize) {
+        let lost = self.providers[provider].given & self.owned_by(0);
+        let keys = lost & self.needed();
+        if lost == 0 {
+            return;
+        }
+        self.providers[provider].given &= !lost;
+        self.lost = true;
+        if keys != 0 {
+            self.losses.push(Loss {
+                provider,
+                keys,
+                from: self.now,
+                until: None,
+            });
+        }
+        let name = self.providers[provider].name.clone();
+        self.story
+            .tell(self.now, || format!("{name} loses all keys of ours"));
+        let parts: Vec<Part> = self.providers[provider].parts(&self.keys).collect();
+        self.show_at_once(provider, &parts);
+        // Where there is no API a person finds out.
+        if self.providers[provider].hand == Hand::Person {
+            let delay = self.random.between(1, DAY);
+            let amiss = Amiss::Restore { provider, keys: lost };
+            self.later(delay, Deed::Amiss(amiss));
+        }
+    }
+
+    fn restore(&mut self, provider: usize, lost: Keys) {
+        let published = self.servers.newest_dnskeys(0).keys;
+        self.providers[provider].given |= lost & published;
+        self.story.tell(self.now, || {
+            "a person pastes the keys that were lost at the other provider".to_owned()
+        });
+        self.publish(provider);
     }
 
     fn grow(&mut self, party: usize, times: Time) {

@@ -163,7 +163,7 @@ impl Algorithms {
 
 impl Kind {
     /// The keys that DS records which count point to.
-    fn entries(self, ds: &Ds) -> Keys {
+    pub fn entries(self, ds: &Ds) -> Keys {
         let [sha1, sha256, sha384] = ds.by_digest;
         match self.digests {
             Digests::All => sha1 | sha256 | sha384,

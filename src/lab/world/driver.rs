@@ -4,6 +4,8 @@
 mod act;
 mod exchange;
 
+pub(super) use exchange::is_unsafe;
+
 use std::time::Duration;
 
 use super::{
@@ -84,6 +86,10 @@ pub(super) struct Driver {
     /// Since when nothing changes but time.
     waits_for_nothing: bool,
     pub standing: Standing,
+    /// What was said when a plan was given up and nothing of it could be taken back.
+    pub no_way_back: Option<String>,
+    /// How many plans were adopted.
+    pub adopted: u64,
     pub restarts: u64,
 }
 
@@ -109,6 +115,8 @@ impl Driver {
             next_look: None,
             waits_for_nothing: false,
             standing: Standing::Idle,
+            no_way_back: None,
+            adopted: 0,
             restarts: 0,
         }
     }
@@ -128,6 +136,7 @@ impl Driver {
         };
         self.journal.push(Entry { at: now, event });
         self.asked.clear();
+        self.adopted += 1;
         self.standing = Standing::Running;
         self.read();
     }
@@ -208,6 +217,12 @@ impl Driver {
             self.go_on(world, now, sane);
         }
         self.give_again(world);
+        // What a provider is given again is something that is still to come.
+        let comes = world.pending > 0 || self.next_look.is_some();
+        if comes && matches!(self.standing, Standing::Stopped(_)) {
+            self.standing = Standing::Running;
+            self.waits_for_nothing = false;
+        }
     }
 
     fn go_on(&mut self, world: &mut World, now: UnixTime, sane: bool) {
@@ -346,6 +361,41 @@ impl Driver {
             self.called = true;
             let delay = 1 + world.random.below(PERSON);
             world.later(delay, Deed::Resume);
+        }
+    }
+
+    /// A person gives the plan up: what it did is taken back by a plan of its own, where that hurts nobody.
+    pub fn give_up(&mut self, world: &mut World) {
+        let Some(run) = self.run.as_ref().filter(|_| self.standing == Standing::Running) else {
+            return;
+        };
+        let run = run.clone();
+        let (now, _) = self.time(world);
+        world
+            .story
+            .tell(world.now, || "a person gives the plan up".to_owned());
+        let why = "to see what comes of it".to_owned();
+        self.journal(world, now, Event::Aborted { why });
+        let back = run.plan.retreat(&run.times_so_far(), &run.situation_now(now));
+        let back = back.map_err(|error| error.to_string()).and_then(|plan| {
+            let why = exchange::is_unsafe(&plan);
+            why.map_or(Ok(plan), |why| {
+                Err(format!("the way back is not safe now: {why}"))
+            })
+        });
+        match back {
+            Ok(plan) => {
+                self.adopt(world, plan, None);
+                self.look(world);
+            }
+            Err(why) => {
+                world
+                    .story
+                    .tell(world.now, || format!("nothing is taken back: {why}"));
+                self.standing = Standing::Over(Outcome::Aborted);
+                self.no_way_back = Some(why);
+                self.adopted += 1;
+            }
         }
     }
 

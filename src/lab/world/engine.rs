@@ -3,6 +3,7 @@
 
 use super::{
     chain::{Algorithms, Ds, Keys, Members, Ns, Time},
+    harm::{Loss, Sacrifice},
     parties::{Part, Servers, Sight},
     provider::{Key, Provider},
     queue::Queue,
@@ -35,7 +36,7 @@ pub(super) enum Deed {
     /// A provider publishes these keys of ours from now on.
     Given { provider: usize, keys: Keys },
     /// The parent's DS RRset is changed.
-    Ds { keys: Keys },
+    Ds { ds: Ds },
     /// The parent's NS RRset is changed.
     ParentNs { members: Members },
     /// A provider's NS RRset is changed.
@@ -48,8 +49,12 @@ pub(super) enum Deed {
     Reported { step: usize },
     /// A person lets a plan go on that was paused.
     Resume,
+    /// Somebody does what the plan of this number asked for.
+    Asked { plan: u64, deed: Box<Deed> },
     /// A plan is made and adopted.
     Plan,
+    /// A person gives the plan up.
+    GiveUp,
     /// Something goes wrong, or another provider does something by itself.
     Amiss(Amiss),
 }
@@ -57,10 +62,14 @@ pub(super) enum Deed {
 /// What goes wrong, or happens unasked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Amiss {
-    /// The next part of the other provider's own roll of its ZSK.
+    /// The next part of the other provider's own roll of a key.
     Roll { provider: usize, part: Roll },
     /// A provider drops the keys of ours that nobody needs yet.
     Drop { provider: usize },
+    /// A provider loses all keys of ours, those that answers are signed with among them.
+    Lose { provider: usize },
+    /// A person pastes there again what was lost.
+    Restore { provider: usize, keys: Keys },
     /// A TTL grows to so many times what it was.
     Grow { party: usize, times: Time },
     /// A server takes nothing new any more.
@@ -75,10 +84,22 @@ pub(super) enum Amiss {
     Kill,
 }
 
-/// The parts of a roll of a ZSK (RFC 7583 §3.2.1).
+/// The parts of a roll: of a ZSK that is published before it signs (RFC 7583 §3.2.1), or of a KSK that signs beside the
+/// old one from the start, whose DS follows (§3.3.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Roll {
     Publish,
+    PublishKsk,
+    /// The registrar is told of the new KSK too, when every server shows it.
+    Point {
+        old: usize,
+        new: usize,
+    },
+    /// Whether every server of the parent points to the new KSK.
+    Pointed {
+        old: usize,
+        new: usize,
+    },
     /// Whether every server shows the new key.
     Published {
         old: usize,
@@ -124,6 +145,8 @@ pub(super) struct Counts {
     pub asked: u64,
     pub validated: u64,
     pub bogus: u64,
+    /// Bogus answers that our server could not prevent.
+    pub excused: u64,
     pub unanswered: u64,
 }
 
@@ -145,6 +168,10 @@ pub(super) struct World {
     pub random: Random,
     pub counts: Counts,
     pub failure: Option<(Time, Box<Failure>)>,
+    pub losses: Vec<Loss>,
+    /// A provider has lost keys of ours, needed or not.
+    pub lost: bool,
+    pub sacrifice: Option<Sacrifice>,
     pub story: Story,
     /// How far our clock is away.
     pub skew: i64,
@@ -246,6 +273,7 @@ impl World {
         for (part, version) in parts {
             self.servers.take(server, *part, *version, self.now);
         }
+        self.mend(self.servers.all[server].party);
         self.crowd(false);
         if self.servers.all[server].sight == Sight::Seen {
             self.changed = true;
@@ -272,6 +300,7 @@ impl World {
         self.counts.asked += 1;
         match self.resolvers[resolver].ask(&self.algorithms, &self.servers, self.now) {
             Ok(()) => self.counts.validated += 1,
+            Err(failure) if self.is_excused(&failure) => self.counts.excused += 1,
             Err(failure) => {
                 match failure.broken {
                     None => self.counts.unanswered += 1,
@@ -300,8 +329,11 @@ impl World {
                 who.given = (who.given & !ours) | keys;
                 self.publish(*provider);
             }
-            Deed::Ds { keys } => {
-                self.parent.ds = Ds::sha256(*keys, self.parent.ds.ttl);
+            Deed::Ds { ds } => {
+                self.parent.ds = Ds {
+                    ttl: self.parent.ds.ttl,
+                    ..*ds
+                };
                 self.publish_parent();
             }
             Deed::ParentNs { members } => {
@@ -317,7 +349,12 @@ impl World {
                 self.publish(*provider);
             }
             Deed::Theirs { provider, parts } => self.theirs(*provider, parts),
-            Deed::Plan | Deed::Reported { .. } | Deed::Resume | Deed::Amiss(_) => {}
+            Deed::Plan
+            | Deed::GiveUp
+            | Deed::Asked { .. }
+            | Deed::Reported { .. }
+            | Deed::Resume
+            | Deed::Amiss(_) => {}
         }
     }
 
@@ -331,10 +368,15 @@ impl World {
                 format!("{name} has rolled a key, and does not do what was planned before")
             });
         }
+        let ours = self.owned_by(0);
         for part in parts {
             let who = &mut self.providers[provider];
             match part {
                 Part::Dnskeys(dnskeys) => {
+                    // What it loses of these it is given again.
+                    if let Some(last) = &mut self.last_given[provider] {
+                        *last = (dnskeys.keys & ours, self.now);
+                    }
                     who.dnskeys_told = Some((dnskeys.keys & own, dnskeys.signers));
                     who.given = dnskeys.keys & !own;
                 }

@@ -96,6 +96,11 @@ pub(super) fn deed(deed: &Deed) -> String {
         Deed::ChildNs { .. } => "a person changes the NS RRset at the other provider".to_owned(),
         Deed::Stop { .. } => "the provider stops answering".to_owned(),
         Deed::Theirs { .. } => "the other provider does its part".to_owned(),
-        Deed::Plan | Deed::Reported { .. } | Deed::Resume | Deed::Amiss(_) => "a person speaks".to_owned(),
+        Deed::Plan
+        | Deed::GiveUp
+        | Deed::Asked { .. }
+        | Deed::Reported { .. }
+        | Deed::Resume
+        | Deed::Amiss(_) => "a person speaks".to_owned(),
     }
 }

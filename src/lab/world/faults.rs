@@ -21,6 +21,12 @@ pub enum Fault {
     ProviderRolls,
     /// The provider loses keys of ours that nothing is signed with yet.
     ProviderDrops,
+    /// The provider loses all keys of ours, those that answers are signed with among them.
+    ProviderLoses,
+    /// The DS records of the providers have different digest types.
+    DigestsDiffer,
+    /// A person gives the plan up midway.
+    GivenUp,
     /// A TTL of the provider's or of the parent's grows.
     TtlGrows,
     /// The parent's servers take long, each in its own time.
@@ -38,7 +44,7 @@ pub enum Fault {
 }
 
 /// Every fault, by its name, with what it is.
-pub const FAULTS: [(&str, Fault, &str); 13] = [
+pub const FAULTS: [(&str, Fault, &str); 16] = [
     (
         "slow-server",
         Fault::SlowServer,
@@ -68,6 +74,21 @@ pub const FAULTS: [(&str, Fault, &str); 13] = [
         "provider-drops-our-key",
         Fault::ProviderDrops,
         "it loses keys of ours that nothing is signed with yet",
+    ),
+    (
+        "provider-loses-our-keys",
+        Fault::ProviderLoses,
+        "it loses all keys of ours, those that answers are signed with among them, so that some are bogus for a while",
+    ),
+    (
+        "digest-types-differ",
+        Fault::DigestsDiffer,
+        "the DS records of the providers have different digest types from the start",
+    ),
+    (
+        "given-up-midway",
+        Fault::GivenUp,
+        "a person gives the plan up, and what it did is taken back",
     ),
     (
         "ttl-grows",
@@ -163,6 +184,16 @@ impl World {
                     let at = self.random.below(self.span);
                     self.later(at, Deed::Amiss(Amiss::Drop { provider: 1 }));
                 }
+            }
+            Fault::ProviderLoses => {
+                let at = self.random.below(self.span);
+                self.later(at, Deed::Amiss(Amiss::Lose { provider: 1 }));
+            }
+            // So it is from the start.
+            Fault::DigestsDiffer => {}
+            Fault::GivenUp => {
+                let at = self.random.below(self.span);
+                self.later(at, Deed::GiveUp);
             }
             Fault::TtlGrows => {
                 let at = self.random.below(self.span);

@@ -5,7 +5,10 @@ use super::{
     engine::World,
     parties::{Server, Sight},
 };
-use crate::multisigner::plan::{Kind, Plan};
+use crate::{
+    dnssec::keyset::Role,
+    multisigner::plan::{Kind, Plan},
+};
 
 /// What is not as it should be, in words; none when all is.
 pub(super) fn missed(world: &World, plan: &Plan) -> Option<String> {
@@ -62,8 +65,10 @@ pub(super) fn missed(world: &World, plan: &Plan) -> Option<String> {
             left.then(|| "something is signed with its keys".to_owned())
         }
         Kind::RollZsk { old, new } => gone(old.place(), new.place(), true),
-        Kind::Emergency { old, new, .. } => gone(old.place(), new.place(), false),
-        Kind::RollKsk { old, new } | Kind::RollCsk { old, new } => {
+        Kind::Emergency { old, new, .. } if world.keys[old.place()].role == Role::Zsk => {
+            gone(old.place(), new.place(), true)
+        }
+        Kind::Emergency { old, new, .. } | Kind::RollKsk { old, new } | Kind::RollCsk { old, new } => {
             let missed = gone(old.place(), new.place(), false);
             missed.or_else(|| {
                 let right = in_ds(new.place()) && not_in_ds(old.place());
@@ -74,7 +79,7 @@ pub(super) fn missed(world: &World, plan: &Plan) -> Option<String> {
             let left = old.iter().find(|key| !not_in_ds(key.place()));
             let lacks = new.iter().find(|key| {
                 let place = key.place();
-                world.keys[place].role != crate::dnssec::keyset::Role::Zsk && !in_ds(place)
+                world.keys[place].role != Role::Zsk && !in_ds(place)
             });
             left.or(lacks)
                 .map(|key| format!("the DS RRset is wrong about key {}", key.place()))
@@ -85,7 +90,52 @@ pub(super) fn missed(world: &World, plan: &Plan) -> Option<String> {
                 .find(|(key, _)| !all_children(&|server| server.dnskeys.keys & 1 << key.place() == 0));
             left.map(|(key, _)| format!("key {} is still published", key.place()))
         }
-        _ => None,
+        Kind::Standby { new } => {
+            // What another provider has lost since then is its matter.
+            let lost = |server: &Server| server.party != 0 && world.lost;
+            let there = |server: &Server| lost(server) || server.dnskeys.keys & 1 << new.place() != 0;
+            (!all_children(&there)).then(|| format!("key {} is not published everywhere", new.place()))
+        }
+        Kind::Retreat { from } => not_back(world, from),
+    }
+}
+
+/// What of a plan that was given up is still there, or was not restored.
+fn not_back(world: &World, kind: &Kind) -> Option<String> {
+    let seen = |parent: bool| {
+        let servers = world.servers.all.iter();
+        servers.filter(move |server| {
+            server.sight != Sight::Blind && server.serving && (server.party == world.parent_party()) == parent
+        })
+    };
+    let named = |member: usize| seen(true).all(|server| server.ns.members & 1 << member != 0);
+    let named_by_some = |member: usize| seen(true).any(|server| server.ns.members & 1 << member != 0);
+    match kind {
+        Kind::Join { provider } => named_by_some(provider.place())
+            .then(|| "the delegation still names the provider that was to join".to_owned()),
+        Kind::Leave { provider } => (!named(provider.place()))
+            .then(|| "the delegation does not name the provider that was to leave".to_owned()),
+        Kind::RollZsk { old, new } | Kind::RollCsk { old, new } => {
+            let signs_again = seen(false)
+                .filter(|server| server.party == 0)
+                .all(|server| signs_some(server, old.place()) && !signs_some(server, new.place()));
+            (!signs_again).then(|| format!("key {} does not sign again", old.place()))
+        }
+        Kind::RollKsk { old, .. } => {
+            let there = seen(true).all(|server| server.ds.keys() & 1 << old.place() != 0);
+            (!there).then(|| format!("the DS RRset does not point to key {}", old.place()))
+        }
+        Kind::Algorithm { new, .. } => {
+            let left = new
+                .iter()
+                .find(|key| seen(true).any(|server| server.ds.keys() & 1 << key.place() != 0));
+            left.map(|key| format!("the DS RRset still points to key {}", key.place()))
+        }
+        Kind::Standby { new } => {
+            let left = seen(false).any(|server| server.dnskeys.keys & 1 << new.place() != 0);
+            left.then(|| format!("key {} is still published", new.place()))
+        }
+        Kind::Emergency { .. } | Kind::Follow { .. } | Kind::Retreat { .. } => None,
     }
 }
 

@@ -20,6 +20,7 @@ mod engine;
 mod failure;
 mod faults;
 mod goal;
+mod harm;
 mod parent;
 mod parties;
 mod play;
@@ -27,6 +28,7 @@ mod provider;
 mod queue;
 mod random;
 mod resolver;
+mod roll;
 mod scenario;
 mod story;
 #[cfg(test)]

@@ -6,14 +6,15 @@ use super::{
     engine::{Amiss, Deed, Event, World},
     failure,
     faults::{self, Fault},
+    harm::Sacrifice,
     scenario::{self, Begun, Draw, Scenario},
     story::Line,
     view,
 };
 use crate::multisigner::{
     execute,
-    plan::{self, Kind as PlanKind, Plan},
-    safety::{self, Verdict},
+    plan::{self, Emergency, Kind as PlanKind, Plan},
+    safety::{self, Timeline, Verdict},
 };
 
 /// How soon after a change our server looks, at the latest, in seconds.
@@ -79,6 +80,8 @@ pub struct Outcome {
     pub validated: u64,
     /// Answers that were bogus to them.
     pub bogus: u64,
+    /// Bogus answers that nobody here could prevent: another provider lost a key, or an emergency puts security first.
+    pub excused: u64,
     /// Questions without an answer.
     pub unanswered: u64,
     /// The first of those, as a story.
@@ -190,6 +193,11 @@ impl Play<'_> {
             Deed::Plan => self.adopt(),
             Deed::Reported { step } => self.driver.reported(world, *step),
             Deed::Resume => self.driver.resume(world),
+            Deed::GiveUp => self.driver.give_up(world),
+            Deed::Asked { plan, deed } if *plan == self.driver.adopted => self.done(deed),
+            Deed::Asked { .. } => world.story.tell(world.now, || {
+                "what a plan asked for that was given up is not done any more".to_owned()
+            }),
             Deed::Amiss(Amiss::Kill) => {
                 self.driver.restart(world);
                 self.driver.look(world);
@@ -205,6 +213,12 @@ impl Play<'_> {
     /// What follows from anything that happened.
     fn after(&mut self) {
         let world = &mut self.world;
+        if self.driver.standing == Standing::Over(execute::Outcome::Reached) {
+            let until = world.now + world.longest_lag();
+            if let Some(sacrifice) = &mut world.sacrifice {
+                sacrifice.until.get_or_insert(until);
+            }
+        }
         // With the last event everything may stand still: our server finds that out.
         if world.changed || (world.pending == 0 && self.driver.waits_for_others()) {
             let delay = 1 + world.random.below(POLL);
@@ -223,14 +237,41 @@ impl Play<'_> {
         let Some(kind) = self.wanted.take() else { return };
         let world = &mut self.world;
         let situation = view::situation(world, world.margin);
-        match plan::build(&kind, &situation) {
+        // Without a person's force nothing is begun while resolvers are hurt already, or would be.
+        let security = matches!(
+            kind,
+            PlanKind::Emergency {
+                policy: Emergency::Security,
+                ..
+            }
+        );
+        let plan = plan::build(&kind, &situation).map_err(|error| error.to_string());
+        let plan = plan.and_then(
+            |plan| match super::driver::is_unsafe(&plan).filter(|_| !security) {
+                None => Ok(plan),
+                Some(why) => Err(why),
+            },
+        );
+        match plan {
             Ok(mut plan) => {
-                let force = (self.spoil)(&mut plan).then(|| "to see what comes of it".to_owned());
+                let mut force = (self.spoil)(&mut plan).then(|| "to see what comes of it".to_owned());
+                if let PlanKind::Emergency {
+                    old,
+                    new,
+                    policy: Emergency::Security,
+                } = plan.kind
+                {
+                    force = Some("rather bogus for a while than forged".to_owned());
+                    world.sacrifice = Some(Sacrifice {
+                        keys: 1 << old.place() | 1 << new.place(),
+                        from: world.now,
+                        until: None,
+                    });
+                }
                 self.driver.adopt(world, plan, force);
                 self.driver.look(world);
             }
-            Err(error) => {
-                let why = error.to_string();
+            Err(why) => {
                 world.story.tell(world.now, || format!("there is no plan: {why}"));
                 self.no_plan = Some(why);
             }
@@ -243,7 +284,10 @@ impl Play<'_> {
             (Some(why), _) => End::NoPlan { why: why.clone() },
             (None, Standing::Over(execute::Outcome::Reached)) => End::Reached,
             (None, Standing::Over(execute::Outcome::Aborted)) => End::Stopped {
-                why: "it was given up".to_owned(),
+                why: match &self.driver.no_way_back {
+                    Some(why) => format!("it was given up, and nothing is taken back: {why}"),
+                    None => "it was given up".to_owned(),
+                },
             },
             (None, Standing::Stopped(why)) => End::Stopped { why: why.clone() },
             (None, Standing::Running) => End::Stopped {
@@ -286,6 +330,7 @@ impl Play<'_> {
             asked: world.counts.asked,
             validated: world.counts.validated,
             bogus: world.counts.bogus,
+            excused: world.counts.excused,
             unanswered: world.counts.unanswered,
             failure: world
                 .failure
@@ -298,7 +343,8 @@ impl Play<'_> {
     }
 }
 
-/// The safety checker over what was really served.
+/// The safety checker over what was really served. Where security was put first it judges what was before, and what
+/// is when caches have lost all that was.
 fn check(world: &World) -> Option<String> {
     use safety::{DigestRule, Invariant, Mode, Terms, Validator};
     let timeline = view::measured(world);
@@ -308,8 +354,14 @@ fn check(world: &World) -> Option<String> {
         validators: kinds.map(|mode| Validator::new(mode, DigestRule::Any)).to_vec(),
         invariants: [Invariant::Secure, Invariant::Resolver, Invariant::Caches].into(),
     };
-    match safety::check(&timeline, &terms) {
+    let told = |timeline: &Timeline| match safety::check(timeline, &terms) {
         Verdict::Safe => None,
-        Verdict::Unsafe(story) => Some(story.to_string()),
-    }
+        Verdict::Unsafe(story) => Some(story),
+    };
+    let story = told(&timeline)?;
+    let Some(made) = world.sacrifice.filter(|made| story.at >= view::unix(made.from)) else {
+        return Some(story.to_string());
+    };
+    let forgotten = made.until? + world.longest_held() + 1;
+    told(&timeline.judged_from(view::unix(forgotten))).map(|story| story.to_string())
 }

@@ -1,5 +1,7 @@
 //! The worlds that plans begin in: who signs with what, who is in the delegation, how long everything takes.
 
+mod wanted;
+
 use super::{
     chain::{Algorithms, Digests, Ds, Keys, Kind as Validator, Members, Ns, Strictness, Time},
     engine::{Amiss, Api, Counts, Deed, Parent, Roll, World},
@@ -10,12 +12,12 @@ use super::{
     random::Random,
     resolver::Resolver,
     story::Story,
-    view::{key_id, provider_id},
 };
 use crate::{
     dnssec::{keyfile::timing::Claim, keyset::Role},
     multisigner::plan::{Emergency, Kind as PlanKind},
 };
+use wanted::{Wanted, wanted};
 
 /// A scenario.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -32,15 +34,29 @@ pub enum Scenario {
     RollCsk,
     /// All providers go over to another algorithm.
     Algorithm,
-    /// A key of ours that somebody else may have is replaced.
+    /// A ZSK of ours that somebody else may have is replaced, and nobody finds anything bogus.
     Emergency,
+    /// The same by a standby key, at once.
+    EmergencyStandby,
+    /// The same at once, and bogus for a while.
+    EmergencySecurity,
+    /// The same three for a KSK.
+    EmergencyKsk,
+    /// By a KSK that the DS RRset points to already.
+    EmergencyKskStandby,
+    /// At once.
+    EmergencyKskSecurity,
+    /// A further ZSK of ours is published everywhere.
+    Standby,
     /// The other provider rolls its ZSK by itself, and we follow.
     Follow,
+    /// The same with its KSK.
+    FollowKsk,
 }
 
 impl Scenario {
     /// All, by their names.
-    pub const ALL: [(&str, Self); 8] = [
+    pub const ALL: [(&str, Self); 15] = [
         ("join", Self::Join),
         ("leave", Self::Leave),
         ("roll-zsk", Self::RollZsk),
@@ -48,8 +64,28 @@ impl Scenario {
         ("roll-csk", Self::RollCsk),
         ("algorithm", Self::Algorithm),
         ("emergency", Self::Emergency),
+        ("emergency-standby", Self::EmergencyStandby),
+        ("emergency-security", Self::EmergencySecurity),
+        ("emergency-ksk", Self::EmergencyKsk),
+        ("emergency-ksk-standby", Self::EmergencyKskStandby),
+        ("emergency-ksk-security", Self::EmergencyKskSecurity),
+        ("standby", Self::Standby),
         ("follow", Self::Follow),
+        ("follow-ksk", Self::FollowKsk),
     ];
+
+    /// The emergency that it is, and whether of a KSK.
+    fn emergency(self) -> Option<(Emergency, bool)> {
+        Some(match self {
+            Self::Emergency => (Emergency::Availability, false),
+            Self::EmergencyStandby => (Emergency::Standby, false),
+            Self::EmergencySecurity => (Emergency::Security, false),
+            Self::EmergencyKsk => (Emergency::Availability, true),
+            Self::EmergencyKskStandby => (Emergency::Standby, true),
+            Self::EmergencyKskSecurity => (Emergency::Security, true),
+            _ => return None,
+        })
+    }
 
     /// What it is called.
     pub fn name(self) -> &'static str {
@@ -136,7 +172,8 @@ pub(super) fn begin(draw: &Draw) -> Begun {
     let single = |party: usize, random: &mut Random| match (draw.scenario, party) {
         (Scenario::RollCsk, 0) => true,
         (Scenario::RollZsk | Scenario::RollKsk, 0) => false,
-        (Scenario::Follow, 1) => false,
+        (scenario, 0) if scenario.emergency().is_some_and(|(_, of_ksk)| of_ksk) => false,
+        (Scenario::Follow | Scenario::FollowKsk, 1) => false,
         _ if draw.faults.contains(&Fault::ProviderRolls) && party == 1 => false,
         _ => wild && random.one_in(6),
     };
@@ -155,7 +192,11 @@ pub(super) fn begin(draw: &Draw) -> Begun {
     let every: Keys = mask(own.iter().flatten().copied());
     // The one that comes or goes: us, or the other.
     let who = if wild { random.below(2) as usize } else { 0 };
-    let (standby, plan) = plan(draw, &mut random, &mut ring, &own, who);
+    let Wanted {
+        published: standby,
+        in_ds,
+        plan,
+    } = wanted(draw, &mut ring, &own, who);
 
     let (zone_ttls, ds_ttl, parent_ns_ttl) = ttls(&mut random, wild);
     let all_members: Members = (1 << parties) - 1;
@@ -223,17 +264,31 @@ pub(super) fn begin(draw: &Draw) -> Begun {
             signers_told: Default::default(),
         });
     }
-    let in_ds = (0..parties).filter(|party| members & 1 << party != 0);
-    let with_ds = mask(in_ds.flat_map(|party| {
+    let with_ds = |party: usize| {
         let keys = own[party].iter().copied();
-        keys.filter(|key| ring.keys[*key].role != Role::Zsk)
-            .collect::<Vec<_>>()
-    }));
+        let own = mask(keys.filter(|key| ring.keys[*key].role != Role::Zsk));
+        own | if party == 0 { in_ds } else { 0 }
+    };
+    let delegated = (0..parties).filter(|party| members & 1 << party != 0);
+    let differ = draw.faults.contains(&Fault::DigestsDiffer);
+    let by_digest = delegated.fold([0; 3], |mut all, party| {
+        let types: &[usize] = match (differ, party == 0) {
+            (false, _) => &[SHA256],
+            (true, true) => random.pick(&[&[SHA256][..], &[SHA256, SHA384]]),
+            (true, false) => random.pick(&[&[SHA1][..], &[SHA384], &[SHA256, SHA384]]),
+        };
+        types.iter().for_each(|place| all[*place] |= with_ds(party));
+        all
+    });
+    let ds = Ds {
+        by_digest,
+        ttl: ds_ttl,
+    };
     let follows_cds = wild && random.one_in(2);
     let parent = Parent {
         follows_cds,
         never_acts: false,
-        ds: Ds::sha256(with_ds, ds_ttl),
+        ds,
         ns: Ns {
             members,
             ttl: parent_ns_ttl,
@@ -255,73 +310,22 @@ pub(super) fn begin(draw: &Draw) -> Begun {
     for fault in &draw.faults {
         world.let_loose(*fault);
     }
-    if draw.scenario == Scenario::Follow {
+    let roll = match draw.scenario {
+        Scenario::Follow => Some(Roll::Publish),
+        Scenario::FollowKsk => Some(Roll::PublishKsk),
+        _ => None,
+    };
+    if let Some(part) = roll {
         let at = world.random.below(3_600);
-        let part = Roll::Publish;
         world.later(at, Deed::Amiss(Amiss::Roll { provider: 1, part }));
     }
     Begun { world, plan, person }
 }
 
-/// The plan, with the keys that it takes; keys that are published already for it.
-fn plan(
-    draw: &Draw,
-    random: &mut Random,
-    ring: &mut Ring,
-    own: &[Vec<usize>],
-    who: usize,
-) -> (Keys, Option<PlanKind>) {
-    let provider = provider_id(who);
-    let role_of = |ring: &Ring, key: usize| ring.keys[key].role;
-    let roll = |ring: &mut Ring, role: Role, made: bool| {
-        let old = own[0].iter().copied().find(|key| role_of(ring, *key) == role);
-        let new = ring.add(0, role, OLD_ALGORITHM, made);
-        (key_id(old.unwrap_or(own[0][0])), key_id(new))
-    };
-    let plan = match draw.scenario {
-        Scenario::Join => PlanKind::Join { provider },
-        Scenario::Leave => PlanKind::Leave { provider },
-        Scenario::RollZsk => {
-            let (old, new) = roll(ring, Role::Zsk, false);
-            PlanKind::RollZsk { old, new }
-        }
-        Scenario::RollKsk => {
-            let (old, new) = roll(ring, Role::Ksk, false);
-            PlanKind::RollKsk { old, new }
-        }
-        Scenario::RollCsk => {
-            let (old, new) = roll(ring, Role::Csk, false);
-            PlanKind::RollCsk { old, new }
-        }
-        Scenario::Algorithm => {
-            let old: Vec<usize> = own.iter().flatten().copied().collect();
-            let new = old.iter().map(|key| {
-                let (owner, role) = (ring.keys[*key].owner, ring.keys[*key].role);
-                // Another provider makes its keys itself.
-                ring.add(owner, role, NEW_ALGORITHM, owner != 0)
-            });
-            let new: Vec<usize> = new.collect();
-            PlanKind::Algorithm {
-                old: old.into_iter().map(key_id).collect(),
-                new: new.into_iter().map(key_id).collect(),
-            }
-        }
-        Scenario::Emergency => {
-            let role = role_of(ring, own[0][own[0].len() - 1]);
-            let standby = role == Role::Zsk && random.one_in(2);
-            let (old, new) = roll(ring, role, standby);
-            let policy = if standby {
-                Emergency::Standby
-            } else {
-                Emergency::Availability
-            };
-            let published = if standby { 1 << new.place() } else { 0 };
-            return (published, Some(PlanKind::Emergency { old, new, policy }));
-        }
-        Scenario::Follow => return (0, None),
-    };
-    (0, Some(plan))
-}
+/// Where the digest types stand in [`Ds::by_digest`].
+const SHA1: usize = 0;
+const SHA256: usize = 1;
+const SHA384: usize = 2;
 
 fn world(
     draw: &Draw,
@@ -354,7 +358,17 @@ fn world(
     for (place, key) in ring.keys.iter().enumerate() {
         algorithms.add(place, key.algorithm);
     }
-    let resolvers = (0..draw.resolvers).map(|number| resolver(number, margin, &mut random));
+    // Who looks at some digest types alone, and finds no way to a provider from the start, is no judge.
+    let is_judge = |digests: Digests| {
+        let kind = Validator {
+            strictness: Strictness::Lenient,
+            digests,
+        };
+        let entries = kind.entries(&parent.ds);
+        let mut asked = (0..providers.len()).filter(|place| parent.ns.members & 1 << place != 0);
+        asked.all(|place| providers[place].key_signers(&ring.keys) & entries != 0)
+    };
+    let resolvers = (0..draw.resolvers).map(|number| resolver(number, margin, is_judge, &mut random));
     let resolvers: Vec<Resolver> = resolvers.collect();
     let last_given = providers.iter().map(|provider| {
         let ours = mask((0..ring.keys.len()).filter(|key| ring.keys[*key].owner == 0));
@@ -380,6 +394,9 @@ fn world(
         random,
         counts: Counts::default(),
         failure: None,
+        losses: Vec::new(),
+        lost: false,
+        sacrifice: None,
         story: Story::new(draw.story),
         skew: 0,
         changed: false,
@@ -399,13 +416,19 @@ fn names(party: &str, seen: u64, sites: u64) -> Vec<(String, Sight)> {
 }
 
 /// Resolvers of all kinds, in turn.
-fn resolver(number: usize, margin: Time, random: &mut Random) -> Resolver {
+fn resolver(
+    number: usize,
+    margin: Time,
+    is_judge: impl Fn(Digests) -> bool,
+    random: &mut Random,
+) -> Resolver {
     let strictness = match number % 4 {
         0 | 1 => Strictness::Lenient,
         2 => Strictness::Ds,
         _ => Strictness::Dnskey,
     };
     let digests = random.pick(&[Digests::All, Digests::Strongest, Digests::NoSha1]);
+    let digests = if is_judge(digests) { digests } else { Digests::All };
     let kind = Validator { strictness, digests };
     let stretch = match random.below(3) {
         0 => 0,

@@ -174,6 +174,23 @@ pub(super) fn part(value: &Value) -> Option<Part> {
     })
 }
 
+/// The DS RRset that a step leads to.
+pub(super) fn ds(changes: &[Value]) -> Option<super::chain::Ds> {
+    changes.iter().find_map(|value| {
+        let Value::Ds(ds) = value else { return None };
+        let mut by_digest = [0; 3];
+        for record in &ds.records {
+            let types = super::chain::DIGEST_TYPES.iter();
+            let place = types.clone().position(|known| *known == record.digest_type)?;
+            by_digest[place] |= 1 << record.key.place();
+        }
+        Some(super::chain::Ds {
+            by_digest,
+            ttl: ds.ttl,
+        })
+    })
+}
+
 /// What each server shows of each of its slots, in the order of [`View`]'s map.
 fn parts_of(server: &Server, parent: bool) -> Vec<Part> {
     if parent {
@@ -351,7 +368,8 @@ pub(super) fn situation(world: &World, margin: Time) -> Situation {
     }
 }
 
-/// What was really served, to the last second, as the safety checker takes it.
+/// What was really served, to the last second, as the safety checker takes it. What another provider broke is mended in
+/// it, so that all else is judged.
 pub(super) fn measured(world: &World) -> Timeline {
     let mut timeline = Timeline::new(unix(0));
     for key in &world.keys {
@@ -374,7 +392,8 @@ pub(super) fn measured(world: &World) -> Timeline {
         let provider = (party != world.parent_party()).then_some(party);
         for versions in world.servers.served(party, world.now) {
             for (number, (at, lag, version)) in in_turn(versions, world.now).into_iter().enumerate() {
-                let Some(value) = value(provider, &version.part) else {
+                let part = world.unharmed(party, version.part, version.first.unwrap_or(at));
+                let Some(value) = value(provider, &part) else {
                     continue;
                 };
                 match number {

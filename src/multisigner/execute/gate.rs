@@ -28,9 +28,6 @@ pub(super) enum Gate {
     Shut(String),
 }
 
-/// The invariants that are a matter of a validator.
-const CHAINS: [Invariant; 3] = [Invariant::Secure, Invariant::Resolver, Invariant::Caches];
-
 /// What a plan is held to: for each kind of validator the invariants that hold for it at the start, or will when caches
 /// have lost what was served before. A plan that a person forced is held to what holds when all goes as planned; what
 /// does not was known when it was adopted.
@@ -56,7 +53,7 @@ pub(super) fn terms(plan: &Plan, forced: bool) -> Result<Vec<Terms>, TooMany> {
         validators,
         invariants: [invariant].into(),
     };
-    let chains = CHAINS.iter().filter_map(|invariant| {
+    let chains = Invariant::CHAINS.iter().filter_map(|invariant| {
         let kinds = Validator::kinds().into_iter();
         let kinds: Vec<Validator> = kinds
             .filter(|kind| holds(&one(vec![kind.clone()], *invariant)))
@@ -65,10 +62,12 @@ pub(super) fn terms(plan: &Plan, forced: bool) -> Result<Vec<Terms>, TooMany> {
     });
     let others = Invariant::ALL
         .iter()
-        .filter(|invariant| !CHAINS.contains(invariant));
+        .filter(|invariant| !Invariant::CHAINS.contains(invariant));
     let others = others.map(|invariant| one(Vec::new(), *invariant)).filter(holds);
     let terms: Vec<Terms> = chains.chain(others).collect();
-    let nothing_holds = !terms.iter().any(|terms| !terms.validators.is_empty());
+    // That nobody is led to insecurity says nothing of a chain that holds.
+    let is_chain = |terms: &&Terms| terms.invariants.contains(&Invariant::Caches);
+    let nothing_holds = !terms.iter().any(|terms| is_chain(&terms));
     // Who forces nothing is not let through because all is wrong already.
     Ok(if nothing_holds && !forced {
         vec![all]
@@ -101,6 +100,14 @@ impl Run {
         let timeline = self.history.timeline(&self.plan, None).ok()?;
         let timeline = timeline.judged_from(untold.max(told.unwrap_or(untold)));
         self.terms.iter().find_map(|terms| {
+            let terms = &Terms {
+                invariants: terms
+                    .invariants
+                    .intersection(&Invariant::CHAINS.into())
+                    .copied()
+                    .collect(),
+                ..terms.clone()
+            };
             let at = first_violation(&timeline, terms)?;
             let mut found = (at <= now && Some(at) > told)
                 .then(|| earliest(&timeline, terms))
@@ -114,9 +121,15 @@ impl Run {
 
     /// What the checker says of the measured history from now on, with a step now where it is not begun yet.
     pub(super) fn gate(&self, step: Option<&Step>, adds: bool, now: UnixTime) -> Gate {
+        // What the parent may do as soon as it can read it counts as done with it.
+        let read = step.and_then(|_| self.plan.read_by_parent(self.done.len()));
+        if let Some(lost) = read.as_ref().filter(|read| self.history.adjusted(read) != **read) {
+            let slot = self.slot_in_words(&lost.slot());
+            return Gate::Shut(format!(
+                "{slot} has changed in a way that nobody planned, and the CDS of this plan would have the parent undo it; `countersign abort` gives the plan up, then plan anew"
+            ));
+        }
         let changes: Vec<Value> = step.map_or_else(Vec::new, |step| {
-            // What the parent may do as soon as it can read it counts as done with it.
-            let read = self.plan.read_by_parent(self.done.len());
             step.changes.iter().cloned().chain(read).collect()
         });
         let then = step.map(|step| (now, step.what.as_str(), changes.as_slice()));
@@ -124,28 +137,47 @@ impl Run {
             Ok(timeline) => timeline.judged_from(now),
             Err(error) => return Gate::Shut(error.to_string()),
         };
-        let before = adds
-            .then(|| self.history.timeline(&self.plan, None).ok())
-            .flatten()
-            .map(|before| before.judged_from(now));
         let last = timeline.steps.len().saturating_sub(1);
         let mut later = None;
         for terms in &self.terms {
             if is_safe(&timeline, terms) {
                 continue;
             }
-            // What is wrong already does not forbid to add: that is how it is mended.
-            let was = before.as_ref().is_some_and(|before| !is_safe(before, terms));
-            if was {
+            let before = match self.history.timeline(&self.plan, None) {
+                Ok(before) => before.judged_from(now),
+                Err(error) => return Gate::Shut(error.to_string()),
+            };
+            let terms = blamed(terms, adds, &before, &timeline);
+            if is_safe(&timeline, &terms) {
                 continue;
             }
-            let delay = step.and_then(|_| least_delay_from_then(&timeline, last, terms));
+            let delay = step.and_then(|_| least_delay_from_then(&timeline, last, &terms));
             match delay.filter(|by| *by > 0) {
                 Some(by) => later = later.max(Some(UnixTime(now.0.saturating_add(by)))),
-                None => return Gate::Shut(story(&timeline, terms)),
+                None => return Gate::Shut(story(&timeline, &terms)),
             }
         }
         later.map_or(Gate::Open, Gate::Later)
+    }
+}
+
+/// The terms without what is violated anyway. That does not forbid to add: so it is mended. Nor does it forbid another step,
+/// where it does not last longer with it than without: that another provider's data have another TTL now is no matter of a
+/// key. Chains are left out for what only adds: whatever takes something away while some do not hold could hide
+/// behind them.
+fn blamed(terms: &Terms, adds: bool, before: &Timeline, with: &Timeline) -> Terms {
+    let is_blamed = |invariant: &Invariant| {
+        let alone = Terms {
+            invariants: [*invariant].into(),
+            ..terms.clone()
+        };
+        let until = |timeline| quiet_from(timeline, &alone).map_or(u64::MAX, |quiet| quiet.0);
+        is_safe(before, &alone)
+            || !adds && (Invariant::CHAINS.contains(invariant) || until(with) > until(before))
+    };
+    Terms {
+        invariants: terms.invariants.iter().copied().filter(is_blamed).collect(),
+        ..terms.clone()
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     super::{
-        plan::{Plan, PlanKey, Since, Situation, Times},
+        plan::{Actor, Plan, PlanKey, Since, Situation, Times},
         safety::{KeyId, ProviderId, Seconds, Slot, Terms, Value},
     },
     gate,
@@ -494,6 +494,22 @@ impl Run {
             run.begun = None;
         }
         Some(run)
+    }
+
+    /// What a step leads to: what was planned, with what nobody planned and is carried on.
+    pub fn changes(&self, step: usize) -> Vec<Value> {
+        let step = self.plan.steps.get(step);
+        let changes = step.map_or(&[] as &[Value], |step| &step.changes);
+        changes.iter().map(|value| self.history.adjusted(value)).collect()
+    }
+
+    /// What the person of a step pastes, so that nothing that came meanwhile is lost; nothing where nobody has to.
+    pub fn paste(&self, step: usize) -> Vec<String> {
+        let Some(Actor::Person { paste, .. }) = self.plan.steps.get(step).map(|step| &step.by) else {
+            return Vec::new();
+        };
+        let adjusted = self.plan.pasted(step, &self.changes(step));
+        adjusted.unwrap_or_else(|| paste.clone())
     }
 
     /// What is served now, and what was served before, as it was measured: what a way back starts from.

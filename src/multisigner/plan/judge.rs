@@ -1,7 +1,9 @@
 //! The safety checker's word on a plan, at the earliest times of its steps and with every lag.
 
 use super::{
-    super::safety::{Counterexample, Terms, Timeline, TooMany, Validator, Verdict, check},
+    super::safety::{
+        Counterexample, Invariant, Terms, Timeline, TooMany, Validator, Verdict, check, is_safe,
+    },
     Plan,
 };
 
@@ -34,13 +36,10 @@ impl Plan {
     pub fn judge(&self) -> Result<Vec<Judgement>, TooMany> {
         let timeline = self.timeline(&self.earliest().steps)?;
         let before = self.timeline(&[])?;
-        let judge = |validator: Validator| {
-            let terms = self.terms(vec![validator.clone()]);
-            Judgement {
-                starts_safe: check(&before, &terms) == Verdict::Safe,
-                verdict: check(&timeline, &terms),
-                validator,
-            }
+        let judge = |validator: Validator| Judgement {
+            starts_safe: self.starts_safe(&before, &validator),
+            verdict: check(&timeline, &self.terms(&before, vec![validator.clone()])),
+            validator,
         };
         Ok(Validator::kinds().into_iter().map(judge).collect())
     }
@@ -61,19 +60,39 @@ impl Plan {
     /// As [`Plan::judge`].
     pub fn harm_of(&self, course: &Timeline) -> Result<Option<Counterexample>, TooMany> {
         let before = self.timeline(&[])?;
-        let unhurt = Validator::kinds()
-            .into_iter()
-            .filter(|validator| check(&before, &self.terms(vec![validator.clone()])) == Verdict::Safe);
-        Ok(match check(course, &self.terms(unhurt.collect())) {
+        let kinds = Validator::kinds().into_iter();
+        let unhurt = kinds.filter(|validator| self.starts_safe(&before, validator));
+        Ok(match check(course, &self.terms(&before, unhurt.collect())) {
             Verdict::Safe => None,
             Verdict::Unsafe(found) => Some(*found),
         })
     }
 
-    fn terms(&self, validators: Vec<Validator>) -> Terms {
+    fn starts_safe(&self, before: &Timeline, validator: &Validator) -> bool {
+        let terms = Terms {
+            margin: self.situation.margin,
+            validators: vec![validator.clone()],
+            invariants: Invariant::CHAINS.into(),
+        };
+        is_safe(before, &terms)
+    }
+
+    /// What a plan is held to: chains, and what else holds before it. That the data of two providers have different TTLs
+    /// hurts no validator, and no key of ours mends it.
+    fn terms(&self, before: &Timeline, validators: Vec<Validator>) -> Terms {
+        let margin = self.situation.margin;
+        let holds = |invariant: &Invariant| {
+            let alone = Terms {
+                margin,
+                validators: Vec::new(),
+                invariants: [*invariant].into(),
+            };
+            Invariant::CHAINS.contains(invariant) || is_safe(before, &alone)
+        };
         Terms {
+            margin,
             validators,
-            ..Terms::all(self.situation.margin)
+            invariants: Invariant::ALL.into_iter().filter(holds).collect(),
         }
     }
 }

@@ -95,6 +95,11 @@ pub(super) fn lines(situation: &Situation, action: &Action, changes: &[Value]) -
 }
 
 impl Plan {
+    /// What the person of a step pastes so that this is served; nothing for a step without records.
+    pub fn pasted(&self, step: usize, changes: &[Value]) -> Option<Vec<String>> {
+        lines(&self.situation, &self.steps.get(step)?.action, changes)
+    }
+
     /// A key that the plan makes is this one: what is pasted, and how the key is called, follow.
     pub fn made(&mut self, key: KeyId, dnskey: Dnskey) {
         let before = self.situation.label(key);

@@ -34,6 +34,9 @@ pub enum Invariant {
 }
 
 impl Invariant {
+    /// Those that are a matter of a validator.
+    pub const CHAINS: [Self; 3] = [Self::Secure, Self::Resolver, Self::Caches];
+
     /// All of them.
     pub const ALL: [Self; 7] = [
         Self::Secure,

@@ -31,9 +31,10 @@ impl Driver {
             return false;
         };
         // In a change of algorithm signatures come before the keys that made them, which no state of a key says.
-        let in_words = self
-            .plan()
-            .is_some_and(|plan| matches!(plan.kind, PlanKind::Algorithm { .. }));
+        let in_words = self.plan().is_some_and(|plan| match &plan.kind {
+            PlanKind::Retreat { from } => matches!(**from, PlanKind::Algorithm { .. }),
+            kind => matches!(kind, PlanKind::Algorithm { .. }),
+        });
         let done = match &todo.action {
             Action::Make { keys } => {
                 for key in keys {
@@ -67,7 +68,9 @@ impl Driver {
             _ if self.asked.contains(&step) => true,
             _ => {
                 self.asked.push(step);
-                self.ask_others(world, step, &todo.action, &todo.by, &todo.changes);
+                // People do what is shown to them then.
+                let changes = self.run.as_ref().map(|run| run.changes(step)).unwrap_or_default();
+                self.ask_others(world, step, &todo.action, &todo.by, &changes);
                 true
             }
         };
@@ -89,7 +92,7 @@ impl Driver {
         if !self.asked.contains(&step) {
             self.asked.push(step);
             let delay = world.random.below(self.habits.person + 1);
-            world.later(delay, Deed::Given { provider, keys });
+            self.ask_for(world, delay, Deed::Given { provider, keys });
         }
         true
     }
@@ -113,8 +116,9 @@ impl Driver {
             }
             Action::Ds { .. } if by_parent => return world.scan_later(),
             Action::Ds { .. } | Action::ParentNs { .. } if self.habits.registrar_never => return,
-            Action::Ds { wanted } => Deed::Ds {
-                keys: wanted.iter().fold(0, |keys, key| keys | 1 << key.place()),
+            Action::Ds { .. } => match view::ds(changes) {
+                Some(ds) => Deed::Ds { ds },
+                None => return,
             },
             Action::ParentNs { members } => Deed::ParentNs {
                 members: view::members_of(members.iter().copied()),
@@ -145,8 +149,14 @@ impl Driver {
             | Action::Give { .. }
             | Action::Await => return,
         };
-        world.later(delay, deed);
-        world.later(delay + 1, Deed::Reported { step });
+        self.ask_for(world, delay, deed);
+        self.ask_for(world, delay + 1, Deed::Reported { step });
+    }
+
+    /// Somebody is asked to do something, and does it unless the plan is given up before.
+    fn ask_for(&self, world: &mut World, delay: Time, deed: Deed) {
+        let (plan, deed) = (self.adopted, Box::new(deed));
+        world.later(delay, Deed::Asked { plan, deed });
     }
 }
 

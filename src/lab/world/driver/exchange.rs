@@ -13,7 +13,7 @@ use super::{
 use crate::{
     clock::UnixTime,
     multisigner::{
-        plan::{self, Kind as PlanKind},
+        plan::{self, Kind as PlanKind, Plan},
         safety::ProviderId,
     },
 };
@@ -21,6 +21,8 @@ use crate::{
 /// How long after a provider was told something it is told again, when that led to nothing, and how often.
 const GIVE_AGAIN: Time = 21_600;
 const MOST_GIVEN: u64 = 8;
+/// How long after a roll could not be followed yet it is tried again.
+const FOLLOW_AGAIN: Time = 21_600;
 
 impl Driver {
     /// A provider has rolled: what it has no more goes here too, by the plan that begins by itself.
@@ -44,7 +46,15 @@ impl Driver {
                 provider: view::provider_id(provider),
                 gone: gone.map(|key| (view::key_id(key), self.last_seen[key])).collect(),
             };
-            match plan::build(&kind, &view::situation(world, world.margin)) {
+            let plan = plan::build(&kind, &view::situation(world, world.margin));
+            match plan.map_err(|error| error.to_string()) {
+                Ok(plan) if is_unsafe(&plan).is_some() => {
+                    world.story.tell(world.now, || {
+                        "the other provider has rolled; it is followed when no cache holds what it was"
+                            .to_owned()
+                    });
+                    self.look_again(world, FOLLOW_AGAIN);
+                }
                 Ok(plan) => {
                     world.story.tell(world.now, || {
                         "the other provider has rolled, and we follow".to_owned()
@@ -136,4 +146,14 @@ fn acceptable(world: &World) -> Keys {
     (0..world.keys.len())
         .filter(known)
         .fold(0, |keys, key| keys | 1 << key)
+}
+
+/// Why a plan is not begun without a person's force: it would hurt somebody, or everybody is hurt already.
+pub(in super::super) fn is_unsafe(plan: &Plan) -> Option<String> {
+    let judged = plan.judge().ok()?;
+    if judged.iter().all(|judgement| !judgement.starts_safe) {
+        return Some("resolvers may find answers bogus as things are".to_owned());
+    }
+    let harm = judged.iter().find_map(|judgement| judgement.harm());
+    harm.map(ToString::to_string)
 }

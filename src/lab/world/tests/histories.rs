@@ -9,9 +9,11 @@ const ORDINARY: u64 = 1_000;
 
 fn drawn(seed: u64) -> Draw {
     let mut random = Random::new(seed ^ 0x5eed_0000_0000_0000);
+    let (_, mut scenario) = random.pick(&Scenario::ALL);
     // A change of algorithm takes as long as three others.
-    let place = random.below(2 * Scenario::ALL.len() as u64 - 1) as usize;
-    let (_, scenario) = Scenario::ALL[place % Scenario::ALL.len()];
+    if scenario == Scenario::Algorithm && !random.one_in(3) {
+        (_, scenario) = random.pick(&Scenario::ALL);
+    }
     let mut faults: Vec<Fault> = Vec::new();
     for _ in 0..random.pick(&[0, 1, 1, 1, 2, 3]) {
         let (_, fault, _) = random.pick(&FAULTS);

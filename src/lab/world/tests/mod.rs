@@ -2,6 +2,7 @@
 
 mod controls;
 mod histories;
+mod table;
 
 use super::{
     FAULTS, Fault, Outcome, Scenario, Settings, play, play::run, random::Random, scenario::Draw, story::clock,
@@ -27,34 +28,6 @@ fn told(outcome: &Outcome) -> String {
         stories.join("\n"),
         lines.join("\n")
     )
-}
-
-#[test]
-fn every_plan_with_every_fault_hurts_nobody() {
-    let mut reached = 0;
-    let mut all = 0;
-    for (_, scenario) in Scenario::ALL {
-        let faults = FAULTS.iter().map(|(_, fault, _)| vec![*fault]);
-        for faults in [Vec::new()].into_iter().chain(faults) {
-            for seed in 1..=2 {
-                let undisturbed = faults.is_empty();
-                let faults = faults.clone();
-                let outcome = play(&Settings {
-                    scenario,
-                    faults,
-                    seed,
-                });
-                assert!(outcome.sound(), "{}", told(&outcome));
-                assert!(outcome.asked > 100 && outcome.asked == outcome.validated);
-                let is_reached = outcome.end == super::End::Reached;
-                assert!(is_reached || !undisturbed, "{}", told(&outcome));
-                reached += usize::from(is_reached);
-                all += 1;
-            }
-        }
-    }
-    // Most faults are ridden out.
-    assert!(reached * 3 > all * 2, "{reached} of {all} reach their goal");
 }
 
 #[test]

@@ -92,6 +92,18 @@ fn a_loss_that_nobody_could_notice_is_no_story() {
     assert_eq!(harms(&world), Vec::<&str>::new());
 }
 
+/// Both providers are to have the same TTLs (I5); that theirs grew is no reason to keep a key of ours.
+#[test]
+fn what_is_violated_anyway_and_has_nothing_to_do_with_a_step_holds_nothing_back() {
+    let mut world = World::of(roll());
+    world.run_until(START + 5);
+    let mut grown = data(1, THEIR_ZSK);
+    super::super::items::raise_ttl(&mut grown, 2 * TTL_DATA);
+    world.show(&grown);
+    assert_eq!(world.run_until(START + 500), Next::Over(Outcome::Reached));
+    assert_eq!(harms(&world), Vec::<&str>::new(), "nothing is bogus");
+}
+
 /// What is planned anew at a time after a run was given up.
 fn anew(world: &World, at: u64) -> Plan {
     let mut situation = world.run.situation_now(UnixTime(at));
@@ -134,4 +146,19 @@ fn after_a_loss_a_plan_is_given_up_and_planned_anew() {
         let switched = when(&again, switch.unwrap());
         assert_eq!(switched, forgotten, "planned at {at}, {force:?}");
     }
+}
+
+/// A plan that is begun while a key is lost: whatever its waits are, nothing switches before it is back and forgotten.
+#[test]
+fn a_plan_that_begins_in_the_midst_of_a_loss_is_held_to_everything() {
+    let mut plan = roll();
+    plan.steps.iter_mut().for_each(|step| step.waits.clear());
+    let lost = keys(1, &LOST);
+    plan.situation.serves.retain(|value| value.slot() != lost.slot());
+    plan.situation.serves.push(lost);
+    let mut world = World::of(plan);
+    world.run_until(START + 500);
+    // The plan itself gives the keys back.
+    let switched = when(&world, 3);
+    assert_eq!(switched, START + FORGET_KEYS + 1, "{:?}", world.story);
 }

@@ -194,3 +194,38 @@ fn who_changes_things_all_the_time_halts_it() {
         world.entries.len()
     );
 }
+
+/// The person at the registrar pastes all DS records: one that another provider had added meanwhile is among them.
+#[test]
+fn what_a_person_pastes_has_what_nobody_planned_too() {
+    let ds = |places: &[usize]| {
+        Value::Ds(DsSet {
+            records: places
+                .iter()
+                .map(|place| DsRecord {
+                    key: key(*place),
+                    digest_type: 2,
+                })
+                .collect(),
+            ttl: TTL_DS,
+            from_cds: false,
+        })
+    };
+    let mut plan = roll();
+    let wanted = vec![key(KSK)];
+    let mut point = step("DS", Action::Ds { wanted }, vec![ds(&[KSK])]);
+    point.by = Actor::Person {
+        place: "at the registrar".to_owned(),
+        paste: vec!["one".to_owned()],
+    };
+    plan.steps.insert(0, point);
+    let mut world = World::of(plan);
+    world.obedient = false;
+    assert_eq!(world.run.paste(0).len(), 1);
+    with_stranger(&mut world);
+    world.show(&ds(&[KSK, THEIR_KSK, STRANGER]));
+    world.settle();
+    let paste = world.run.paste(0);
+    assert_eq!(paste.len(), 2, "{paste:?}");
+    assert_eq!(world.run.changes(0), [ds(&[KSK, STRANGER])]);
+}

@@ -205,3 +205,29 @@ fn a_newcomer_has_slow_servers_too() {
         3 + 1
     );
 }
+
+/// I5 does not hold as things are, and no key of ours changes that: the plan is judged by all else.
+#[test]
+fn data_with_other_ttls_at_another_provider_are_no_reason_against_a_roll() {
+    let mut zone = Zone::two();
+    let Value::Data(at, class, data) = zone.data("B", "ZB") else {
+        panic!("data")
+    };
+    let data = SignedData {
+        ttl: 3 * data.ttl,
+        ..data
+    };
+    zone.set(&[Value::Data(at, class, data)]);
+    let mut plan = zone.plan(&roll("zsk"));
+    let judged = plan.judge().unwrap();
+    assert!(
+        judged
+            .iter()
+            .all(|judged| judged.starts_safe && judged.harm().is_none())
+    );
+    for step in &mut plan.steps {
+        step.waits.clear();
+    }
+    let harm = plan.harm().unwrap().expect("a roll without waits hurts somebody");
+    assert!(harm.why.contains("no key that signs the data"), "{harm}");
+}
