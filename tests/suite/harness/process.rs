@@ -58,8 +58,14 @@ pub fn wait_for<T>(patience: Duration, mut condition: impl FnMut() -> Option<T>)
 }
 
 /// An address that no other test uses: each has its own in 127/8, so that no port can be taken in between.
-/// The port is free for UDP and TCP.
+/// The port is free for UDP and TCP. Only for another process to listen there: whatever is started meanwhile holds the
+/// port until it has become another program, so who listens in this one takes [`listeners`].
 pub fn free_address() -> SocketAddr {
+    listeners().0.local_addr().unwrap()
+}
+
+/// A socket for UDP and one for TCP, at the same address, which no other test uses.
+pub fn listeners() -> (UdpSocket, TcpListener) {
     static NEXT: AtomicU8 = AtomicU8::new(1);
     let host = NEXT.fetch_add(1, Ordering::Relaxed);
     let process = std::process::id();
@@ -67,8 +73,8 @@ pub fn free_address() -> SocketAddr {
     for _ in 0..100 {
         let listener = TcpListener::bind((ip, 0)).unwrap();
         let address = listener.local_addr().unwrap();
-        if UdpSocket::bind(address).is_ok() {
-            return address;
+        if let Ok(socket) = UdpSocket::bind(address) {
+            return (socket, listener);
         }
     }
     panic!("no port of {ip} is free for both UDP and TCP");

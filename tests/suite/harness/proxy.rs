@@ -2,7 +2,7 @@
 
 use std::{
     io::Read as _,
-    net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
+    net::{SocketAddr, TcpStream, UdpSocket},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -14,7 +14,7 @@ use countersign::wire::RrType;
 
 use super::{
     client::{exchange_tcp, exchange_udp, send_framed},
-    process::free_address,
+    process::listeners,
 };
 
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -54,11 +54,10 @@ impl Drop for Proxy {
 
 /// Starts a proxy over UDP and TCP; `answer` gives the answer to a question, or none.
 pub fn through(answer: impl Fn(&[u8], Way) -> Option<Vec<u8>> + Send + Sync + 'static) -> Proxy {
-    let address = free_address();
+    let (udp, tcp) = listeners();
+    let address = udp.local_addr().unwrap();
     let ended = Arc::new(AtomicBool::new(false));
     let answer = Arc::new(answer);
-    let udp = UdpSocket::bind(address).unwrap();
-    let tcp = TcpListener::bind(address).unwrap();
     let over_udp = (Arc::clone(&answer), Arc::clone(&ended));
     std::thread::spawn(move || {
         let (answer, ended) = over_udp;
