@@ -10,7 +10,7 @@
 
 use super::{
     super::{
-        plan::{Action, Actor, Step},
+        plan::{Action, Actor, Kind, Step},
         safety::{Class, Slot, Value},
     },
     gate::Gate,
@@ -113,8 +113,11 @@ impl Run {
                 return Some("the key is not made yet".to_owned());
             }
         }
-        let by_word =
-            step.changes.is_empty() && matches!(step.by, Actor::Person { .. } | Actor::Provider { .. });
+        let by_person = matches!(step.by, Actor::Person { .. });
+        let no_sight = step.changes.is_empty() && (by_person || matches!(step.by, Actor::Provider { .. }));
+        // On the way back a sight alone is no evidence: what a registrar was given before, and has still on its way, shows
+        // nowhere either.
+        let by_word = no_sight || by_person && matches!(self.plan.kind, Kind::Retreat { .. });
         if by_word && step.action != Action::Await && !self.reported {
             return Some("nobody has said that it is done".to_owned());
         }

@@ -10,9 +10,9 @@
 //! | CDS | CDS and CDNSKEY | both name the same keys, and a key that signs the DNSKEY RRset signs both |
 //! | DS, NS of the parent | DS, NS | it answers with authority, or refers |
 //!
-//! Every server is asked over UDP and over TCP ([`ask`]); each way counts as a server of its own, so that a step needs to
+//! Every server is asked over UDP and over TCP (`ask`); each way counts as a server of its own, so that a step needs to
 //! be seen by all of them, and a value counts with the largest TTL that any of them gives. So does what is asked from
-//! other places ([`elsewhere`]).
+//! other places (`elsewhere`).
 //!
 //! What an answer says counts by good signatures alone, so that nobody who can only make up datagrams moves a plan.
 

@@ -73,3 +73,15 @@ fn random_histories_hurt_nobody() {
     println!("{reached} of {worlds} histories reach their goal, the others stop");
     assert!(worlds < 100 || reached * 2 > worlds, "{reached} of {worlds}");
 }
+
+/// Given up while the parent still had a change on its way, a plan took the sight of what was there before for its way back.
+#[test]
+fn what_is_still_on_its_way_is_not_taken_for_taken_back() {
+    let draw = Draw {
+        scenario: Scenario::Leave,
+        faults: vec![Fault::ParentLags, Fault::GivenUp, Fault::ClockBack],
+        ..drawn(28_681)
+    };
+    let outcome = run(&draw, &|_| false, true);
+    assert!(outcome.sound(), "{}", told(&outcome));
+}
