@@ -47,7 +47,7 @@ pub(super) fn bounds(config: &Config, zone: &ZoneSettings) -> Bounds {
 }
 
 /// What is served here of a zone: known at once, and before anybody can ask for it.
-fn served(zone: &HeldZone) -> Vec<Seen> {
+pub(super) fn served(zone: &HeldZone) -> Vec<Seen> {
     let Ok(content) = zone.served.content() else {
         return Vec::new();
     };

@@ -161,7 +161,17 @@ async fn keep(server: &Arc<Server>, zone: &ZoneSettings, seen: &Survey) -> Resul
     let others = zone.providers.iter().cloned().map(Party::Provider);
     let parties: Vec<Party> = [Party::Ours].into_iter().chain(others).collect();
     let bounds = observations::bounds(&server.config.load(), zone);
-    let news = vec![(zone.origin.clone(), bounds, seen.observed(&register, &parties))];
+    let mut news = seen.observed(&register, &parties);
+    // What is served here goes on counting as long as it is served, and comes in where it could not be noted before.
+    news.extend(
+        server
+            .held
+            .load()
+            .get(&zone.origin)
+            .into_iter()
+            .flat_map(|held| observations::served(held)),
+    );
+    let news = vec![(zone.origin.clone(), bounds, news)];
     let (keeping, at) = (Arc::clone(server), seen.at);
     let kept =
         tokio::task::spawn_blocking(move || keeping.observations.note(&*keeping.store, news, at)).await;

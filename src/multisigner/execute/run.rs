@@ -476,20 +476,22 @@ impl Run {
         Some(owned.filter_map(|key| key.dnskey.clone()).collect())
     }
 
-    /// The run as it is where the parent was asked for further DS records and no server of it has them: a way back from
-    /// there has nothing to wait for. None where it has, or may have, done anything else.
+    /// The run as it is where the parent was asked by CDS for further DS records and no server of it has them: a way back
+    /// from there has nothing to wait for. None where it has, or may have, done anything else: what a person has given to a
+    /// registrar may come yet.
     pub fn as_the_parent_left_it(&self, view: &View) -> Option<Self> {
         let course = self.history.courses.get(&Slot::Ds)?;
         let (Value::Ds(before), Value::Ds(coming)) = (course.expected()?, course.coming()?) else {
             return None;
         };
         let only_adds = before.records.is_subset(&coming.records);
-        if !only_adds || !view.shows(&Value::Ds(before), self.last) {
+        let step = self.plan.steps.get(self.done.len());
+        let by_person = step.is_some_and(|step| matches!(step.by, Actor::Person { .. }));
+        if !only_adds || by_person || !view.shows(&Value::Ds(before), self.last) {
             return None;
         }
         let mut run = self.clone();
         run.history.never_came(&Slot::Ds, self.last);
-        let step = self.plan.steps.get(self.done.len());
         if step.is_some_and(|step| step.changes.iter().any(|value| value.slot() == Slot::Ds)) {
             run.begun = None;
         }

@@ -78,6 +78,8 @@ impl Survey {
                     )
                 }
             },
+            // Its TTL is what counts; with its serial every change of the zone would be an entry.
+            Class::Soa => (String::new(), self.rrset(received, asked)?.1),
             _ => self.rrset(received, asked)?,
         };
         Some(Seen {

@@ -235,13 +235,10 @@ fn what_the_parent_has_not_done_is_not_taken_back() {
             from_cds: false,
         })
     };
-    let asked = |ds: &Value| {
+    let asked = |ds: &Value, by: Actor| {
         let wanted = vec![key(NEW)];
         let mut step = step("DS", Action::Ds { wanted }, vec![ds.clone()]);
-        step.by = Actor::Person {
-            place: "at the registrar".to_owned(),
-            paste: Vec::new(),
-        };
+        step.by = by;
         let mut plan = roll();
         plan.steps = vec![step];
         let mut world = World::forced(plan, Some("a test"));
@@ -250,7 +247,7 @@ fn what_the_parent_has_not_done_is_not_taken_back() {
         world
     };
     let more = with(&[KSK, THEIR_KSK, NEW]);
-    let mut world = asked(&more);
+    let mut world = asked(&more, Actor::Parent);
     let at = UnixTime(world.now);
     assert_eq!(world.run.situation_now(at).value(&Slot::Ds), Some(&more));
     let left = world.run.as_the_parent_left_it(&world.view()).unwrap();
@@ -262,7 +259,14 @@ fn what_the_parent_has_not_done_is_not_taken_back() {
     // One server has it, or something was to go.
     world.show_at(1, &more);
     assert_eq!(world.run.as_the_parent_left_it(&world.view()), None);
-    let world = asked(&with(&[KSK]));
+    let world = asked(&with(&[KSK]), Actor::Parent);
+    assert_eq!(world.run.as_the_parent_left_it(&world.view()), None);
+    // What a person gave to a registrar may be on its way.
+    let person = Actor::Person {
+        place: "at the registrar".to_owned(),
+        paste: Vec::new(),
+    };
+    let world = asked(&more, person);
     assert_eq!(world.run.as_the_parent_left_it(&world.view()), None);
 }
 
