@@ -204,6 +204,12 @@ fn by_itself_it_takes_and_gives_and_mends() {
     for server in [ours, world.dns[0], world.dns[1]] {
         shows(server, 4);
     }
+    // The last that is said of the first visit: what is lost before its end was never seen there, and is not gone.
+    let visited = world
+        .ours()
+        .stderr()
+        .wait_for("the parent's DS is not known", SHOWING);
+    assert!(visited.is_some(), "{}", world.ours().log());
     // NS1 drops our keys without a word: they are given again.
     world.ns1.knob("lost-keys", "0s");
     let told = world
