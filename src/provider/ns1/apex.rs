@@ -7,14 +7,14 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     Ns1,
-    call::{Call, Method},
+    call::{Call, Method, Reply},
     model::{self, record},
     rate::Kind,
     reply::CallError,
 };
 use crate::{
     provider::{ProviderError, ProviderFault, Published},
-    wire::{Name, Ttl},
+    wire::{Name, RrType, Ttl},
 };
 
 /// How often it is looked whether a switch shows: NS1's clients wait some seconds after a zone was made.
@@ -29,10 +29,15 @@ pub(super) struct ApexNs {
 }
 
 impl Ns1 {
-    /// The apex NS RRset; none where there is no such record.
-    pub(super) async fn apex_ns(&self, zone: &Name) -> Result<Option<ApexNs>, ProviderError> {
+    /// A record at the apex, with what it was asked as; none where there is no such record.
+    pub(super) async fn apex_record(
+        &self,
+        zone: &Name,
+        rtype: RrType,
+    ) -> Result<Option<(Reply, record::RecordBody)>, ProviderError> {
         let name = self.path_of(zone)?;
-        let path = ["zones", name.as_str(), name.as_str(), "NS"];
+        let mnemonic = rtype.to_string();
+        let path = ["zones", name.as_str(), name.as_str(), mnemonic.as_str()];
         let reply = match self.client.call(&Call::get(Kind::Record, &path)).await {
             Err(CallError::Refused(refusal))
                 if refusal.is_absent() && refusal.is_json && !refusal.has_no_zone() =>
@@ -42,6 +47,14 @@ impl Ns1 {
             other => other?,
         };
         let body = record::read(&reply.json()?).map_err(|why| reply.asked.odd(&why))?;
+        Ok(Some((reply, body)))
+    }
+
+    /// The apex NS RRset; none where there is no such record.
+    pub(super) async fn apex_ns(&self, zone: &Name) -> Result<Option<ApexNs>, ProviderError> {
+        let Some((reply, body)) = self.apex_record(zone, RrType::NS).await? else {
+            return Ok(None);
+        };
         let targets = body
             .answers
             .iter()

@@ -10,7 +10,6 @@ use super::{
     call::{Call, Method},
     model::record,
     rate::Kind,
-    reply::CallError,
 };
 use crate::{
     dnssec::{algorithm::DigestType, key::Dnskey},
@@ -93,18 +92,9 @@ impl Ns1 {
 
     /// The record that is there.
     async fn shown(&self, zone: &Name, rtype: RrType) -> Result<Option<Shown>, ProviderError> {
-        let name = self.path_of(zone)?;
-        let mnemonic = rtype.to_string();
-        let path = ["zones", name.as_str(), name.as_str(), mnemonic.as_str()];
-        let reply = match self.client.call(&Call::get(Kind::Record, &path)).await {
-            Err(CallError::Refused(refusal))
-                if refusal.is_absent() && refusal.is_json && !refusal.has_no_zone() =>
-            {
-                return Ok(None);
-            }
-            other => other?,
+        let Some((_, body)) = self.apex_record(zone, rtype).await? else {
+            return Ok(None);
         };
-        let body = record::read(&reply.json()?).map_err(|why| reply.asked.odd(&why))?;
         let rdatas = self.read(zone, rtype, &body.answers)?;
         Ok(Some(Shown {
             rdatas,
