@@ -298,10 +298,18 @@ pub struct OwnKey {
     pub state: OwnState,
     /// Since when.
     pub since: UnixTime,
-    /// Whether it ever was in the DNSKEY RRset.
-    was_published: bool,
+    /// How it last went out of the DNSKEY RRset.
+    left: Option<Left>,
     /// Whether it ever signed without being there.
     signed_unpublished: bool,
+}
+
+/// How a key of ours went out of the DNSKEY RRset.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Left {
+    at: UnixTime,
+    /// Its algorithm went as a whole, and is signed with until no cache needs it: not by a loss.
+    by_plan: bool,
 }
 
 /// A person's withdrawal that sources still contradict.
@@ -502,21 +510,25 @@ impl Register {
 
     /// The algorithms that are kept out of the DNSKEY RRset: none of our keys of them is published, for they are not yet,
     /// or a plan took them out. Who demands signatures of every algorithm that the RRset names would find none of ours
-    /// to verify; so the other providers' keys come and go with ours.
+    /// to verify; so the other providers' keys come and go with ours. They do not go with ours that were lost: what the
+    /// other providers sign is verified with them.
     fn withheld_algorithms(&self) -> BTreeSet<Algorithm> {
-        let of = |chosen: &dyn Fn(&OwnKey) -> bool| -> BTreeSet<Algorithm> {
-            let chosen = self.own.iter().filter(|(_, own)| chosen(own));
-            chosen.map(|(key, _)| key.algorithm()).collect()
-        };
-        let waits = of(&|own| own.state == OwnState::Is(Claim::Held));
-        let was_there = of(&|own| own.was_published);
-        let by_a_plan = of(&|own| own.signed_unpublished);
-        let kept_out = waits
-            .difference(&was_there)
-            .chain(&by_a_plan)
-            .copied()
-            .collect::<BTreeSet<_>>();
-        kept_out.difference(&self.algorithms()).copied().collect()
+        let mut all: BTreeSet<Algorithm> = self.own.keys().map(Dnskey::algorithm).collect();
+        all.retain(|algorithm| {
+            let of_it = || {
+                let all = self.own.iter();
+                all.filter(|(key, _)| key.algorithm() == *algorithm)
+                    .map(|(_, own)| own)
+            };
+            if of_it().any(|own| own.state.in_set().is_some()) {
+                return false;
+            }
+            match of_it().filter_map(|own| own.left).max() {
+                Some(last) => last.by_plan,
+                None => of_it().any(|own| own.signed_unpublished || own.state == OwnState::Is(Claim::Held)),
+            }
+        });
+        all
     }
 
     /// Whether a key is ours, or was.
@@ -541,8 +553,13 @@ impl Register {
 fn own_is(all: &mut BTreeMap<Dnskey, OwnKey>, key: &Dnskey, state: OwnState, since: UnixTime) {
     let before = all.get(key);
     let unpublished = state.at_work().is_some_and(KeyState::is_unpublished);
+    let leaves = state.in_set().is_none() && before.is_some_and(|own| own.state.in_set().is_some());
+    let left = leaves.then_some(Left {
+        at: since,
+        by_plan: unpublished,
+    });
     let own = OwnKey {
-        was_published: state.in_set().is_some() || before.is_some_and(|own| own.was_published),
+        left: left.or(before.and_then(|own| own.left)),
         signed_unpublished: unpublished || before.is_some_and(|own| own.signed_unpublished),
         state,
         since,
@@ -860,6 +877,61 @@ mod tests {
         let spare = Dnskey::new(257, Algorithm::ECDSAP256SHA256, &[7; 64]);
         let buried = [&events[..4], &[imported(&spare, Claim::Held), buried]].concat();
         assert_eq!(sets(&buried).1, [old_of_theirs]);
+    }
+
+    /// The DNSKEY RRset verifies what the others sign, whatever becomes of ours.
+    #[test]
+    fn keys_of_others_stay_when_ours_of_their_algorithm_are_lost() {
+        let (old, new, next) = (
+            Dnskey::new(257, Algorithm::ECDSAP256SHA256, &[9; 64]),
+            key(2),
+            key(3),
+        );
+        let old_of_theirs = Dnskey::new(257, Algorithm::ECDSAP256SHA256, &[8; 64]);
+        let turned = |key: &Dnskey, state| What::Turned {
+            key: key.clone(),
+            state,
+        };
+        let lost = |key: &Dnskey| What::Lost {
+            key: key.clone(),
+            reason: "the disk died".into(),
+        };
+        let shown = What::Seen {
+            key: old_of_theirs.clone(),
+            source: file("a"),
+            evidence: Evidence::Line(1),
+        };
+        let theirs = |events: &[&[What]]| -> Vec<Dnskey> {
+            let register = after(&events.concat());
+            register.foreign_in_set().map(|(key, ..)| key.clone()).collect()
+        };
+        let mut changed = vec![turned(&old, Claim::Active), shown, seen(1, "a")];
+        changed.push(turned(&new, Claim::PreActive));
+        let only_old = [old_of_theirs.clone()];
+        assert_eq!(theirs(&[&changed, &[lost(&new)]]), only_old, "ours never came");
+        changed.push(turned(&new, Claim::Active));
+        changed.push(turned(&old, Claim::PostActive));
+        // One that was lost on its way out went out by the plan all the same.
+        assert_eq!(theirs(&[&changed, &[lost(&old)]]), [key(1)]);
+        changed.push(turned(&old, Claim::Gone));
+        changed.push(lost(&new));
+        assert_eq!(
+            theirs(&[&changed]),
+            [key(1)],
+            "the new one stays, the old one stays out"
+        );
+        // Another plan takes its algorithm out in the end, whatever was lost before, and a third one brings it back.
+        let again = [turned(&next, Claim::Held), turned(&next, Claim::PreActive)];
+        assert_eq!(theirs(&[&changed, &again]), [key(1)], "it was there before");
+        let out = [turned(&next, Claim::Active), turned(&next, Claim::PostActive)];
+        assert_eq!(theirs(&[&changed, &again, &out]), []);
+        let back = [
+            turned(&key(4), Claim::PreActive),
+            turned(&key(4), Claim::Active),
+            lost(&key(4)),
+        ];
+        assert_eq!(theirs(&[&changed, &again, &out, &back[..1]]), []);
+        assert_eq!(theirs(&[&changed, &again, &out, &back]), [key(1)]);
     }
 
     fn any_what() -> impl Strategy<Value = What> {
