@@ -14,6 +14,7 @@
 //!
 //! Content of zones lies beside it, in files of its own ([`replica`]): a zone is read at a start, once, and whole.
 
+mod fault;
 mod file;
 #[cfg(test)]
 pub(crate) mod full_disk;
@@ -30,7 +31,6 @@ use std::{
     fs::OpenOptions,
     io,
     os::unix::fs::OpenOptionsExt as _,
-    panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
     sync::{
         Arc, PoisonError, RwLock,
@@ -38,6 +38,7 @@ use std::{
     },
 };
 
+use fault::{Failure, guarded};
 use redb::{
     Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, TableDefinition, TableError,
     backends::FileBackend,
@@ -102,6 +103,16 @@ pub enum StoreError {
         /// The store's file.
         path: PathBuf,
         /// What redb found.
+        why: String,
+    },
+    /// This program failed while it held the file; nothing says that the file is not what was written.
+    #[error(
+        "a fault of this program in its work with {path}: {why}. What is served goes on, and this was not done; the file itself was not found wrong, so leave it where it is. Start the server again when it suits, and report this with the log"
+    )]
+    Fault {
+        /// The store's file.
+        path: PathBuf,
+        /// What failed, and where.
         why: String,
     },
     /// The disk failed, or is full.
@@ -231,14 +242,16 @@ impl Store {
                 file::open(|| Ok(process.store_file()), &self.sync_failed)
             }
         };
-        let opened = unspoiled(|| opened().map_err(redb::Error::from));
-        let database = opened.map_err(|error| match error {
-            redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => StoreError::Held {
-                path: self.path.clone(),
-            },
+        let opened = guarded(|| opened().map_err(redb::Error::from));
+        let database = opened.map_err(|failure| match failure {
+            Failure::Redb(redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch) => {
+                StoreError::Held {
+                    path: self.path.clone(),
+                }
+            }
             other => self.failed(other),
         })?;
-        match unspoiled(|| check_format(&database)).map_err(|source| self.failed(source))? {
+        match guarded(|| check_format(&database)).map_err(|failure| self.failed(failure))? {
             FORMAT => *place = Some(database),
             found => {
                 let path = self.path.clone();
@@ -265,17 +278,17 @@ impl Store {
         let done = {
             let held = self.database.read().unwrap_or_else(PoisonError::into_inner);
             match &*held {
-                Some(database) => unspoiled(|| work(database)),
+                Some(database) => guarded(|| work(database)),
                 // Another thread met a failure in between.
-                None => Err(redb::Error::PreviousIo),
+                None => Err(redb::Error::PreviousIo.into()),
             }
         };
-        done.map_err(|source| {
+        done.map_err(|failure| {
             self.database
                 .write()
                 .unwrap_or_else(PoisonError::into_inner)
                 .take();
-            self.failed(source)
+            self.failed(failure)
         })
     }
 
@@ -337,15 +350,18 @@ impl Store {
         })
     }
 
-    fn failed(&self, source: redb::Error) -> StoreError {
+    fn failed(&self, failure: Failure) -> StoreError {
         let path = self.path.clone();
-        match source {
-            redb::Error::Corrupted(why) => StoreError::Spoiled { path, why },
-            redb::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => StoreError::Spoiled {
-                path,
-                why: error.to_string(),
-            },
-            source => StoreError::Database {
+        match failure {
+            Failure::Ours(why) => StoreError::Fault { path, why },
+            Failure::Redb(redb::Error::Corrupted(why)) => StoreError::Spoiled { path, why },
+            Failure::Redb(redb::Error::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                StoreError::Spoiled {
+                    path,
+                    why: error.to_string(),
+                }
+            }
+            Failure::Redb(source) => StoreError::Database {
                 path,
                 source: Box::new(source),
             },
@@ -373,18 +389,6 @@ impl Store {
             })
             .collect()
     }
-}
-
-/// Does something with redb, which may panic over a file that others changed.
-fn unspoiled<T>(work: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, redb::Error> {
-    // What is left behind is put aside with the database.
-    panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let told = panic.downcast_ref::<String>().cloned();
-        let told = told.or_else(|| panic.downcast_ref::<&str>().map(|told| (*told).to_owned()));
-        Err(redb::Error::Corrupted(
-            told.unwrap_or_else(|| "redb panicked".to_owned()),
-        ))
-    })
 }
 
 /// The format of what is stored. Makes the tables where there are none.

@@ -1,8 +1,9 @@
 //! A file of the store that is not what was written: it is read as it was, or refused in words: redb itself may panic over it.
+//! A panic of ours is another matter.
 
 use std::{fs, path::Path};
 
-use super::{Absent, FILE_NAME, Store};
+use super::{Absent, FILE_NAME, Store, StoreError};
 use crate::{
     clock::UnixTime,
     disk::simulated::Dice,
@@ -78,4 +79,34 @@ fn a_spoiled_file_is_refused_in_words_and_its_journal_is_never_another() {
         }
     }
     assert!(refused > CASES / 4, "{refused} of {CASES}");
+}
+
+/// Nobody must bring a backup back, or put a good file away, for a mistake in this program.
+#[test]
+fn a_panic_of_ours_says_nothing_of_the_file_and_the_store_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path(), Absent::Create).unwrap();
+    store.append(&[(zone(), written())]).unwrap();
+    let failed = store.with(|database| -> Result<(), redb::Error> {
+        let _half_done = database.begin_write()?;
+        panic!("a mistake")
+    });
+    let error = failed.unwrap_err();
+    assert!(matches!(error, StoreError::Fault { .. }), "{error:?}");
+    let words = error.to_string();
+    for part in [
+        "a fault of this program",
+        "a mistake",
+        "store/spoiled.rs:",
+        "report this",
+    ] {
+        assert!(words.contains(part), "{words}");
+    }
+    assert!(
+        !words.contains("spoiled:") && !words.contains("backup"),
+        "{words}"
+    );
+    // What was half done is not there, and the next use finds everything else.
+    assert_eq!(store.events(zone().as_ref()).unwrap(), written());
+    store.append(&[(zone(), written())]).unwrap();
 }

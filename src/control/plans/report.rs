@@ -152,9 +152,8 @@ fn of_run(run: &Run, known: &Known) -> PlanStatus {
             back: step.back.clone(),
         }
     });
-    let goal = Report::new(&run.plan).map_or_else(|_| "a plan".to_owned(), |report| report.goal);
     PlanStatus {
-        goal,
+        goal: run.plan.goal(),
         state: match &run.stage {
             Stage::Running if rests.is_some_and(|rest| rest.halted) => "halted",
             Stage::Running => "running",

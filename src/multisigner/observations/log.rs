@@ -1,6 +1,9 @@
 //! The log of one zone. Pure: what is to be written comes out as changes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use super::{Bounds, Class, Counted, LARGEST_TTL, Observation, Party, Seconds, Seen};
 use crate::clock::UnixTime;
@@ -215,38 +218,37 @@ impl Log {
     /// The TTLs with which caches may hold something: by party and class, the largest first. `beyond_ttl`: how long
     /// after its TTL something may be held or still be served.
     pub fn counting(&self, at: UnixTime, beyond_ttl: Seconds) -> Vec<Counted> {
-        let mut counting: Vec<Counted> = Vec::new();
+        // Of one TTL, since when it was given first, and when it was given up last (`None` is never): with all its changes in
+        // between that says the same.
+        let mut of_ttl = BTreeMap::new();
         for entry in self.entries.values() {
             // A source that is asked no more has no end that was seen.
             let seen = entry
                 .ended
                 .unwrap_or(UnixTime(entry.last.0.saturating_add(BEHIND)));
             if at.since(seen).as_secs() <= entry.ttl + beyond_ttl {
-                counting.push(Counted {
-                    party: entry.party.clone(),
-                    class: entry.class,
-                    ttl: entry.ttl,
-                    since: entry.first,
-                    ended: entry.ended,
-                });
+                let ttl = (&entry.party, entry.class, Reverse(entry.ttl));
+                let (since, ended) = of_ttl.entry(ttl).or_insert((entry.first, entry.ended));
+                *since = entry.first.min(*since);
+                *ended = ended.and_then(|known| Some(known.max(entry.ended?)));
             }
         }
         // What still goes on is the last to end.
         let end = |counted: &Counted| counted.ended.unwrap_or(UnixTime(u64::MAX));
         let same = |one: &Counted, other: &Counted| (&one.party, one.class) == (&other.party, other.class);
-        counting.sort_by(|one, other| {
-            let what = (&one.party, one.class).cmp(&(&other.party, other.class));
-            what.then(other.ttl.cmp(&one.ttl))
-                .then(end(other).cmp(&end(one)))
-                .then(one.since.cmp(&other.since))
-        });
         // One that is no larger and ended no later adds nothing, unless it was there earlier.
         let mut least: Vec<Counted> = Vec::new();
-        for counted in counting {
-            let adds = !least.iter().any(|known| {
-                same(known, &counted) && end(known) >= end(&counted) && known.since <= counted.since
-            });
-            if adds {
+        for ((party, class, Reverse(ttl)), (since, ended)) in of_ttl {
+            let counted = Counted {
+                party: party.clone(),
+                class,
+                ttl,
+                since,
+                ended,
+            };
+            let larger = least.iter().rev().take_while(|known| same(known, &counted));
+            let mut larger = larger.filter(|known| end(known) >= end(&counted));
+            if !larger.any(|known| known.since <= counted.since) {
                 least.push(counted);
             }
         }

@@ -80,6 +80,29 @@ fn a_ttl_that_was_lowered_counts_until_the_last_second_in_which_a_cache_may_hold
     assert_eq!(counting(&log, 1_300)[0], (LARGEST_TTL, None));
 }
 
+/// A server that goes to and fro, or two that differ behind one address: all of it counts, and is said once.
+#[test]
+fn however_often_a_ttl_comes_and_goes_it_counts_once() {
+    let mut log = Log::default();
+    for second in 0..400 {
+        let ttl = if second % 2 == 0 { 1_000 } else { 60 };
+        log.note(vec![seen("x", "a", ttl)], at(second), BOUNDS);
+    }
+    let counted = log.counting(at(400), BOUNDS.beyond_ttl);
+    let told = counted
+        .iter()
+        .map(|counted| (counted.ttl, counted.since, counted.ended));
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        [(1_000, at(0), Some(at(399))), (60, at(239), None)]
+    );
+    // Another source that gives it still.
+    log.note(vec![seen("y", "a", 1_000)], at(400), BOUNDS);
+    assert_eq!(counting(&log, 400), [(1_000, None)]);
+    let of_one = log.counting(at(400), BOUNDS.beyond_ttl);
+    assert_eq!(of_one[0].since, at(0));
+}
+
 /// It may still serve what it did.
 #[test]
 fn a_source_that_is_not_seen_any_more_counts_for_as_long_as_caches_may_hold_what_it_gave_last() {

@@ -90,8 +90,15 @@ pub struct VerdictReport {
     pub story: Option<String>,
 }
 
+impl Plan {
+    /// What is to be achieved, in words.
+    pub fn goal(&self) -> String {
+        words::goal(&self.kind, &self.situation)
+    }
+}
+
 impl Report {
-    /// Reads a plan.
+    /// Reads a plan. The checker judges it, which may take long.
     ///
     /// # Errors
     /// When there are more keys or providers than a timeline holds.
@@ -103,7 +110,7 @@ impl Report {
         let largest = plan.largest_dnskey();
         Ok(Self {
             zone: situation.zone.clone(),
-            goal: words::goal(&plan.kind, situation),
+            goal: plan.goal(),
             at: situation.at,
             least_seconds: plan.least_duration(),
             margin_seconds: situation.margin,
