@@ -18,7 +18,7 @@ use crate::{
     dnssec::{algorithm::Algorithm, key::Dnskey, keyset::Role},
     multisigner::{
         execute::{Entry, Event, Next, Outcome, Run, Stage},
-        plan::Plan,
+        plan::{Kind as PlanKind, Plan},
     },
 };
 
@@ -125,6 +125,12 @@ impl Driver {
     pub fn adopt(&mut self, world: &mut World, plan: Plan, force: Option<String>) {
         let (now, _) = self.time(world);
         self.eyes = Eyes::new(world, plan.situation.keys.len());
+        // The new keys of others, which nobody can look up yet, are put into a file.
+        if let PlanKind::Algorithm { new, .. } = &plan.kind {
+            let others = !world.owned_by(0);
+            let new = new.iter().fold(0, |keys, key| keys | 1 << key.place());
+            world.providers[0].given |= new & others;
+        }
         for (number, step) in plan.steps.iter().enumerate() {
             world.story.tell(world.now, || {
                 format!("step {} is to be: {}", number + 1, step.what)

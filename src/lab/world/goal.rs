@@ -7,7 +7,10 @@ use super::{
 };
 use crate::{
     dnssec::keyset::Role,
-    multisigner::plan::{Kind, Plan},
+    multisigner::{
+        plan::{Kind, Plan},
+        safety::KeyId,
+    },
 };
 
 /// What is not as it should be, in words; none when all is.
@@ -81,8 +84,12 @@ pub(super) fn missed(world: &World, plan: &Plan) -> Option<String> {
                 let place = key.place();
                 world.keys[place].role != Role::Zsk && !in_ds(place)
             });
-            left.or(lacks)
-                .map(|key| format!("the DS RRset is wrong about key {}", key.place()))
+            let wrong = left
+                .or(lacks)
+                .map(|key| format!("the DS RRset is wrong about key {}", key.place()));
+            let (old, new) = (places(old), places(new));
+            let changed = |server: &Server| (server.dnskeys.keys & (old | new)) == new;
+            wrong.or_else(|| (!all_children(&changed)).then(|| "a DNSKEY RRset has not changed".to_owned()))
         }
         Kind::Follow { gone, .. } => {
             let left = gone
@@ -137,6 +144,10 @@ fn not_back(world: &World, kind: &Kind) -> Option<String> {
         }
         Kind::Emergency { .. } | Kind::Follow { .. } | Kind::Retreat { .. } => None,
     }
+}
+
+fn places(keys: &[KeyId]) -> Keys {
+    keys.iter().fold(0, |all, key| all | 1 << key.place())
 }
 
 fn signs_some(server: &Server, key: usize) -> bool {

@@ -5,7 +5,10 @@ use super::{
     chain::{Data, Dnskeys, Keys, Members, Ns, Time},
     parties::{Beginning, CLASSES, Cds, Part},
 };
-use crate::dnssec::{keyfile::timing::Claim, keyset::Role};
+use crate::dnssec::{
+    keyfile::timing::Claim,
+    keyset::{KeyState, Role},
+};
 
 /// What the world knows of a key.
 #[derive(Clone, Debug)]
@@ -40,7 +43,7 @@ pub(super) struct Provider {
     pub hand: Hand,
     /// Its own keys.
     pub states: Vec<(usize, Claim)>,
-    /// Keys of others that it publishes.
+    /// Keys of others that it publishes; ours as far as keys of its own of their algorithm are published.
     pub given: Keys,
     pub members: Members,
     pub serving: bool,
@@ -55,7 +58,7 @@ pub(super) struct Provider {
     pub propagation: Time,
     /// It rolls a key by itself, and does nothing else that has to do with keys of its own any more.
     pub rolls: bool,
-    /// Its own keys that its servers show, and the signers, in place of what follows from the above: told by a plan.
+    /// Its own keys that its servers show, and the signers, in place of what follows from the above: told by a plan of ours.
     pub dnskeys_told: Option<(Keys, Keys)>,
     /// The same of its signatures, by class.
     pub signers_told: [Option<Keys>; CLASSES.len()],
@@ -86,12 +89,31 @@ impl Provider {
         Self::with_role(keys, active, |role| role != Role::Zsk)
     }
 
-    /// Its keys that sign everything else: the ZSKs that are active; without any, the CSKs.
+    fn signing(&self) -> Keys {
+        self.in_state(|claim| claim.state().is_some_and(KeyState::signs))
+    }
+
+    /// Its keys that sign CDS: those that sign the DNSKEY RRset, or would if they were published.
+    fn cds_signers(&self, keys: &[Key]) -> Keys {
+        let (_, told) = self.dnskeys_told.unzip();
+        told.unwrap_or_else(|| Self::with_role(keys, self.signing(), |role| role != Role::Zsk))
+    }
+
+    /// Its keys that sign everything else: the ZSKs that sign; without any, the CSKs.
     pub fn data_signers(&self, keys: &[Key]) -> Keys {
-        let active = self.in_state(|claim| claim == Claim::Active);
-        let zsks = Self::with_role(keys, active, |role| role == Role::Zsk);
-        let csks = Self::with_role(keys, active, |role| role == Role::Csk);
-        zsks | csks
+        Self::with_role(keys, self.signing(), |role| role != Role::Ksk)
+    }
+
+    /// The keys of others that our server publishes: an algorithm comes and goes there as a whole, with ours.
+    fn published_of_others(&self, keys: &[Key]) -> Keys {
+        if self.hand != Hand::Ours {
+            return self.given;
+        }
+        let published = self.published();
+        let own = || (0..keys.len()).filter(|place| published & 1 << place != 0);
+        let is_there = |place: &usize| own().any(|own| keys[own].algorithm == keys[*place].algorithm);
+        let there = (0..keys.len()).filter(is_there);
+        there.fold(0, |all, place| all | self.given & 1 << place)
     }
 
     pub fn dnskeys(&self, keys: &[Key]) -> Dnskeys {
@@ -99,16 +121,15 @@ impl Provider {
             .dnskeys_told
             .unwrap_or((self.published(), self.key_signers(keys)));
         Dnskeys {
-            keys: published | self.given,
+            keys: published | self.published_of_others(keys),
             signers,
             ttl: self.ttls.dnskey,
         }
     }
 
     pub fn data(&self, keys: &[Key], class: usize) -> Data {
-        // CDS is signed by what signs the DNSKEY RRset, as RFC 7344 §4.1 demands.
         let signers = self.signers_told[class].unwrap_or_else(|| match CLASSES[class] {
-            "CDS" => self.dnskeys(keys).signers,
+            "CDS" => self.cds_signers(keys),
             _ => self.data_signers(keys),
         });
         Data {

@@ -12,9 +12,10 @@ use super::{
 };
 use crate::{
     clock::UnixTime,
+    dnssec::keyfile::timing::Claim,
     multisigner::{
         execute::Event,
-        plan::{Action, Actor, Kind as PlanKind},
+        plan::{Action, Actor},
         safety::Value,
     },
 };
@@ -30,25 +31,18 @@ impl Driver {
         else {
             return false;
         };
-        // In a change of algorithm signatures come before the keys that made them, which no state of a key says.
-        let in_words = self.plan().is_some_and(|plan| match &plan.kind {
-            PlanKind::Retreat { from } => matches!(**from, PlanKind::Algorithm { .. }),
-            kind => matches!(kind, PlanKind::Algorithm { .. }),
-        });
         let done = match &todo.action {
             Action::Make { keys } => {
                 for key in keys {
                     let dnskey = world.make(key.place());
+                    world.turn(key.place(), Claim::Held);
                     self.journal(world, now, Event::Made { key: *key, dnskey });
                 }
                 true
             }
             Action::Turn { keys } => {
-                for (key, claim) in keys.iter().filter(|_| !in_words) {
+                for (key, claim) in keys {
                     world.turn(key.place(), *claim);
-                }
-                if in_words {
-                    world.theirs(0, &theirs(&todo.changes, 0));
                 }
                 world.publish(0);
                 true

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     clock::UnixTime,
+    dnssec::keyfile::timing::Claim,
     multisigner::{
         plan::{self, Kind as PlanKind, Plan},
         safety::ProviderId,
@@ -136,15 +137,13 @@ impl Driver {
     }
 }
 
-/// The keys of the algorithms that we publish keys of. Another algorithm takes a plan.
+/// The keys of the algorithms that we have keys of. Another algorithm takes a plan.
 fn acceptable(world: &World) -> Keys {
-    let own = world.servers.newest_dnskeys(0).keys & world.owned_by(0);
-    let algorithm = |place: usize| world.keys[place].algorithm;
-    let known = |place: &usize| {
-        (0..world.keys.len()).any(|key| own & 1 << key != 0 && algorithm(key) == algorithm(*place))
-    };
+    let own = world.providers[0].states.iter();
+    let own = own.filter(|(_, claim)| *claim != Claim::Gone);
+    let known: Vec<u8> = own.map(|(key, _)| world.keys[*key].algorithm).collect();
     (0..world.keys.len())
-        .filter(known)
+        .filter(|place| known.contains(&world.keys[*place].algorithm))
         .fold(0, |keys, key| keys | 1 << key)
 }
 
