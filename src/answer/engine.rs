@@ -23,7 +23,7 @@ use crate::{
     clock::{Clock, UnixTime},
     wire::{
         Class, NameRef, RrType,
-        edns::{ExtendedError, MIN_UDP_PAYLOAD, OptReply},
+        edns::{ExtendedError, MIN_UDP_PAYLOAD, OptReply, UDP_PAYLOAD},
         message::{MAX_MESSAGE, Opcode, Query, Question, Rcode, Response},
     },
     zone::{Ahead, SearchName, Zone},
@@ -51,7 +51,7 @@ impl Default for EngineSettings {
     fn default() -> Self {
         // 65,536 of about 600 octets: 40 MiB at most, and enough for the names that are asked again and again.
         Self {
-            udp_payload: 1_232,
+            udp_payload: UDP_PAYLOAD,
             nsid: None,
             synthesised: 65_536,
             synthesis_rate: Some(SYNTHESIS_RATE),

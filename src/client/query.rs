@@ -2,15 +2,12 @@
 
 use crate::wire::{
     Class, Name, RrType, Serial,
-    edns::OptReply,
+    edns::{OptReply, UDP_PAYLOAD},
     message::{HEADER, Opcode, Rcode, expand_name},
     received::{Malformed, Received},
 };
 
 use super::{exchange::Question, notify::Notice};
-
-/// The largest datagram that we take: it passes every path unbroken (RFC 9715 §3.2).
-pub const UDP_PAYLOAD: u16 = 1_232;
 
 /// A pointer to the question's name.
 const QUESTION_POINTER: [u8; 2] = [0xc0, HEADER as u8];

@@ -259,12 +259,8 @@ pub(super) struct AcceptContent {
 Example:
   countersign ds example.")]
 pub(super) struct DsArguments {
-    /// The zone.
-    pub origin: Name,
     #[command(flatten)]
-    pub state: StateArgument,
-    #[command(flatten)]
-    pub json: JsonArgument,
+    pub zone: ZoneArguments,
 }
 
 /// Shows what the running server does: zones, keys, signatures, counters, and warnings that stand.
@@ -412,11 +408,18 @@ pub(super) struct PeerSyncArguments {
 
 #[derive(Debug, Args)]
 pub(super) struct PeerArguments {
-    /// The zone.
-    pub origin: Name,
+    #[command(flatten)]
+    pub zone: ZoneArguments,
     /// Only this provider, by the configuration's name.
     #[arg(long, value_name = "NAME")]
     pub provider: Option<String>,
+}
+
+/// A zone of the running server, and how to print what it says of it.
+#[derive(Debug, Args)]
+pub(super) struct ZoneArguments {
+    /// The zone.
+    pub origin: Name,
     #[command(flatten)]
     pub state: StateArgument,
     #[command(flatten)]

@@ -75,8 +75,8 @@ fn accept_clock(state: &StateArgument) -> Result<Report, Failure> {
 }
 
 pub(super) fn ds(arguments: &DsArguments) -> Result<Report, Failure> {
-    let zone = &arguments.origin;
-    let records = match open(&arguments.state.folder()?)? {
+    let zone = &arguments.zone.origin;
+    let records = match open(&arguments.zone.state.folder()?)? {
         Access::Server(client) => client.ds(zone)?,
         Access::Store(store, _) => {
             let register = Register::of(&store.events(zone.as_ref())?);
@@ -88,7 +88,7 @@ pub(super) fn ds(arguments: &DsArguments) -> Result<Report, Failure> {
         let what = format!("no published key of {zone} is known that wants a DS record");
         return Err(Failure::new(what).advice("countersign keys list shows what is known"));
     }
-    Ok(print_ds(&records, arguments.json.json))
+    Ok(print_ds(&records, arguments.zone.json.json))
 }
 
 pub(super) fn print_ds(records: &DsRecords, json: bool) -> Report {

@@ -32,7 +32,7 @@ pub(super) fn run(command: &PeerCommand) -> Result<Report, Failure> {
             let trust_api = arguments.trust_api;
             let (peers, _) = act(&arguments.common, PeerAction::Pull { trust_api })?;
             let failed = peers.peers.iter().any(|peer| !is_believed(peer));
-            Ok(report(&peers, arguments.common.json.json).negative(failed))
+            Ok(report(&peers, arguments.common.zone.json.json).negative(failed))
         }
         PeerCommand::Push(arguments) => {
             let (peers, client) = act(&arguments.common, PeerAction::Push)?;
@@ -44,7 +44,7 @@ pub(super) fn run(command: &PeerCommand) -> Result<Report, Failure> {
                 arguments.wait,
             )?;
             let lags = peers.peers.iter().any(lags);
-            Ok(report(&peers, arguments.common.json.json).negative(lags))
+            Ok(report(&peers, arguments.common.zone.json.json).negative(lags))
         }
         PeerCommand::Sync(arguments) => sync(arguments),
         PeerCommand::EnableDnssec(arguments) => once(&arguments.common, PeerAction::EnableDnssec),
@@ -58,7 +58,7 @@ pub(super) fn run(command: &PeerCommand) -> Result<Report, Failure> {
 
 fn once(arguments: &PeerArguments, action: PeerAction) -> Result<Report, Failure> {
     let (peers, _) = act(arguments, action)?;
-    Ok(report(&peers, arguments.json.json))
+    Ok(report(&peers, arguments.zone.json.json))
 }
 
 fn status(arguments: &PeerStatusArguments) -> Result<Report, Failure> {
@@ -97,7 +97,7 @@ fn sync(arguments: &PeerSyncArguments) -> Result<Report, Failure> {
     let action = PeerAction::Sync { trust_api: false };
     let peers = wait(&client, &arguments.common, action, peers, arguments.wait)?;
     let in_step = peers.peers.iter().all(|peer| peer.in_step);
-    Ok(report(&peers, arguments.common.json.json).negative(!in_step))
+    Ok(report(&peers, arguments.common.zone.json.json).negative(!in_step))
 }
 
 /// Prints each change until it is interrupted.
@@ -105,7 +105,7 @@ fn watch(client: &Client, arguments: &PeerSyncArguments, mut peers: PeersReport)
     let mut printed: Option<PeersReport> = None;
     loop {
         if printed.as_ref().is_none_or(|printed| differ(printed, &peers)) {
-            let text = if arguments.common.json.json {
+            let text = if arguments.common.zone.json.json {
                 serde_json::to_string(&peers).unwrap_or_default() + "\n"
             } else {
                 print(&peers) + "\n"
@@ -125,7 +125,7 @@ fn watch(client: &Client, arguments: &PeerSyncArguments, mut peers: PeersReport)
             provider: arguments.common.provider.clone(),
             action: PeerAction::Sync { trust_api: false },
         };
-        peers = client.peers(&arguments.common.origin, &request)?;
+        peers = client.peers(&arguments.common.zone.origin, &request)?;
     }
 }
 
@@ -145,12 +145,12 @@ fn differ(a: &PeersReport, b: &PeersReport) -> bool {
 }
 
 fn act(arguments: &PeerArguments, action: PeerAction) -> Result<(PeersReport, Client), Failure> {
-    let client = Client::new(&arguments.state.folder()?)?;
+    let client = Client::new(&arguments.zone.state.folder()?)?;
     let request = PeerRequest {
         provider: arguments.provider.clone(),
         action,
     };
-    Ok((client.peers(&arguments.origin, &request)?, client))
+    Ok((client.peers(&arguments.zone.origin, &request)?, client))
 }
 
 /// Looks again until no server lags, or the wait is over.
@@ -183,7 +183,7 @@ fn wait(
             provider: arguments.provider.clone(),
             action: action.clone(),
         };
-        peers = client.peers(&arguments.origin, &request)?;
+        peers = client.peers(&arguments.zone.origin, &request)?;
     }
     progress.end();
     for (peer, gift) in peers.peers.iter_mut().zip(gifts) {

@@ -4,15 +4,12 @@
 use clap::{Args, ValueEnum};
 
 use super::{
-    arguments::{JsonArgument, StateArgument},
+    arguments::ZoneArguments,
     outcome::{Failure, Report},
 };
-use crate::{
-    control::{
-        Client,
-        protocol::{PlanOrder, PlanReply, PlanWanted},
-    },
-    wire::Name,
+use crate::control::{
+    Client,
+    protocol::{PlanOrder, PlanReply, PlanWanted},
 };
 
 /// What a plan is for.
@@ -44,8 +41,8 @@ pub(super) struct WantedArguments {
     /// What for.
     #[arg(value_name = "NAME")]
     pub goal: Goal,
-    /// The zone.
-    pub origin: Name,
+    #[command(flatten)]
+    pub zone: ZoneArguments,
     /// The provider it is about, by the configuration's name; `us` is this server.
     #[arg(long, value_name = "NAME")]
     pub provider: Option<String>,
@@ -62,10 +59,6 @@ pub(super) struct WantedArguments {
     /// The algorithm to go over to.
     #[arg(long, value_name = "NAME")]
     pub algorithm: Option<String>,
-    #[command(flatten)]
-    pub state: StateArgument,
-    #[command(flatten)]
-    pub json: JsonArgument,
 }
 
 /// Shows what a change of keys or providers takes, step by step, and changes nothing.
@@ -113,15 +106,11 @@ pub(super) struct ApplyArguments {
 Example:
   countersign pause example. 'the registrar is down'")]
 pub(super) struct PauseArguments {
-    /// The zone.
-    pub origin: Name,
+    #[command(flatten)]
+    pub zone: ZoneArguments,
     /// Why.
     #[arg(default_value = "a person wants it")]
     pub reason: String,
-    #[command(flatten)]
-    pub state: StateArgument,
-    #[command(flatten)]
-    pub json: JsonArgument,
 }
 
 /// Lets a paused plan go on, with what is seen now.
@@ -133,12 +122,8 @@ pub(super) struct PauseArguments {
 Example:
   countersign resume example.")]
 pub(super) struct ResumeArguments {
-    /// The zone.
-    pub origin: Name,
     #[command(flatten)]
-    pub state: StateArgument,
-    #[command(flatten)]
-    pub json: JsonArgument,
+    pub zone: ZoneArguments,
 }
 
 /// Says that a person did their part of the step that was begun, where nothing can be seen of it.
@@ -149,12 +134,8 @@ pub(super) struct ResumeArguments {
 Example:
   countersign done example.")]
 pub(super) struct DoneArguments {
-    /// The zone.
-    pub origin: Name,
     #[command(flatten)]
-    pub state: StateArgument,
-    #[command(flatten)]
-    pub json: JsonArgument,
+    pub zone: ZoneArguments,
 }
 
 /// Gives the plan of a zone up, and takes back what can be taken back, by a plan of its own.
@@ -163,17 +144,13 @@ pub(super) struct DoneArguments {
 Example:
   countersign abort example. 'the new key was made on the wrong machine'")]
 pub(super) struct AbortArguments {
-    /// The zone.
-    pub origin: Name,
+    #[command(flatten)]
+    pub zone: ZoneArguments,
     /// Why.
     pub reason: String,
     /// Give up a journal that was cut or altered. What the plan did stays as it is.
     #[arg(long)]
     pub forget_journal: bool,
-    #[command(flatten)]
-    pub state: StateArgument,
-    #[command(flatten)]
-    pub json: JsonArgument,
 }
 
 fn wanted(arguments: &WantedArguments) -> PlanWanted {
@@ -188,12 +165,12 @@ fn wanted(arguments: &WantedArguments) -> PlanWanted {
     }
 }
 
-fn order(state: &StateArgument, zone: &Name, order: &PlanOrder) -> Result<PlanReply, Failure> {
-    Ok(Client::new(&state.folder()?)?.plan(zone, order)?)
+fn order(zone: &ZoneArguments, order: &PlanOrder) -> Result<PlanReply, Failure> {
+    Ok(Client::new(&zone.state.folder()?)?.plan(&zone.origin, order)?)
 }
 
-fn report(reply: &PlanReply, json: &JsonArgument) -> Report {
-    if json.json {
+fn report(reply: &PlanReply, zone: &ZoneArguments) -> Report {
+    if zone.json.json {
         Report::json(reply)
     } else {
         Report::of(reply.text.clone())
@@ -203,36 +180,32 @@ fn report(reply: &PlanReply, json: &JsonArgument) -> Report {
 pub(super) fn plan(arguments: &PlanArguments) -> Result<Report, Failure> {
     let arguments = &arguments.wanted;
     let wanted = wanted(arguments);
-    let reply = order(&arguments.state, &arguments.origin, &PlanOrder::Plan { wanted })?;
-    Ok(report(&reply, &arguments.json).negative(!reply.safe))
+    let reply = order(&arguments.zone, &PlanOrder::Plan { wanted })?;
+    Ok(report(&reply, &arguments.zone).negative(!reply.safe))
 }
 
 pub(super) fn apply(arguments: &ApplyArguments) -> Result<Report, Failure> {
     let force = arguments.force.clone();
     let arguments = &arguments.wanted;
     let wanted = wanted(arguments);
-    let reply = order(
-        &arguments.state,
-        &arguments.origin,
-        &PlanOrder::Apply { wanted, force },
-    )?;
-    Ok(report(&reply, &arguments.json).negative(!reply.adopted))
+    let reply = order(&arguments.zone, &PlanOrder::Apply { wanted, force })?;
+    Ok(report(&reply, &arguments.zone).negative(!reply.adopted))
 }
 
 pub(super) fn pause(arguments: &PauseArguments) -> Result<Report, Failure> {
     let why = arguments.reason.clone();
-    let reply = order(&arguments.state, &arguments.origin, &PlanOrder::Pause { why })?;
-    Ok(report(&reply, &arguments.json))
+    let reply = order(&arguments.zone, &PlanOrder::Pause { why })?;
+    Ok(report(&reply, &arguments.zone))
 }
 
 pub(super) fn resume(arguments: &ResumeArguments) -> Result<Report, Failure> {
-    let reply = order(&arguments.state, &arguments.origin, &PlanOrder::Resume)?;
-    Ok(report(&reply, &arguments.json))
+    let reply = order(&arguments.zone, &PlanOrder::Resume)?;
+    Ok(report(&reply, &arguments.zone))
 }
 
 pub(super) fn done(arguments: &DoneArguments) -> Result<Report, Failure> {
-    let reply = order(&arguments.state, &arguments.origin, &PlanOrder::Done)?;
-    Ok(report(&reply, &arguments.json))
+    let reply = order(&arguments.zone, &PlanOrder::Done)?;
+    Ok(report(&reply, &arguments.zone))
 }
 
 pub(super) fn abort(arguments: &AbortArguments) -> Result<Report, Failure> {
@@ -240,6 +213,6 @@ pub(super) fn abort(arguments: &AbortArguments) -> Result<Report, Failure> {
         why: arguments.reason.clone(),
         forget_journal: arguments.forget_journal,
     };
-    let reply = order(&arguments.state, &arguments.origin, &abort)?;
-    Ok(report(&reply, &arguments.json))
+    let reply = order(&arguments.zone, &abort)?;
+    Ok(report(&reply, &arguments.zone))
 }

@@ -4,6 +4,8 @@ use super::message::Rcode;
 
 /// The size below which a client's offer counts as this (RFC 6891 §6.2.3), and the limit without EDNS.
 pub const MIN_UDP_PAYLOAD: u16 = 512;
+/// The largest datagram that passes every path unbroken, which most servers and resolvers offer (RFC 9715 §3).
+pub const UDP_PAYLOAD: u16 = 1_232;
 
 /// The bit of the OPT flags that asks for DNSSEC records (RFC 3225).
 const DO: u16 = 0x8000;

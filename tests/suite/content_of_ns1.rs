@@ -9,7 +9,7 @@ use crate::harness::{
     client::ask,
     message::{NOERROR, NXDOMAIN, Query},
     ns1::{API_KEY, SimulatedNs1},
-    process::{Server, countersign, free_address, output, run, wait_for, write},
+    process::{Server, countersign, countersign_at, free_address, output, run, wait_for, write},
 };
 
 const ORIGIN: &str = "example.";
@@ -48,12 +48,7 @@ impl Site {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = countersign();
-        command
-            .args(arguments)
-            .arg("--state")
-            .arg(self.folder.path().join("state"));
-        command
+        countersign_at(&self.folder.path().join("state"), arguments)
     }
 
     fn content(&self) -> Value {

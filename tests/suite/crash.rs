@@ -31,7 +31,7 @@ use serde_json::Value;
 use super::harness::{
     client,
     message::{Message, NOERROR, Query},
-    process::{Server, countersign, free_address, output, repository, run, wait_for, write},
+    process::{Server, countersign, countersign_at, free_address, output, repository, run, wait_for, write},
     questions::Random,
 };
 
@@ -113,12 +113,8 @@ impl World {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = countersign();
-        command
-            .args(arguments)
-            .arg("--state")
-            .arg(self.path("state"))
-            .current_dir(self.folder.path());
+        let mut command = countersign_at(&self.path("state"), arguments);
+        command.current_dir(self.folder.path());
         command
     }
 

@@ -14,7 +14,7 @@ use countersign::{
 use super::harness::{
     client::ask,
     message::{NOERROR, Query},
-    process::{Server, countersign, free_address, output, repository, run, write},
+    process::{Server, countersign, countersign_at, free_address, output, repository, run, write},
     small_disk::SmallDisk,
 };
 
@@ -38,12 +38,8 @@ fn what_finds_no_room_is_said_and_what_was_served_goes_on() {
     write(path, "their.keys", "");
     let file = write(path, "countersign.toml", &config);
     let command = |arguments: &[&str]| {
-        let mut command = countersign();
-        command
-            .args(arguments)
-            .arg("--state")
-            .arg(path.join("small/state"))
-            .current_dir(path);
+        let mut command = countersign_at(&path.join("small/state"), arguments);
+        command.current_dir(path);
         command
     };
     let mut serve = countersign();

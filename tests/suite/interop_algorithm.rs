@@ -28,7 +28,7 @@ use crate::harness::{
     client::ask,
     message::{AD, Message, Query, RD, SERVFAIL},
     peers::{self, Peer},
-    process::{Server, countersign, free_address, output, run, wait_for, write},
+    process::{Server, countersign, countersign_at, free_address, output, run, wait_for, write},
 };
 
 /// How long a change may take until a test fails; it takes a quarter of that.
@@ -155,10 +155,7 @@ impl Site {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = countersign();
-        let state = self.folder.path().join("state");
-        command.args(arguments).arg("--state").arg(state);
-        command
+        countersign_at(&self.folder.path().join("state"), arguments)
     }
 
     /// A person asks for the plan until it can be made, and adopts it.

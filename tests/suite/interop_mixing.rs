@@ -18,7 +18,7 @@ use crate::harness::{
     client::{ask, ask_all},
     message::{AD, Name, Query, RD, SERVFAIL},
     peers::{self, Peer},
-    process::{Server, countersign, free_address, output, repository, run, wait_for, write},
+    process::{Server, countersign, countersign_at, free_address, output, repository, run, wait_for, write},
     proxy::{self, Proxy},
     questions,
 };
@@ -208,12 +208,7 @@ impl Beside {
     }
 
     fn command(&self, arguments: &[&str]) -> std::process::Command {
-        let mut command = countersign();
-        command
-            .args(arguments)
-            .arg("--state")
-            .arg(self.folder.path().join("state"));
-        command
+        countersign_at(&self.folder.path().join("state"), arguments)
     }
 
     fn ds(&self) -> Vec<Ds> {

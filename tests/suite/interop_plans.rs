@@ -28,7 +28,7 @@ use crate::harness::{
     message::Query,
     peers::{self, Peer},
     planned::{Asking, dnskeys, validates},
-    process::{Server, countersign, free_address, output, run, wait_for, write},
+    process::{Server, countersign, countersign_at, free_address, output, run, wait_for, write},
     proxy,
 };
 
@@ -158,12 +158,7 @@ impl World {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = countersign();
-        command
-            .args(arguments)
-            .arg("--state")
-            .arg(self.folder.path().join("state"));
-        command
+        countersign_at(&self.folder.path().join("state"), arguments)
     }
 
     /// A person asks for a plan until it can be made, and adopts it.

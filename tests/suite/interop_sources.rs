@@ -22,7 +22,7 @@ use crate::harness::{
     client,
     message::{Message, NOERROR, Query, REFUSED, SERVFAIL},
     peers::{self, Peer},
-    process::{STARTING, Server, countersign, free_address, output, run, wait_for, write},
+    process::{STARTING, Server, countersign, countersign_at, free_address, output, run, wait_for, write},
 };
 
 const ZONE: &str = "fetched.example.";
@@ -122,12 +122,7 @@ impl Site {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = countersign();
-        command
-            .args(arguments)
-            .arg("--state")
-            .arg(self.folder.path().join("state"));
-        command
+        countersign_at(&self.folder.path().join("state"), arguments)
     }
 
     fn status(&self) -> serde_json::Value {

@@ -16,7 +16,7 @@ use crate::harness::{
     client::ask,
     message::Query,
     ns1::{API_KEY, SimulatedNs1},
-    process::{Server, countersign, free_address, output, repository, wait_for, write},
+    process::{Server, countersign, countersign_at, free_address, output, repository, wait_for, write},
 };
 
 const ORIGIN: &str = "example.";
@@ -76,9 +76,7 @@ impl World {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = countersign();
-        command.args(arguments).arg("--state").arg(self.path("state"));
-        command
+        countersign_at(&self.path("state"), arguments)
     }
 
     fn peer(&self, arguments: &[&str]) -> Told {

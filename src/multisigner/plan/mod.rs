@@ -16,6 +16,8 @@
 
 mod draft;
 mod gate;
+#[cfg(test)]
+pub(crate) mod golden;
 mod history;
 mod judge;
 mod kinds;
@@ -38,7 +40,7 @@ pub use kinds::build;
 pub use report::Report;
 pub use schedule::{Planned, Times};
 pub use situation::{Hand, Member, Parent, ParentHand, Past, PlanKey, Situation};
-pub use size::{LARGEST_UDP, Largest};
+pub use size::Largest;
 pub use unplannable::{NoWayBack, Unplannable};
 
 use super::safety::{KeyId, ProviderId, Seconds, Value};

@@ -9,9 +9,13 @@ use serde::Serialize;
 
 use super::{
     super::safety::{KeyId, ProviderId, Seconds, Slot, TooMany, Value, Verdict},
-    Actor, Emergency, Judgement, Kind, LARGEST_UDP, ParentHand, Plan, Since, Step,
+    Actor, Emergency, Judgement, Kind, ParentHand, Plan, Since, Step,
 };
-use crate::{clock::UnixTime, dnssec::keyset::Role, wire::Name};
+use crate::{
+    clock::UnixTime,
+    dnssec::keyset::Role,
+    wire::{Name, edns::UDP_PAYLOAD},
+};
 use words::span;
 
 /// A plan to be read.
@@ -201,13 +205,13 @@ fn verdict_report(judgement: &Judgement) -> VerdictReport {
 fn remarks(plan: &Plan, judged: &[Judgement]) -> Vec<String> {
     let mut remarks = Vec::new();
     if let Some(largest) = plan.largest_dnskey()
-        && largest.octets > LARGEST_UDP
+        && largest.octets > usize::from(UDP_PAYLOAD)
     {
         let when = largest
             .step
             .map_or_else(|| "now".to_owned(), |step| format!("after step {}", step + 1));
         remarks.push(format!(
-            "The answer of {} to a question for DNSKEY has {} octets {when}, more than the {LARGEST_UDP} that most \
+            "The answer of {} to a question for DNSKEY has {} octets {when}, more than the {UDP_PAYLOAD} that most \
              resolvers take by UDP: they ask again by TCP, so TCP must reach every server.",
             plan.situation.name(largest.provider),
             largest.octets

@@ -6,9 +6,6 @@ use super::{
 };
 use crate::dnssec::algorithm::Algorithm;
 
-/// The largest answer that resolvers take by UDP without fragments, as most of them say (RFC 9715 §3).
-pub const LARGEST_UDP: usize = 1_232;
-
 /// The header of a message.
 const HEADER: usize = 12;
 /// An OPT record without options.

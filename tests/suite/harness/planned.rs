@@ -26,7 +26,7 @@ use super::{
     message::{AD, Query, RD, SERVFAIL},
     ns1::SimulatedNs1,
     peers::{self, Peer},
-    process::{Server, countersign, free_address, output, run, wait_for, write},
+    process::{Server, countersign, countersign_at, free_address, output, run, wait_for, write},
 };
 
 pub const ORIGIN: &str = "example.";
@@ -194,9 +194,7 @@ impl World {
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = countersign();
-        command.args(arguments).arg("--state").arg(self.state());
-        command
+        countersign_at(&self.state(), arguments)
     }
 
     pub fn says(&self, arguments: &[&str]) -> (Option<i32>, String) {

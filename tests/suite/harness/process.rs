@@ -267,6 +267,13 @@ pub fn countersign() -> Command {
     Command::new(env!("CARGO_BIN_EXE_countersign"))
 }
 
+/// A client command for the server whose state folder this is.
+pub fn countersign_at(state: &Path, arguments: &[&str]) -> Command {
+    let mut command = countersign();
+    command.args(arguments).arg("--state").arg(state);
+    command
+}
+
 /// How to serve zones with the program under test: a folder with its keys and its state.
 #[derive(Debug)]
 pub struct Countersign {
@@ -321,9 +328,7 @@ impl Countersign {
 
     /// A client command with our state folder: `command(&["keys", "ds", "example."])`.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = countersign();
-        command.args(arguments).arg("--state").arg(self.state());
-        command
+        countersign_at(&self.state(), arguments)
     }
 
     /// `countersign keys … --keys DIR --state DIR`.

@@ -6,6 +6,7 @@
 use std::{collections::BTreeSet, fmt::Write as _};
 
 use super::{super::End, *};
+use crate::multisigner::plan::golden;
 
 /// Where the table stands in the page.
 const BEGIN: &str = "<!-- made by lab::world::tests::table: begin -->\n";
@@ -99,18 +100,5 @@ fn table(rows: &[Row]) -> String {
 #[test]
 fn every_plan_with_every_fault_hurts_nobody() {
     let table = table(&rows());
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/safety.md");
-    let page = std::fs::read_to_string(path).unwrap();
-    let (head, rest) = page
-        .split_once(BEGIN)
-        .expect("the page has a place for the table");
-    let (known, tail) = rest.split_once(END).expect("the table ends somewhere");
-    if std::env::var("COUNTERSIGN_GOLDEN").is_ok_and(|what| what == "write") {
-        std::fs::write(path, format!("{head}{BEGIN}{table}{END}{tail}")).unwrap();
-        return;
-    }
-    for (found, known) in table.lines().zip(known.lines()) {
-        assert_eq!(found, known, "a line of the table in docs/safety.md");
-    }
-    assert_eq!(table.lines().count(), known.lines().count());
+    golden::compare(&table, BEGIN, END);
 }

@@ -8,7 +8,10 @@ mod reasons;
 use std::fmt::Write as _;
 
 use super::*;
-use crate::multisigner::safety::{Counterexample, Terms, Validator, Verdict, check};
+use crate::multisigner::{
+    plan::golden,
+    safety::{Counterexample, Terms, Validator, Verdict, check},
+};
 
 /// Where the table stands in the page.
 const BEGIN: &str = "<!-- made by multisigner::plan::tests::mutations: begin -->\n";
@@ -209,20 +212,7 @@ fn table(rows: &[Row]) -> String {
 fn every_mutation_is_in_the_table() {
     let rows = rows();
     let table = table(&rows);
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/safety.md");
-    let page = std::fs::read_to_string(path).unwrap();
-    let (head, rest) = page
-        .split_once(BEGIN)
-        .expect("the page has a place for the table");
-    let (known, tail) = rest.split_once(END).expect("the table ends somewhere");
-    if std::env::var("COUNTERSIGN_GOLDEN").is_ok_and(|what| what == "write") {
-        std::fs::write(path, format!("{head}{BEGIN}{table}{END}{tail}")).unwrap();
-        return;
-    }
-    for (line, (found, known)) in table.lines().zip(known.lines()).enumerate() {
-        assert_eq!(found, known, "line {line} of the table in docs/safety.md");
-    }
-    assert_eq!(table.lines().count(), known.lines().count());
+    golden::compare(&table, BEGIN, END);
 }
 
 #[test]
