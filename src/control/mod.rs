@@ -11,6 +11,7 @@ pub mod observations;
 pub mod peers;
 pub mod plans;
 pub mod protocol;
+mod reckon;
 pub mod server;
 pub mod socket;
 mod status;

@@ -199,11 +199,10 @@ fn a_journal_that_was_cut_or_altered_stops_plans_and_nothing_else() {
     let text = world.does(&["abort", ORIGIN, "--forget-journal", "a disk was bad"]);
     assert!(text.contains("no plan is carried out"), "{text}");
     assert!(text.contains("let the largest TTL"), "{text}");
-    assert!(
-        world.ours.log().contains("a disk was bad"),
-        "{}",
-        world.ours.log()
-    );
+    let logged = wait_for(SHOWING, || {
+        world.ours.log().contains("a disk was bad").then_some(())
+    });
+    assert!(logged.is_some(), "{}", world.ours.log());
     assert_eq!(world.keys(), published);
     world.apply(&["roll-zsk", ORIGIN]);
     world.reaches("reached");

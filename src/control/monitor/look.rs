@@ -9,6 +9,7 @@ use crate::{
     control::{
         plans,
         protocol::{Ending, MonitorStatus},
+        reckon::reckon,
         server::Server,
         whereabouts::{Whereabouts, reachable},
     },
@@ -37,8 +38,14 @@ pub(super) struct Sight {
 
 /// Looks at a zone, or at the server as a whole.
 pub(super) async fn at(server: &Arc<Server>, config: &Config, subject: Option<&Name>) -> Sight {
-    let warnings = server.status(subject).map(|status| status.warnings);
-    let mut troubles: Vec<Trouble> = troubles_of(warnings.unwrap_or_default(), subject).collect();
+    let (told, of) = (Arc::clone(server), subject.cloned());
+    let warnings = reckon(move || told.status(of.as_ref()).map(|status| status.warnings)).await;
+    let mut troubles: Vec<Trouble> = match warnings {
+        Ok(Ok(warnings)) => troubles_of(warnings, subject).collect(),
+        // The zone has gone meanwhile.
+        Ok(Err(_)) => Vec::new(),
+        Err(fault) => vec![Trouble::in_words(Level::Alarm, fault)],
+    };
     let settings = subject.and_then(|zone| config.zones.iter().find(|known| known.origin == *zone));
     let others = settings.filter(|zone| !zone.providers.is_empty());
     let Some(zone) = others else {
@@ -49,6 +56,14 @@ pub(super) async fn at(server: &Arc<Server>, config: &Config, subject: Option<&N
     };
     let (report, ()) =
         futures_util::future::join(verify(server, config, zone), plans::observe(server, zone)).await;
+    let report = match report {
+        Ok(report) => report,
+        Err(fault) => {
+            troubles.push(Trouble::in_words(Level::Alarm, fault));
+            let status = None;
+            return Sight { troubles, status };
+        }
+    };
     troubles.extend(report.findings.iter().filter_map(|finding| {
         let level = match finding.severity() {
             Severity::Bogus | Severity::WouldBe => Level::Alarm,
@@ -91,7 +106,7 @@ fn status(report: &Report) -> MonitorStatus {
     }
 }
 
-async fn verify(server: &Arc<Server>, config: &Config, zone: &ZoneSettings) -> Report {
+async fn verify(server: &Arc<Server>, config: &Config, zone: &ZoneSettings) -> Result<Report, String> {
     let whereabouts = Whereabouts::new(config);
     let targets = targets(server, config, zone, &whereabouts).await;
     let parent = whereabouts.of_parent(zone).await;
@@ -119,7 +134,7 @@ async fn verify(server: &Arc<Server>, config: &Config, zone: &ZoneSettings) -> R
     };
     let asker = Asker::default();
     let survey = ask::survey(&asker, request, &*server.clock, &Progress::default()).await;
-    judge(&survey, &[])
+    reckon(move || judge(&survey, &[])).await
 }
 
 /// Ours as they listen, and those of every provider.

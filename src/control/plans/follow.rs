@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    super::server::Server,
+    super::{reckon::reckon, server::Server},
     look,
     orders::{adopt, past_of},
     report,
@@ -53,7 +53,8 @@ fn keeps_any(server: &Server, zone: &ZoneSettings) -> bool {
 /// Begins a plan where it can; otherwise says when to try again.
 async fn try_to(server: &Arc<Server>, zone: &ZoneSettings) -> Result<Duration, String> {
     let previous = past_of(server, &zone.origin);
-    let (situation, register, _) = look::situation(server, zone, previous.as_ref()).await?;
+    let beginning = look::situation(server, zone, previous).await?;
+    let (situation, register) = (beginning.situation, beginning.register);
     for place in 1..situation.members.len() {
         let provider = ProviderId::at(place).map_err(|error| error.to_string())?;
         let gone = gone(&situation, &register, provider);
@@ -61,18 +62,27 @@ async fn try_to(server: &Arc<Server>, zone: &ZoneSettings) -> Result<Duration, S
             continue;
         }
         let gone = since(server, &situation, gone);
-        let kind = Kind::Follow { provider, gone };
-        let plan = plan::build(&kind, &situation).map_err(|error| error.to_string())?;
+        let (kind, from) = (Kind::Follow { provider, gone }, situation.clone());
+        let judged = reckon(move || {
+            let plan = plan::build(&kind, &from).map_err(|error| error.to_string())?;
+            let amiss = report::amiss_already(&plan);
+            let harm = plan.harm().map_err(|error| error.to_string())?;
+            Ok::<_, String>((plan, amiss, harm))
+        });
+        let (plan, amiss, harm) = judged.await??;
         // What the provider served with these keys is held for a while, and fits nothing that it serves now.
-        if report::amiss_already(&plan).is_some() {
+        if amiss.is_some() {
             let longest = situation.serves.iter().filter_map(ttl).max().unwrap_or(0);
             let wait = longest + situation.margin + situation.lag(&Slot::Keys(provider)) + 1;
             return Ok(Duration::from_secs(wait).min(AGAIN));
         }
         let name = situation.name(provider);
-        if let Some(harm) = plan.harm().map_err(|error| error.to_string())? {
+        if let Some(harm) = harm {
             tracing::error!(zone = %zone.origin, "keys of {name} are gone, and to withdraw them here is not safe: {harm}");
             return Ok(AGAIN);
+        }
+        if !look::is_still_so(server, &zone.origin, beginning.events).await? {
+            return Ok(EVERY);
         }
         tracing::warn!(
             zone = %zone.origin,

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{
     super::{
         observations,
+        reckon::reckon,
         server::Server,
         whereabouts::{Whereabouts, reachable},
     },
@@ -40,8 +41,9 @@ const ELSEWHERE_HOLD: Duration = Duration::from_secs(60);
 /// What everybody shows, for a run.
 pub(super) async fn view(server: &Arc<Server>, zone: &ZoneSettings, run: &Run) -> Result<View, String> {
     let seen = look(server, zone).await?;
-    let register = Register::of(&events(server, &zone.origin).await?);
-    Ok(seen.view(&run.plan.situation, &register, ttls(server, &zone.origin)))
+    let events = events(server, &zone.origin).await?;
+    let (situation, ttls) = (run.plan.situation.clone(), ttls(server, &zone.origin));
+    reckon(move || seen.view(&situation, &Register::of(&events), ttls)).await
 }
 
 /// A key that the plan waits for and does not know yet, and that its owner shows now.
@@ -61,38 +63,63 @@ pub(super) fn made_by_others(run: &Run, view: &View) -> Option<Event> {
     })
 }
 
+/// What a new plan starts from.
+pub(super) struct Beginning {
+    pub situation: Situation,
+    pub register: Register,
+    pub seen: Arc<Survey>,
+    /// How many events the register has of it.
+    pub events: usize,
+}
+
+/// Whether our keys are still those that a plan starts from: while it was judged, an exchange may have changed them.
+pub(super) async fn is_still_so(server: &Arc<Server>, zone: &Name, beginning: usize) -> Result<bool, String> {
+    Ok(events(server, zone).await?.len() == beginning)
+}
+
 /// What is served now, for a new plan.
 pub(super) async fn situation(
     server: &Arc<Server>,
     zone: &ZoneSettings,
-    previous: Option<&Situation>,
-) -> Result<(Situation, Register, Survey), String> {
+    previous: Option<Situation>,
+) -> Result<Beginning, String> {
     let seen = look(server, zone).await?;
     let events = events(server, &zone.origin).await?;
     let bounds = observations::bounds(&server.config.load(), zone);
     let counted = server.observations.counting(&zone.origin, seen.at, bounds);
     let counted = counted.ok_or("nothing can be planned while it is not known which TTLs were served lately: what was seen earlier cannot be read from the store, and the log says why")?;
-    let known = Known {
-        counted: &counted,
-        events: &events,
-        ttls: ttls(server, &zone.origin),
-        dnskey_ttl: zone.dnskey_ttl,
-        members: members(server, zone, &seen),
-        parent: Parent {
-            hand: match zone.cds {
-                Cds::Rollover => ParentHand::Cds,
-                Cds::Off | Cds::Publish | Cds::Delete => ParentHand::Person,
-            },
-            propagation: zone.parent_propagation.as_secs(),
+    let parent = Parent {
+        hand: match zone.cds {
+            Cds::Rollover => ParentHand::Cds,
+            Cds::Off | Cds::Publish | Cds::Delete => ParentHand::Person,
         },
-        margin: zone.safety_margin.as_secs(),
-        previous,
+        propagation: zone.parent_propagation.as_secs(),
     };
-    let situation = seen.situation(known).map_err(|error| error.to_string())?;
-    Ok((situation, Register::of(&events), seen))
+    let (members, ttls) = (members(server, zone, &seen), ttls(server, &zone.origin));
+    let (dnskey_ttl, margin) = (zone.dnskey_ttl, zone.safety_margin.as_secs());
+    reckon(move || {
+        let known = Known {
+            counted: &counted,
+            events: &events,
+            ttls,
+            dnskey_ttl,
+            members,
+            parent,
+            margin,
+            previous: previous.as_ref(),
+        };
+        let situation = seen.situation(known).map_err(|error| error.to_string())?;
+        Ok(Beginning {
+            situation,
+            register: Register::of(&events),
+            seen,
+            events: events.len(),
+        })
+    })
+    .await?
 }
 
-pub(super) async fn look(server: &Arc<Server>, zone: &ZoneSettings) -> Result<Survey, String> {
+pub(super) async fn look(server: &Arc<Server>, zone: &ZoneSettings) -> Result<Arc<Survey>, String> {
     let (members, parent) = targets(server, zone).await?;
     let clock: &dyn Clock = &*server.clock;
     let asker = Asker::default();
@@ -102,10 +129,11 @@ pub(super) async fn look(server: &Arc<Server>, zone: &ZoneSettings) -> Result<Su
     )
     .await;
     seen.add(elsewhere);
+    let seen = Arc::new(seen);
     let lag = super::longest_lag(&server.config.load(), zone);
-    server
-        .plans
-        .differ(&zone.origin, seen.differences(), seen.at, lag);
+    let compared = Arc::clone(&seen);
+    let differences = reckon(move || compared.differences()).await?;
+    server.plans.differ(&zone.origin, differences, seen.at, lag);
     if let Err(why) = keep(server, zone, &seen).await {
         tracing::warn!(zone = %zone.origin, "{why}");
     }
@@ -156,26 +184,26 @@ async fn elsewhere(
 }
 
 /// Keeps what a look saw.
-async fn keep(server: &Arc<Server>, zone: &ZoneSettings, seen: &Survey) -> Result<(), String> {
-    let register = Register::of(&events(server, &zone.origin).await?);
+async fn keep(server: &Arc<Server>, zone: &ZoneSettings, seen: &Arc<Survey>) -> Result<(), String> {
+    let events = events(server, &zone.origin).await?;
     let others = zone.providers.iter().cloned().map(Party::Provider);
     let parties: Vec<Party> = [Party::Ours].into_iter().chain(others).collect();
     let bounds = observations::bounds(&server.config.load(), zone);
-    let mut news = seen.observed(&register, &parties);
-    // What is served here goes on counting as long as it is served, and comes in where it could not be noted before.
-    news.extend(
-        server
-            .held
-            .load()
-            .get(&zone.origin)
-            .into_iter()
-            .flat_map(|held| observations::served(held)),
-    );
-    let news = vec![(zone.origin.clone(), bounds, news)];
-    let (keeping, at) = (Arc::clone(server), seen.at);
-    let kept =
-        tokio::task::spawn_blocking(move || keeping.observations.note(&*keeping.store, news, at)).await;
-    kept.map_err(|error| error.to_string())?
+    let (server, origin, seen) = (Arc::clone(server), zone.origin.clone(), Arc::clone(seen));
+    let kept = tokio::task::spawn_blocking(move || {
+        let mut news = seen.observed(&Register::of(&events), &parties);
+        // What is served here goes on counting as long as it is served, and comes in where it could not be noted before.
+        let held = server.held.load();
+        news.extend(
+            held.get(&origin)
+                .into_iter()
+                .flat_map(|held| observations::served(held)),
+        );
+        let news = vec![(origin, bounds, news)];
+        server.observations.note(&*server.store, news, seen.at)
+    });
+    kept.await
+        .map_err(|error| error.to_string())?
         .map_err(|error| super::causes(&error))
 }
 

@@ -26,14 +26,14 @@ use std::{
 pub use clock::accept_clock;
 pub use orders::order;
 
-use super::{server::Server, zones::causes};
+use super::{reckon::reckon, server::Server, zones::causes};
 use crate::{
     clock::{Clock, UnixTime},
     config::{Config, ZoneSettings},
     dnssec::key::Dnskey,
     multisigner::{
         execute::{
-            Entry, Event, Next, Run, Stage,
+            Entry, Event, Next, Run, Stage, View,
             journal::{RunJournal as _, RunJournalError, last_run},
         },
         safety::ProviderId,
@@ -239,20 +239,38 @@ pub async fn carry_out(server: Arc<Server>) {
 /// the turn of a provider, for which an action would wait. `false`: it could not, because the run is at work, or its
 /// journal cannot be written.
 pub(super) async fn take_notice(server: &Arc<Server>, zone: &ZoneSettings) -> bool {
-    let turn = server.plans.turn(&zone.origin);
-    let Ok(_turn) = turn.try_lock() else { return false };
-    let Some(mut run) = server.plans.active(&zone.origin) else {
-        return true;
+    let Ok(turn) = server.plans.turn(&zone.origin).try_lock_owned() else {
+        return false;
     };
-    let noticed = notice(server, zone, &mut run).await;
-    server.plans.change(&zone.origin, |known| {
-        known.run = Some(run);
-        known.due = Duration::ZERO;
+    let (server, zone) = (Arc::clone(server), zone.clone());
+    let noticed = to_the_end(turn, async move {
+        let Some(mut run) = server.plans.active(&zone.origin) else {
+            return true;
+        };
+        let noticed = notice(&server, &zone, &mut run).await;
+        server.plans.change(&zone.origin, |known| {
+            known.run = Some(run);
+            known.due = Duration::ZERO;
+        });
+        if let Err(why) = &noticed {
+            tracing::warn!(zone = %zone.origin, "{why}");
+        }
+        noticed.is_ok()
     });
-    if let Err(why) = &noticed {
-        tracing::warn!(zone = %zone.origin, "{why}");
-    }
-    noticed.is_ok()
+    noticed.await.unwrap_or(false)
+}
+
+/// Does something in a zone's turn that goes on when whoever ordered it has left: what is in the journal must be known here
+/// too.
+async fn to_the_end<T: Send + 'static>(
+    turn: tokio::sync::OwnedMutexGuard<()>,
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<T, String> {
+    let done = tokio::spawn(async move {
+        let _turn = turn;
+        work.await
+    });
+    done.await.map_err(|error| error.to_string())
 }
 
 async fn notice(server: &Arc<Server>, zone: &ZoneSettings, run: &mut Run) -> Result<(), String> {
@@ -384,8 +402,7 @@ async fn go_on(server: &Arc<Server>, zone: &ZoneSettings) {
     let Some(mut run) = server.plans.active(name) else {
         return;
     };
-    let mut looked = None;
-    let rest = loop_of(server, zone, &mut run, &mut looked).await;
+    let rest = loop_of(server, zone, &mut run).await;
     let now = server.clock.now();
     let steady = server.clock.steady();
     server.plans.change(name, |known| {
@@ -435,16 +452,12 @@ enum Pause {
     Growing,
 }
 
-async fn loop_of(
-    server: &Arc<Server>,
-    zone: &ZoneSettings,
-    run: &mut Run,
-    looked: &mut Option<crate::multisigner::execute::View>,
-) -> Result<(Rest, Pause), String> {
+async fn loop_of(server: &Arc<Server>, zone: &ZoneSettings, run: &mut Run) -> Result<(Rest, Pause), String> {
+    let mut looked: Option<Arc<View>> = None;
     for _ in 0..MOST_IN_ONE_GO {
         let view = match looked.take() {
             Some(view) => view,
-            None => look::view(server, zone, run).await?,
+            None => Arc::new(look::view(server, zone, run).await?),
         };
         // A key that another provider was to make for this plan, and has made.
         if let Some(event) = look::made_by_others(run, &view) {
@@ -459,20 +472,21 @@ async fn loop_of(
             at: now,
             halted,
         };
-        match run.next(&view, now, sane) {
+        let (judged, seen) = (run.clone(), Arc::clone(&view));
+        match reckon(move || judged.next(&seen, now, sane)).await? {
             Next::Journal(event) => {
                 journal(server, &zone.origin, run, event).await?;
                 // Others read what the run expects: a provider is given what it says from now on.
                 let known = run.clone();
                 server.plans.change(&zone.origin, |plan| plan.run = Some(known));
-                *looked = Some(view);
+                looked = Some(view);
             }
             Next::Act { step } => match act::step(server, zone, run, step).await {
                 Ok(()) => run.acted(),
                 Err(act::Failed::Again(why)) => return Ok((rest(why, None, false), Pause::Growing)),
                 Err(act::Failed::Refused(why)) => {
                     journal(server, &zone.origin, run, Event::Paused { why }).await?;
-                    *looked = Some(view);
+                    looked = Some(view);
                 }
             },
             Next::Wait { step, until } => {

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use tokio::sync::OwnedMutexGuard;
+
 use super::{
     super::{
         protocol::{PlanOrder, PlanReply, PlanWanted, Refusal},
+        reckon::reckon,
         server::{Server, unknown},
     },
     append, causes, journal, look, report, wanted,
@@ -19,36 +22,65 @@ use crate::{
     wire::Name,
 };
 
-/// Does what a person orders for a zone.
+/// Does what a person orders for a zone. Who leaves before a plan is begun has begun none; everything else goes on to its
+/// end.
 ///
 /// # Errors
 /// Why not, and what to do.
 pub async fn order(server: &Arc<Server>, zone: &Name, order: PlanOrder) -> Result<PlanReply, Refusal> {
     let held = server.held.load();
     let settings = held.get(zone).ok_or_else(|| unknown(zone))?.settings.clone();
-    let turn = server.plans.turn(zone);
-    let _turn = turn.lock().await;
-    match order {
+    let turn = server.plans.turn(zone).lock_owned().await;
+    let (server, zone) = (Arc::clone(server), zone.clone());
+    let event = match order {
         PlanOrder::Plan { wanted } => {
-            let (plan, remarks) = make(server, &settings, &wanted).await?;
-            report::planned(&plan, remarks)
+            let Made { plan, remarks, .. } = make(&server, &settings, wanted).await?;
+            return judged(move || report::planned(&plan, remarks)).await;
         }
-        PlanOrder::Apply { wanted, force } => apply(server, &settings, &wanted, force).await,
-        PlanOrder::Pause { why } => tell(server, zone, Event::Paused { why }).await,
-        PlanOrder::Resume => tell(server, zone, Event::Resumed).await,
-        PlanOrder::Done => {
-            let step = active(server, zone)?.done.len();
-            tell(server, zone, Event::Reported { step }).await
+        PlanOrder::Apply { wanted, force } => {
+            let (plan, force, mut reply) = weigh(&server, &settings, wanted, force).await?;
+            return to_the_end(turn, async move {
+                adopt(&server, &zone, plan, force).await?;
+                reply.adopted = true;
+                reply.text.push_str(&format!(
+                    "\nIt is carried out from now on. To watch it: countersign status {zone}\n"
+                ));
+                Ok(reply)
+            })
+            .await;
         }
-        PlanOrder::Abort {
-            why,
-            forget_journal: false,
-        } => abort(server, &settings, why).await,
-        PlanOrder::Abort {
-            why,
-            forget_journal: true,
-        } => forget(server, zone, &why).await,
-    }
+        PlanOrder::Abort { why, forget_journal } => {
+            return to_the_end(turn, async move {
+                if forget_journal {
+                    forget(&server, &zone, &why).await
+                } else {
+                    abort(&server, &settings, why).await
+                }
+            })
+            .await;
+        }
+        PlanOrder::Pause { why } => Event::Paused { why },
+        PlanOrder::Resume => Event::Resumed,
+        PlanOrder::Done => Event::Reported {
+            step: active(&server, &zone)?.done.len(),
+        },
+    };
+    to_the_end(turn, async move { tell(&server, &zone, event).await }).await
+}
+
+async fn to_the_end(
+    turn: OwnedMutexGuard<()>,
+    work: impl Future<Output = Result<PlanReply, Refusal>> + Send + 'static,
+) -> Result<PlanReply, Refusal> {
+    let done = super::to_the_end(turn, work).await;
+    done.unwrap_or_else(|why| Err(refusal(why, "")))
+}
+
+/// What is reckoned for a person.
+async fn judged<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    reckon(work).await.unwrap_or_else(|why| Err(refusal(why, "")))
 }
 
 pub(super) fn refusal(error: String, advice: &str) -> Refusal {
@@ -77,12 +109,16 @@ fn usable(server: &Server, zone: &Name) -> Result<(), Refusal> {
     }
 }
 
-/// The plan, and what else is to be said of what was seen.
-async fn make(
-    server: &Arc<Server>,
-    zone: &ZoneSettings,
-    wanted: &PlanWanted,
-) -> Result<(Plan, Vec<String>), Refusal> {
+/// A plan as it can be made now.
+struct Made {
+    plan: Plan,
+    /// What else is to be said of what was seen.
+    remarks: Vec<String>,
+    /// How many events the register had.
+    events: usize,
+}
+
+async fn make(server: &Arc<Server>, zone: &ZoneSettings, wanted: PlanWanted) -> Result<Made, Refusal> {
     if !wanted::NAMES.contains(&wanted.kind.as_str()) {
         let what = format!("there is no plan \"{}\"", wanted.kind.escape_debug());
         return Err(refusal(
@@ -98,13 +134,21 @@ async fn make(
         ));
     }
     let previous = past_of(server, &zone.origin);
-    let seen = look::situation(server, zone, previous.as_ref()).await;
-    let (mut situation, register, seen) =
-        seen.map_err(|why| refusal(why, "countersign peer status shows what is seen"))?;
-    let kind = wanted::kind(wanted, &mut situation, &register)?;
-    let plan = plan::build(&kind, &situation).map_err(|error| refusal(error.to_string(), ""))?;
-    let remarks = seen.validity_remarks(&plan, look::ttls(server, &zone.origin));
-    Ok((plan, remarks))
+    let seen = look::situation(server, zone, previous).await;
+    let mut from = seen.map_err(|why| refusal(why, "countersign peer status shows what is seen"))?;
+    let ttls = look::ttls(server, &zone.origin);
+    judged(move || {
+        let kind = wanted::kind(&wanted, &mut from.situation, &from.register)?;
+        let plan = plan::build(&kind, &from.situation).map_err(|error| refusal(error.to_string(), ""))?;
+        let remarks = from.seen.validity_remarks(&plan, ttls);
+        let events = from.events;
+        Ok(Made {
+            plan,
+            remarks,
+            events,
+        })
+    })
+    .await
 }
 
 /// What was served as the last run measured it: caches may still hold some of it.
@@ -114,12 +158,13 @@ pub(super) fn past_of(server: &Server, zone: &Name) -> Option<Situation> {
     Some(run.situation_now(server.clock.now()))
 }
 
-async fn apply(
+/// A plan that may be begun, whether by force, and what is to be said of it.
+async fn weigh(
     server: &Arc<Server>,
     zone: &ZoneSettings,
-    wanted: &PlanWanted,
+    wanted: PlanWanted,
     force: Option<String>,
-) -> Result<PlanReply, Refusal> {
+) -> Result<(Plan, Option<String>, PlanReply), Refusal> {
     usable(server, &zone.origin)?;
     if server.plans.active(&zone.origin).is_some() {
         let advice = format!(
@@ -137,30 +182,39 @@ async fn apply(
             "set the clock, or if it is right: countersign accept clock",
         ));
     }
-    let (plan, remarks) = make(server, zone, wanted).await?;
-    let harm = plan.harm().map_err(|error| refusal(error.to_string(), ""))?;
-    if let (Some(harm), None) = (&harm, &force) {
+    let Made {
+        plan,
+        remarks,
+        events,
+    } = make(server, zone, wanted).await?;
+    let weighed = judged(move || {
+        let harm = plan.harm().map_err(|error| refusal(error.to_string(), ""))?;
+        if let (Some(harm), None) = (&harm, &force) {
+            return Err(refusal(
+                format!("the plan is not safe, and is not begun:\n{harm}"),
+                "plan when what it waits for is there; --force REASON carries it out all the same, and the reason is journaled",
+            ));
+        }
+        let amiss = report::amiss_already(&plan);
+        if let (Some(why), None) = (&amiss, &force) {
+            return Err(refusal(
+                format!("the plan is not begun: {why}"),
+                "--force REASON carries it out all the same, and the reason is journaled",
+            ));
+        }
+        let force = force.filter(|_| harm.is_some() || amiss.is_some());
+        let reply = report::planned(&plan, remarks)?;
+        Ok((plan, force, reply))
+    })
+    .await?;
+    let same = look::is_still_so(server, &zone.origin, events).await;
+    if !same.map_err(|why| refusal(why, ""))? {
         return Err(refusal(
-            format!("the plan is not safe, and is not begun:\n{harm}"),
-            "plan when what it waits for is there; --force REASON carries it out all the same, and the reason is journaled",
+            "the plan is not begun: the zone's keys were changed while it was made".to_owned(),
+            "say it again",
         ));
     }
-    let amiss = report::amiss_already(&plan);
-    if let (Some(why), None) = (&amiss, &force) {
-        return Err(refusal(
-            format!("the plan is not begun: {why}"),
-            "--force REASON carries it out all the same, and the reason is journaled",
-        ));
-    }
-    let force = force.filter(|_| harm.is_some() || amiss.is_some());
-    let mut reply = report::planned(&plan, remarks)?;
-    adopt(server, &zone.origin, plan, force).await?;
-    reply.adopted = true;
-    reply.text.push_str(&format!(
-        "\nIt is carried out from now on. To watch it: countersign status {}\n",
-        zone.origin
-    ));
-    Ok(reply)
+    Ok(weighed)
 }
 
 /// Begins a plan.
@@ -174,7 +228,9 @@ pub(super) async fn adopt(
     force: Option<String>,
 ) -> Result<(), Refusal> {
     let at = server.clock.now();
-    let run = Run::adopt(plan.clone(), force.clone(), at).map_err(|fault| refusal(fault.to_string(), ""))?;
+    let (adopted, forced) = (plan.clone(), force.clone());
+    let run = judged(move || Run::adopt(adopted, forced, at).map_err(|fault| refusal(fault.to_string(), "")))
+        .await?;
     let event = Event::Adopted {
         plan: Box::new(plan),
         force,
@@ -218,14 +274,19 @@ async fn abort(server: &Arc<Server>, settings: &ZoneSettings, why: String) -> Re
     // What the parent was asked for and has not done need not be taken back there.
     let seen = look::view(server, settings, &run).await.ok();
     let not_done = seen.and_then(|view| run.as_the_parent_left_it(&view));
-    let back = report::way_back(not_done.as_ref().unwrap_or(&run), server.clock.now());
+    let (from, now) = (not_done.unwrap_or_else(|| run.clone()), server.clock.now());
+    let back = judged(move || {
+        let plan = report::way_back(&from, now).map_err(|why| refusal(why, ""))?;
+        Ok((report::planned(&plan, Vec::new())?, plan))
+    });
+    // Whatever comes of that, it is given up.
+    let back = back.await;
     let said = journal(server, zone, &mut run, Event::Aborted { why }).await;
     said.map_err(|why| refusal(why, ""))?;
     put(server, zone, run);
     let mut reply = report::told(server, zone);
     match back {
-        Ok(plan) => {
-            let shown = report::planned(&plan, Vec::new())?;
+        Ok((shown, plan)) => {
             if shown.safe {
                 adopt(server, zone, plan, None).await?;
                 reply = report::told(server, zone);
@@ -241,7 +302,10 @@ async fn abort(server: &Arc<Server>, settings: &ZoneSettings, why: String) -> Re
                 reply.text.push_str(&shown.text);
             }
         }
-        Err(why) => reply.text.push_str(&format!("\nNothing is taken back: {why}\n")),
+        Err(refusal) => {
+            let why = refusal.error;
+            reply.text.push_str(&format!("\nNothing is taken back: {why}\n"));
+        }
     }
     Ok(reply)
 }

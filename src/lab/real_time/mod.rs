@@ -10,6 +10,8 @@
 //! ```
 
 mod person;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::BTreeSet,

@@ -44,3 +44,5 @@ pub use model::{
     Seconds, SignedData, Slot, Step, Timeline, TooMany, Value,
 };
 pub use validator::{DigestRule, Fault, Mode, Support, Validator};
+#[cfg(test)]
+pub(crate) use window::judged_here;

@@ -30,6 +30,17 @@ pub(super) struct Item<'a, T> {
     pub replaced_by: Option<usize>,
 }
 
+#[cfg(test)]
+thread_local! {
+    static JUDGED_HERE: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// How often this thread was at work for the checker.
+#[cfg(test)]
+pub(crate) fn judged_here() -> usize {
+    JUDGED_HERE.get()
+}
+
 /// All windows of a timeline.
 #[derive(Debug)]
 pub(super) struct Windows<'a> {
@@ -46,6 +57,8 @@ pub(super) struct Windows<'a> {
 impl<'a> Windows<'a> {
     /// The windows of `timeline` for caches that hold everything `margin` longer than its TTL.
     pub fn of(timeline: &'a Timeline, margin: Seconds) -> Self {
+        #[cfg(test)]
+        JUDGED_HERE.set(JUDGED_HERE.get() + 1);
         let slots = timeline.versions();
         let up = serving(timeline, &slots, true);
         let down = serving(timeline, &slots, false);
