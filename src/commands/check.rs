@@ -163,6 +163,7 @@ fn policy(zone: &ZoneSettings) -> Policy {
     let publishing = Publishing {
         ttl: zone.dnskey_ttl,
         cds: zone.cds,
+        csync: zone.csync,
     };
     Policy {
         make_keys: zone.auto_keys,

@@ -5,7 +5,7 @@ use super::read::{At, Bounded, Value, defaults, settings, words};
 use crate::{
     answer::{EngineSettings, Overload, engine::SYNTHESIS_RATE},
     client::tsig::TsigAlgorithm,
-    dnssec::{denial::Denial, keyset::Cds},
+    dnssec::{csync::Csyncing, denial::Denial, keyset::Cds},
     provider::ns1::{
         Nesting, Values,
         settings::{ENDPOINT, KEY_SET},
@@ -151,6 +151,8 @@ settings! {
         /// Whether it can show CDS and CDNSKEY for just the keys that a plan wants, signed with its KSK: kind "ns1" is
         /// given them by its API, to any other a person gives them, or it copies ours. See `cds` of the zone.
         cds: bool = false,
+        /// Whether it can show a CSYNC record when a plan wants it, as with `cds`. See `csync` of the zone.
+        csync: bool = false,
         /// Its KSKs that are believed without a DS at the parent, each as DS or DNSKEY data.
         pinned: Vec<At<String>> = Vec::new(),
     }
@@ -234,6 +236,9 @@ settings! {
         /// plan wants, until the parent has a DS for each (RFC 7344), where every provider can show the same; or the
         /// request to delete the DS (RFC 8078 §4).
         cds: Cds = Cds::Off,
+        /// CSYNC, which has the parent take the zone's NS RRset: none; "rollover": by the plans `join` and `leave` alone,
+        /// until the parent has it (RFC 7477), where every provider that the parent asks can show the same.
+        csync: Csyncing = Csyncing::Off,
         /// The TTL of the DNSKEY, CDS and CDNSKEY RRsets, a week at most; smaller where another provider's servers answer
         /// with a smaller one, for one RRset has one TTL. Where it is lowered, plans wait as long as caches may hold the old one.
         dnskey_ttl: At<Duration> = At { value: Duration::from_secs(3600), at: crate::config::Position::START },
@@ -394,6 +399,11 @@ words!(Overload, "\"auto\", \"ranges\", \"truncate\" or \"off\"", {
     "ranges" = Overload::Ranges,
     "truncate" = Overload::Truncate,
     "off" = Overload::Off,
+});
+
+words!(Csyncing, "\"off\" or \"rollover\"", {
+    "off" = Csyncing::Off,
+    "rollover" = Csyncing::Rollover,
 });
 
 words!(Cds, "\"off\", \"publish\", \"rollover\" or \"delete\"", {

@@ -14,6 +14,7 @@ use crate::{
     answer::Overload,
     client::Relay,
     dnssec::{
+        csync::Csyncing,
         denial::Denial,
         key::Dnskey,
         keyset::{Cds, DNSKEY_TTL},
@@ -135,6 +136,8 @@ pub struct ProviderSettings {
     pub server_names: Vec<Name>,
     /// Whether it can show CDS and CDNSKEY for just the keys that a plan wants, signed with its KSK.
     pub cds: bool,
+    /// Whether it can show CSYNC when a plan wants it.
+    pub csync: bool,
     /// Its KSKs that are believed without a DS.
     pub pinned: Vec<Pin>,
 }
@@ -193,6 +196,8 @@ pub struct ZoneSettings {
     pub overload: Overload,
     /// CDS and CDNSKEY.
     pub cds: Cds,
+    /// CSYNC.
+    pub csync: Csyncing,
     /// How long a signature is valid; none for the rule that reads the zone's TTLs.
     pub signature_validity: Option<Duration>,
     /// Whether keys are made for it when it is new.
@@ -493,6 +498,7 @@ fn resolve_providers(
                 .map(|name| name.value.clone())
                 .collect(),
             cds: provider.cds,
+            csync: provider.csync,
             pinned,
         });
     }
@@ -545,6 +551,7 @@ fn resolve_zone(zone: &ZoneFile, source: ContentSource, folder: &Path) -> ZoneSe
         denial: zone.denial,
         overload: zone.overload.value,
         cds: zone.cds,
+        csync: zone.csync,
         signature_validity: zone.signature_validity.as_ref().map(|validity| validity.value),
         auto_keys: zone.auto_keys,
     }
@@ -607,6 +614,7 @@ pub fn from_arguments(arguments: Arguments) -> Result<Config, String> {
             denial: arguments.denial.unwrap_or(Denial::Compact),
             overload: Overload::Auto,
             cds: Cds::Off,
+            csync: Csyncing::Off,
             signature_validity: None,
             auto_keys: true,
         });

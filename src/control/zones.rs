@@ -643,6 +643,7 @@ fn open_keys(drafts: &mut [Draft<'_>], observed: &[Observation], loading: Loadin
             let publishing = Publishing {
                 ttl: settings.dnskey_ttl,
                 cds: settings.cds,
+                csync: settings.csync,
             };
             (
                 files,

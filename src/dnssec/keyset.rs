@@ -20,6 +20,7 @@ use std::{
 
 use super::{
     algorithm::{Algorithm, DigestType},
+    csync::{Csync, Csyncing},
     key::{Dnskey, SigningKey},
 };
 use crate::wire::{NameRef, RrType, Ttl};
@@ -30,7 +31,7 @@ pub const DNSKEY_TTL: Ttl = Ttl::new(3600);
 /// An RRset at the apex that is made from keys, not from the zone's file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ApexRrset {
-    /// DNSKEY, CDS or CDNSKEY.
+    /// DNSKEY, CDS, CDNSKEY or CSYNC.
     pub rtype: RrType,
     /// Its TTL.
     pub ttl: Ttl,
@@ -171,10 +172,12 @@ impl PublishedKey {
 /// How the sets are published.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Publishing {
-    /// The TTL of all three sets.
+    /// The TTL of all these sets.
     pub ttl: Ttl,
     /// Whether CDS and CDNSKEY are published.
     pub cds: Cds,
+    /// Whether CSYNC is published.
+    pub csync: Csyncing,
 }
 
 impl Default for Publishing {
@@ -182,6 +185,7 @@ impl Default for Publishing {
         Self {
             ttl: DNSKEY_TTL,
             cds: Cds::Off,
+            csync: Csyncing::Off,
         }
     }
 }
@@ -281,6 +285,19 @@ impl KeySet {
         self
     }
 
+    /// The same set with this CSYNC record in place of any other. It is signed as data are: RFC 7477 asks no more than
+    /// that it validates.
+    #[must_use]
+    pub fn having_taken(mut self, csync: Option<Csync>) -> Self {
+        let Some(ttl) = self.apex_rrsets.first().map(|dnskeys| dnskeys.ttl) else {
+            return self;
+        };
+        self.apex_rrsets.retain(|set| set.rtype != RrType::CSYNC);
+        let record = csync.map(|csync| rrset(RrType::CSYNC, ttl, vec![csync.rdata().into()]));
+        self.apex_rrsets.extend(record);
+        self
+    }
+
     fn signs_alike(&self, other: &Self) -> bool {
         let names = |signers: &[Arc<SigningKey>]| -> Vec<Dnskey> {
             signers.iter().map(|signer| signer.dnskey().clone()).collect()
@@ -299,7 +316,7 @@ impl KeySet {
         self.id
     }
 
-    /// DNSKEY first; then CDS and CDNSKEY when they are published.
+    /// DNSKEY first; then CDS and CDNSKEY, and CSYNC, when they are published.
     pub fn apex_rrsets(&self) -> &[ApexRrset] {
         &self.apex_rrsets
     }

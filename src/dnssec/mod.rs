@@ -2,6 +2,7 @@
 //! validation.
 
 pub mod algorithm;
+pub mod csync;
 pub mod custody;
 pub mod denial;
 pub mod external;

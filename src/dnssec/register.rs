@@ -18,7 +18,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{algorithm::Algorithm, key::Dnskey, keyfile::timing::Claim, keyset::KeyState};
+use super::{algorithm::Algorithm, csync::Csync, key::Dnskey, keyfile::timing::Claim, keyset::KeyState};
 use crate::{
     clock::UnixTime,
     wire::{Name, NameRef, Ttl},
@@ -212,6 +212,11 @@ pub enum What {
         /// The keys, whoever's they are.
         keys: BTreeSet<Dnskey>,
     },
+    /// CSYNC has the parent take the zone's NS RRset from now on; none: there is none.
+    Csync {
+        /// The record.
+        shown: Option<Csync>,
+    },
     /// The zone was served for the first time.
     Opened,
     /// The zone's key files lie here.
@@ -249,6 +254,8 @@ impl fmt::Display for What {
                 let tags: Vec<String> = keys.iter().map(|key| key.key_tag().to_string()).collect();
                 write!(f, "CDS and CDNSKEY ask for keys {}", tags.join(", "))
             }
+            Self::Csync { shown: None } => f.write_str("CSYNC is taken back"),
+            Self::Csync { shown: Some(csync) } => write!(f, "CSYNC has the parent take NS: {csync}"),
             Self::Opened => f.write_str("the zone is served for the first time"),
             Self::Folder { path } => write!(f, "the key files lie in {}", path.display()),
         }
@@ -371,6 +378,8 @@ pub struct Register {
     pub ttls: BTreeMap<String, Ttl>,
     /// The keys that CDS and CDNSKEY ask the parent for; none: they are not there.
     pub asks_for: BTreeSet<Dnskey>,
+    /// The CSYNC record that is published.
+    pub csync: Option<Csync>,
 }
 
 impl Register {
@@ -420,6 +429,7 @@ impl Register {
                 self.ttls.insert(provider.clone(), *ttl);
             }
             What::Asked { keys } => self.asks_for = keys.clone(),
+            What::Csync { shown } => self.csync = *shown,
             What::Opened => self.opened = true,
             What::Folder { path } => self.folder = Some(path.clone()),
         }
@@ -593,12 +603,14 @@ const VERSION: u8 = 1;
 /// The same encoding, with a state that programs before this format do not know: a key that signs unpublished. They say
 /// so, and touch nothing.
 const VERSION_2: u8 = 2;
+/// The same, with CSYNC.
+const VERSION_3: u8 = 3;
 
 /// A stored event that this program cannot read.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
     /// Written by a later version of this program, or spoiled.
-    #[error("a stored event has format {0:?}, this program knows formats {VERSION} and {VERSION_2}")]
+    #[error("a stored event has format {0:?}, this program knows formats {VERSION} to {VERSION_3}")]
     Version(Option<u8>),
     /// Not what its format is.
     #[error("a stored event cannot be read")]
@@ -619,7 +631,7 @@ impl Event {
     /// When it is of another version, or spoiled.
     pub fn decode(octets: &[u8]) -> Result<Self, DecodeError> {
         match octets {
-            [VERSION | VERSION_2, json @ ..] => Ok(serde_json::from_slice(json)?),
+            [VERSION | VERSION_2 | VERSION_3, json @ ..] => Ok(serde_json::from_slice(json)?),
             other => Err(DecodeError::Version(other.first().copied())),
         }
     }
@@ -632,6 +644,7 @@ impl Event {
             {
                 VERSION_2
             }
+            What::Csync { .. } => VERSION_3,
             _ => VERSION,
         }
     }
@@ -795,8 +808,8 @@ mod tests {
             assert_eq!(String::from_utf8_lossy(&event.encode()[1..]), line);
         }
         assert!(matches!(
-            Event::decode(&[3, b'{']),
-            Err(DecodeError::Version(Some(3)))
+            Event::decode(&[4, b'{']),
+            Err(DecodeError::Version(Some(4)))
         ));
         assert!(matches!(Event::decode(&[]), Err(DecodeError::Version(None))));
         assert!(matches!(Event::decode(&[1, b'{']), Err(DecodeError::Form(_))));
@@ -813,6 +826,23 @@ mod tests {
             assert_eq!(event.encode(), octets);
         }
         assert_eq!(sample.lines().count(), 2);
+    }
+
+    #[test]
+    fn events_of_format_3_say_what_csync_has_the_parent_take() {
+        let sample = include_str!("../../tests/data/register/events-v3.jsonl");
+        let events: Vec<Event> = sample
+            .lines()
+            .map(|line| {
+                let octets = [&[3], line.as_bytes()].concat();
+                let event = Event::decode(&octets).unwrap();
+                assert_eq!(event.encode(), octets);
+                event
+            })
+            .collect();
+        assert_eq!(events.len(), 2);
+        assert_eq!(Register::of(&events[..1]).csync, Some(Csync { addresses: true }));
+        assert_eq!(Register::of(&events).csync, None);
     }
 
     /// Another provider's keys of an algorithm are published exactly while ours are: who demands every algorithm that a
@@ -981,7 +1011,8 @@ mod tests {
             | What::Folder { .. }
             | What::Trusted { .. }
             | What::TtlSeen { .. }
-            | What::Asked { .. } => {
+            | What::Asked { .. }
+            | What::Csync { .. } => {
                 unreachable!("not generated")
             }
         }

@@ -2,7 +2,7 @@
 
 use super::{Provider, ProviderError, ProviderFault, Published};
 use crate::{
-    dnssec::{algorithm::Algorithm, key::Dnskey},
+    dnssec::{algorithm::Algorithm, csync::Csync, key::Dnskey},
     wire::{Name, Ttl},
 };
 
@@ -27,6 +27,9 @@ pub(crate) async fn holds(provider: &dyn Provider, zone: &Name, secret: &str) {
     if provider.capabilities().writes_cds {
         cds_is_written(provider, zone).await;
     }
+    if provider.capabilities().writes_csync {
+        csync_is_written(provider, zone).await;
+    }
     content_is_given_or_refused(provider, zone).await;
 }
 
@@ -44,6 +47,21 @@ async fn cds_is_written(provider: &dyn Provider, zone: &Name) {
         let written = provider.write_cds(zone, keys, TTL).await.unwrap();
         let changed = matches!(written, Published::Changed { .. });
         assert_eq!(changed, changes, "{} keys: {written:?}", keys.len());
+    }
+}
+
+async fn csync_is_written(provider: &dyn Provider, zone: &Name) {
+    let [short, long] = [false, true].map(|addresses| Some(Csync { addresses }));
+    for (csync, changes) in [
+        (short, true),
+        (short, false),
+        (long, true),
+        (None, true),
+        (None, false),
+    ] {
+        let written = provider.write_csync(zone, csync, TTL).await.unwrap();
+        let changed = matches!(written, Published::Changed { .. });
+        assert_eq!(changed, changes, "{csync:?}: {written:?}");
     }
 }
 

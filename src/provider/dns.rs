@@ -7,6 +7,7 @@ use super::{
 use crate::{
     dnssec::{
         algorithm::DigestType,
+        csync::Csync,
         key::{Dnskey, ds_text},
     },
     wire::{Name, Ttl},
@@ -128,6 +129,16 @@ impl Provider for AnyServer {
             ]
         };
         let records = keys.iter().flat_map(of_key).collect();
+        ready(Ok(Published::ByHand { what, records }))
+    }
+
+    fn write_csync<'a>(&'a self, zone: &'a Name, csync: Option<Csync>, ttl: Ttl) -> Pending<'a, Published> {
+        let what = match csync {
+            None => format!("remove the CSYNC record at {}", self.name),
+            Some(_) => format!("make this record the CSYNC record at {}", self.name),
+        };
+        let records = csync.iter().map(|csync| format!("{zone} {ttl} IN CSYNC {csync}"));
+        let records = records.collect();
         ready(Ok(Published::ByHand { what, records }))
     }
 }

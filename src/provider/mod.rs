@@ -13,7 +13,7 @@ pub mod ns1;
 use std::{fmt, net::IpAddr, pin::Pin, time::Duration};
 
 use crate::{
-    dnssec::key::Dnskey,
+    dnssec::{csync::Csync, key::Dnskey},
     wire::{Name, Ttl, received::Record},
 };
 
@@ -60,6 +60,9 @@ pub trait Provider: Send + Sync + fmt::Debug {
     /// Makes its CDS and CDNSKEY RRsets ask for exactly these keys, whoever's they are; without any both go. Doing it
     /// again changes nothing.
     fn write_cds<'a>(&'a self, zone: &'a Name, keys: &'a [Dnskey], ttl: Ttl) -> Pending<'a, Published>;
+
+    /// Makes this its CSYNC record; with none it goes. Doing it again changes nothing.
+    fn write_csync<'a>(&'a self, zone: &'a Name, csync: Option<Csync>, ttl: Ttl) -> Pending<'a, Published>;
 }
 
 /// What can be done through a provider without a person.
@@ -75,6 +78,8 @@ pub struct Capabilities {
     pub writes_apex_ns: bool,
     /// It takes CDS and CDNSKEY RRsets. Which key signs them is seen in its answers.
     pub writes_cds: bool,
+    /// It takes a CSYNC record.
+    pub writes_csync: bool,
 }
 
 /// A name server of a provider.

@@ -12,6 +12,7 @@ use crate::{
     clock::UnixTime,
     dnssec::{
         algorithm::{Algorithm, SigningAlgorithm},
+        csync::Csyncing,
         external::{ExternalError, ExternalKeys},
         key::{Dnskey, KeyError, PrivateKey, SEP, SigningKey, ZONE},
         keyfile::{
@@ -592,9 +593,13 @@ impl<'a> Zone<'a> {
     fn assemble(&self, register: &Register) -> Result<KeySet, KeySetError> {
         let (members, publishing) = (self.members(register), self.publishing(register));
         let set = KeySet::assemble(self.apex, members, publishing, self.previous)?;
-        Ok(match publishing.cds {
+        let set = match publishing.cds {
             Cds::Rollover => set.asking_for(self.apex, &register.asks_for),
             Cds::Off | Cds::Publish | Cds::Delete => set,
+        };
+        Ok(match publishing.csync {
+            Csyncing::Rollover => set.having_taken(register.csync),
+            Csyncing::Off => set,
         })
     }
 

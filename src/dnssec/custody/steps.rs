@@ -14,6 +14,7 @@ use crate::{
     disk::{Disk, System},
     dnssec::{
         algorithm::Algorithm,
+        csync::Csync,
         key::{Dnskey, PrivateKey, SEP, ZONE},
         keyfile::{
             KeyFile,
@@ -287,6 +288,17 @@ pub fn ask_for(place: Place<'_>, keys: &BTreeSet<Dnskey>, now: UnixTime) -> Resu
     }
     let keys = keys.clone();
     Ok(append(place, vec![What::Asked { keys }], now)?)
+}
+
+/// Our CSYNC is this one from now on; none: it goes.
+///
+/// # Errors
+/// When the register cannot be used.
+pub fn have_taken(place: Place<'_>, csync: Option<Csync>, now: UnixTime) -> Result<(), StepError> {
+    if register_of(place.journal, place.apex.as_ref())?.csync == csync {
+        return Ok(());
+    }
+    Ok(append(place, vec![What::Csync { shown: csync }], now)?)
 }
 
 /// Takes keys of another provider out of our set, as a plan that proved them to be gone says.

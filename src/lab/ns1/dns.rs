@@ -27,7 +27,7 @@ use crate::{
         ZonePolicy,
     },
     clock::{Clock, UnixTime},
-    dnssec::keyset::{Cds, KeySet, Publishing},
+    dnssec::keyset::{KeySet, Publishing},
     wire::{Name, RrType, Serial, message::Query},
     zone::Zone,
 };
@@ -318,7 +318,7 @@ fn sign(
 ) -> Option<(Option<Arc<KeySet>>, ServedZone)> {
     let publishing = Publishing {
         ttl: keys.ttl,
-        cds: Cds::Off,
+        ..Publishing::default()
     };
     let before = before.and_then(|before| before.keyset.as_deref());
     let keyset = KeySet::assemble(content.apex(), keys.members.clone(), publishing, before);

@@ -94,6 +94,7 @@ async fn every_question_is_answered_on_a_scratch_zone() {
         ("5.1", "secondary zone"),
         ("6.1", "SOA: "),
         ("6.2", "CDS: the KSK"),
+        ("6.2", "CSYNC: "),
         ("6.3", "NOERROR without CO, NXDOMAIN with it"),
         ("6.4", "not given to us"),
         ("7.1", "900 in 300 s"),

@@ -31,6 +31,7 @@ const API: Capabilities = Capabilities {
     reads_content: true,
     writes_apex_ns: true,
     writes_cds: true,
+    writes_csync: true,
 };
 
 /// Our keys are 1 (KSK) and 2 (ZSK), NS1's 11 and 12; our ZSK 3 is gone.

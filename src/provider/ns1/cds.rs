@@ -1,6 +1,7 @@
-//! CDS and CDNSKEY at NS1 (RFC 7344), which are ordinary records to its API: made, replaced, deleted.
+//! CDS and CDNSKEY (RFC 7344), and CSYNC (RFC 7477) at NS1, which are ordinary records to its API: made, replaced,
+//! deleted.
 //!
-//! They are two records, so between two writes they differ; a parent changes nothing then (RFC 9975 §3). Which key
+//! CDS and CDNSKEY are two records, so between two writes they differ; a parent changes nothing then (RFC 9975 §3). Which key
 //! NS1 signs them with only its answers tell.
 
 use std::collections::BTreeSet;
@@ -12,7 +13,7 @@ use super::{
     rate::Kind,
 };
 use crate::{
-    dnssec::{algorithm::DigestType, key::Dnskey},
+    dnssec::{algorithm::DigestType, csync::Csync, key::Dnskey},
     provider::{ProviderError, ProviderFault, Published},
     wire::{Name, RrType, Ttl, text::fields::read_fields},
 };
@@ -46,6 +47,23 @@ impl Ns1 {
                 tags => format!("CDS and CDNSKEY ask for keys {}", tags.join(", ")),
             },
         })
+    }
+
+    pub(super) async fn set_csync(
+        &self,
+        zone: &Name,
+        csync: Option<Csync>,
+        ttl: Ttl,
+    ) -> Result<Published, ProviderError> {
+        let rows: Vec<Vec<String>> = csync.iter().map(|csync| fields(&csync.to_string())).collect();
+        if !self.set_rows(zone, RrType::CSYNC, &rows, ttl).await? {
+            return Ok(Published::Already);
+        }
+        let what = match csync {
+            None => "CSYNC was removed".to_owned(),
+            Some(csync) => format!("CSYNC is {csync}"),
+        };
+        Ok(Published::Changed { what })
     }
 
     /// Makes a record at the apex have exactly these rows; without any it goes. Whether that changed anything.
@@ -111,7 +129,11 @@ impl Ns1 {
         let mut rdatas = BTreeSet::new();
         for row in rows {
             let mut rdata = Vec::new();
-            let fields: Vec<&str> = row.iter().map(String::as_str).collect();
+            // Types may come as one field.
+            let fields: Vec<&str> = row
+                .iter()
+                .flat_map(|field| field.split_ascii_whitespace())
+                .collect();
             read_fields(rtype, &fields, &mut rdata).map_err(|error| {
                 self.error(
                     &format!("a {rtype} record of {zone} cannot be read: {error}"),
@@ -131,5 +153,9 @@ fn row(zone: &Name, rtype: RrType, key: &Dnskey) -> Vec<String> {
         RrType::CDS => crate::dnssec::key::ds_text(&key.ds(zone.as_ref(), DigestType::Sha256)),
         _ => key.to_string(),
     };
+    fields(&text)
+}
+
+fn fields(text: &str) -> Vec<String> {
     text.split(' ').map(str::to_owned).collect()
 }

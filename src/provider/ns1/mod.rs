@@ -9,7 +9,7 @@
 //! | `keys` | whose a key is; ours put there and taken away |
 //! | `content` | the zone's records: an export, or record by record |
 //! | `apex` | the apex NS RRset, and switching DNSSEC on |
-//! | `cds` | CDS and CDNSKEY |
+//! | `cds` | CDS, CDNSKEY and CSYNC |
 //! | `probe` | what nobody can know without an account, asked of the real thing |
 //!
 //! Nothing here sends a whole zone object back: members that were not meant would change, and `dnssec` has been
@@ -49,7 +49,7 @@ use super::{
     Capabilities, Content, ObservedKeys, Pending, Provider, ProviderError, ProviderFault, Published, Server,
 };
 use crate::{
-    dnssec::key::Dnskey,
+    dnssec::{csync::Csync, key::Dnskey},
     wire::{Name, Ttl},
 };
 
@@ -156,6 +156,7 @@ impl Provider for Ns1 {
             reads_content: true,
             writes_apex_ns: true,
             writes_cds: true,
+            writes_csync: true,
         }
     }
 
@@ -204,5 +205,9 @@ impl Provider for Ns1 {
 
     fn write_cds<'a>(&'a self, zone: &'a Name, keys: &'a [Dnskey], ttl: Ttl) -> Pending<'a, Published> {
         Box::pin(self.set_cds(zone, keys, ttl))
+    }
+
+    fn write_csync<'a>(&'a self, zone: &'a Name, csync: Option<Csync>, ttl: Ttl) -> Pending<'a, Published> {
+        Box::pin(self.set_csync(zone, csync, ttl))
     }
 }

@@ -90,7 +90,7 @@ pub static QUESTIONS: &[Question] = &[
     ask(
         "6.2",
         Needs::Scratch,
-        "Which key signs CDS and CDNSKEY at the apex?",
+        "Which key signs CDS, CDNSKEY and CSYNC at the apex?",
     ),
     ask(
         "6.3",

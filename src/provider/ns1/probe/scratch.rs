@@ -358,7 +358,7 @@ impl Probe {
             self.not_tried("6.2", "NS1 shows no KSK");
             return Ok(());
         };
-        self.tell("putting CDS and CDNSKEY at the apex");
+        self.tell("putting CDS, CDNSKEY and CSYNC at the apex");
         let ds = key.ds(scratch.zone.as_ref(), DigestType::Sha256);
         let digest = data_encoding::HEXLOWER.encode(ds.get(4..).unwrap_or_default());
         let public_key = data_encoding::BASE64.encode(key.public_key());
@@ -368,6 +368,7 @@ impl Probe {
                 RrType::CDNSKEY,
                 json!([key.flags(), key.protocol(), key.algorithm().0, public_key]),
             ),
+            (RrType::CSYNC, json!([0, 1, "NS"])),
         ];
         for (rtype, fields) in rows {
             let mnemonic = rtype.to_string();
