@@ -592,7 +592,7 @@ pub struct PlanStatus {
     pub harm: Option<(UnixTime, String)>,
     /// Why it is carried out though it is not safe.
     pub forced: Option<String>,
-    /// What came of telling the parent that CDS has changed (RFC 9859).
+    /// What came of telling the parent that CDS or CSYNC has changed (RFC 9859).
     #[serde(default)]
     pub parent_told: Option<String>,
     /// Its steps.

@@ -217,6 +217,7 @@ impl World {
         let all = NsSet {
             members: (0..members.len()).map(provider).collect(),
             ttl: 40,
+            from_csync: false,
         };
         let mut serves = vec![Value::Ds(ds), Value::ParentNs(all.clone())];
         serves.extend((0..members.len()).map(|place| Value::ChildNs(provider(place), all.clone())));
@@ -227,6 +228,7 @@ impl World {
             members,
             parent: Parent {
                 hand: ParentHand::Person,
+                reads_csync: false,
                 propagation: 3,
             },
             serves,

@@ -11,6 +11,7 @@ use crate::{
     config::ZoneSettings,
     dnssec::{
         algorithm::SigningAlgorithm,
+        csync::{Csync, Csyncing},
         custody::{self, Place, StepError, Wanted},
         key::Dnskey,
         keyfile::timing::Claim,
@@ -18,11 +19,11 @@ use crate::{
     },
     multisigner::{
         execute::{Event, Run},
-        plan::{Action, Actor},
+        plan::{Action, Actor, Situation},
         safety::{KeyId, KeySet, ProviderId, Slot, Value},
     },
-    provider::{Provider, Published},
-    wire::{Name, Ttl},
+    provider::{Provider, ProviderError, Published},
+    wire::{Name, RrType, Ttl},
 };
 
 /// Why a step was not done.
@@ -97,23 +98,45 @@ pub(super) async fn step(
             })
             .await
         }
+        Action::Csync { shown } => {
+            if shown.is_some() && zone.csync != Csyncing::Rollover {
+                return Err(Failed::Refused(
+                    "the plan publishes CSYNC, and the zone's `csync` is not \"rollover\" any more; set it again and `countersign resume`, or `countersign abort`"
+                        .to_owned(),
+                ));
+            }
+            let shown = *shown;
+            change(server, &zone.origin, move |place, now| {
+                custody::have_taken(place, shown, now)
+            })
+            .await
+        }
         Action::Theirs { provider, .. } if matches!(step.by, Actor::Api { .. }) => {
-            let mut changes = step.changes.iter();
-            let wanted = changes.find_map(|value| match value {
-                Value::Cds(_, cds) => Some(cds.map_or_else(KeySet::default, |cds| cds.wanted)),
-                _ => None,
-            });
-            let Some(wanted) = wanted else {
-                return Err(Failed::Refused(format!(
-                    "{} has no API for this",
-                    run.plan.situation.name(*provider)
-                )));
-            };
-            let keys: Result<Vec<Dnskey>, Failed> = wanted.iter().map(|key| dnskey(run, &key)).collect();
-            write_cds(server, zone, run, *provider, &keys?).await
+            for value in &step.changes {
+                match value {
+                    Value::Cds(_, cds) => {
+                        let wanted = cds.map_or_else(KeySet::default, |cds| cds.wanted);
+                        let keys = wanted.iter().map(|key| dnskey(run, &key));
+                        let keys: Result<Vec<Dnskey>, Failed> = keys.collect();
+                        return write_cds(server, zone, run, *provider, &keys?).await;
+                    }
+                    Value::Csync(_, csync) => {
+                        return write_csync(server, zone, run, *provider, *csync).await;
+                    }
+                    _ => {}
+                }
+            }
+            Err(Failed::Refused(format!(
+                "{} has no API for this",
+                run.plan.situation.name(*provider)
+            )))
         }
         Action::Ds { .. } if step.by == Actor::Parent => {
-            notice::tell_parent(server, &zone.origin);
+            notice::tell_parent(server, &zone.origin, RrType::CDS);
+            Ok(())
+        }
+        Action::ParentNs { .. } if step.by == Actor::Parent => {
+            notice::tell_parent(server, &zone.origin, RrType::CSYNC);
             Ok(())
         }
         // Somebody else does it, and it is seen when it is done.
@@ -197,10 +220,7 @@ async fn write_ns(
         }
         targets.extend(names);
     }
-    let ttl = match situation.value(&Slot::ChildNs(provider)) {
-        Some(Value::ChildNs(_, ns)) => Ttl::new(u32::try_from(ns.ttl).unwrap_or(u32::MAX)),
-        _ => Ttl::new(3600),
-    };
+    let ttl = ns_ttl(situation, provider);
     let driver = driver(server, situation.name(provider))?;
     let written = Provider::write_apex_ns(&*driver, &zone.origin, &targets, ttl).await;
     written
@@ -222,7 +242,31 @@ async fn write_cds(
         _ => zone.dnskey_ttl,
     };
     let driver = driver(server, situation.name(provider))?;
-    match Provider::write_cds(&*driver, &zone.origin, keys, ttl).await {
+    wrote(Provider::write_cds(&*driver, &zone.origin, keys, ttl).await)
+}
+
+/// Makes this a provider's CSYNC record, with the TTL of its NS RRset.
+async fn write_csync(
+    server: &Arc<Server>,
+    zone: &ZoneSettings,
+    run: &Run,
+    provider: ProviderId,
+    csync: Option<Csync>,
+) -> Result<(), Failed> {
+    let ttl = ns_ttl(&run.plan.situation, provider);
+    let driver = driver(server, run.plan.situation.name(provider))?;
+    wrote(Provider::write_csync(&*driver, &zone.origin, csync, ttl).await)
+}
+
+fn ns_ttl(situation: &Situation, provider: ProviderId) -> Ttl {
+    match situation.value(&Slot::ChildNs(provider)) {
+        Some(Value::ChildNs(_, ns)) => Ttl::new(u32::try_from(ns.ttl).unwrap_or(u32::MAX)),
+        _ => Ttl::new(3600),
+    }
+}
+
+fn wrote(written: Result<Published, ProviderError>) -> Result<(), Failed> {
+    match written {
         Ok(Published::ByHand { what, .. }) => Err(Failed::Refused(what)),
         Ok(Published::Already | Published::Changed { .. }) => Ok(()),
         Err(error) => Err(Failed::Again(peers::in_words(&error))),

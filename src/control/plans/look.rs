@@ -17,6 +17,7 @@ use crate::{
     config::{ProviderKind, ZoneSettings},
     dnssec::{
         algorithm::Algorithm,
+        csync::Csyncing,
         keyset::{Cds, Role},
         register::{self, Journal as _, Register},
     },
@@ -93,6 +94,7 @@ pub(super) async fn situation(
             Cds::Rollover => ParentHand::Cds,
             Cds::Off | Cds::Publish | Cds::Delete => ParentHand::Person,
         },
+        reads_csync: zone.csync == Csyncing::Rollover,
         propagation: zone.parent_propagation.as_secs(),
     };
     let (members, ttls) = (members(server, zone, &seen), ttls(server, &zone.origin));
@@ -245,6 +247,7 @@ fn members(server: &Server, zone: &ZoneSettings, seen: &Survey) -> Vec<Member> {
             algorithms: (kind == Some(ProviderKind::Ns1)).then(|| vec![Algorithm::ECDSAP256SHA256]),
             servers: seen.names.clone(),
             shows_cds: settings.is_some_and(|settings| settings.cds),
+            shows_csync: settings.is_some_and(|settings| settings.csync),
             ..Member::new(name, hand, propagation)
         });
     }

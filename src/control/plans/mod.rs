@@ -68,7 +68,7 @@ struct Known {
     read_again: Option<Duration>,
     /// What it rests on, in words.
     rests: Option<Rest>,
-    /// What came of telling the parent that CDS has changed, in words.
+    /// What came of telling the parent that CDS or CSYNC has changed, in words.
     told: Option<String>,
     /// When it is to be gone on with, by steady time.
     due: Duration,

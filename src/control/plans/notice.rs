@@ -1,4 +1,4 @@
-//! The parent is told that CDS has changed (RFC 9859), where it says by DSYNC whom to tell. It allows nothing and
+//! The parent is told that CDS or CSYNC has changed (RFC 9859), where it says by DSYNC whom to tell. It allows nothing and
 //! promises nothing: the parent looks sooner, and a plan waits for what the parent's servers show all the same.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -17,21 +17,21 @@ const AGAIN: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(600)]
 const MOST_ADDRESSES: usize = 4;
 
 /// Tells the parent in the background; what came of it is in the log and in `status`.
-pub(super) fn tell_parent(server: &Arc<Server>, zone: &Name) {
+pub(super) fn tell_parent(server: &Arc<Server>, zone: &Name, rtype: RrType) {
     let (server, zone) = (Arc::clone(server), zone.clone());
     tokio::spawn(async move {
         let step = |server: &Server| Some(server.plans.active(&zone)?.done.len());
         let first = step(&server);
         let mut pauses = AGAIN.into_iter();
         loop {
-            let (words, pause) = match tell(&server, &zone).await {
+            let (words, pause) = match tell(&server, &zone, rtype).await {
                 Ok(words) => {
                     tracing::info!(%zone, "{words}");
                     (words, None)
                 }
                 Err(why) => {
                     let words = format!(
-                        "the parent was not told that CDS has changed, and looks when it does: {why}"
+                        "the parent was not told that {rtype} has changed, and looks when it does: {why}"
                     );
                     tracing::warn!(%zone, "{words}");
                     (words, pauses.next())
@@ -51,18 +51,20 @@ pub(super) fn tell_parent(server: &Arc<Server>, zone: &Name) {
     });
 }
 
-async fn tell(server: &Server, zone: &Name) -> Result<String, String> {
+async fn tell(server: &Server, zone: &Name, rtype: RrType) -> Result<String, String> {
     let config = server.config.load_full();
     let found = Whereabouts::new(&config)
-        .of_notices(zone, RrType::CDS)
+        .of_notices(zone, rtype)
         .await
         .map_err(|why| format!("its DSYNC records cannot be read: {why}"))?;
     if found.is_empty() {
-        return Ok("the parent has no DSYNC record for notices about CDS; it looks when it does".to_owned());
+        return Ok(format!(
+            "the parent has no DSYNC record for notices about {rtype}; it looks when it does"
+        ));
     }
     let notice = Notice {
         zone: zone.clone(),
-        rtype: RrType::CDS,
+        rtype,
         soa: None,
     };
     let mut hosts: BTreeMap<String, Vec<At>> = BTreeMap::new();
@@ -94,7 +96,7 @@ async fn tell(server: &Server, zone: &Name) -> Result<String, String> {
         format!("; not {}", failed.join("; "))
     };
     Ok(format!(
-        "the parent was told that CDS has changed: {}{others}",
+        "the parent was told that {rtype} has changed: {}{others}",
         told.join(", ")
     ))
 }

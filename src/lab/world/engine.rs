@@ -122,6 +122,9 @@ pub(super) enum Roll {
 #[derive(Clone, Debug)]
 pub(super) struct Parent {
     pub follows_cds: bool,
+    pub follows_csync: bool,
+    /// It takes what one server shows, as before RFC 9975.
+    pub asks_one: bool,
     pub never_acts: bool,
     pub ds: Ds,
     pub ns: Ns,
@@ -189,10 +192,8 @@ pub(super) struct World {
     pub span: Time,
     /// Somebody was asked to change an NS RRset.
     pub delegating: bool,
-    /// How often the parent has read CDS.
+    /// How often the parent has read CDS and CSYNC.
     pub scans: u64,
-    /// CSYNC is published: the parent is to take its NS RRset from the child.
-    pub csync: bool,
 }
 
 impl World {
@@ -383,6 +384,7 @@ impl World {
                 Part::Data(class, data) => who.signers_told[*class] = Some(data.signers),
                 Part::Ns(ns) => who.members = ns.members,
                 Part::Cds(cds) => who.cds = cds.map(|cds| cds.wanted),
+                Part::Csync(csync) => who.csync = *csync,
                 Part::Serving(serving) => who.serving = *serving,
                 Part::Ds(_) => {}
             }

@@ -11,7 +11,7 @@ use super::{
 const MOST_SCANS: u64 = 60;
 
 impl World {
-    /// The parent reads CDS some time from now.
+    /// The parent reads CDS and CSYNC some time from now.
     pub fn scan_later(&mut self) {
         self.scans += 1;
         if self.parent.never_acts || self.scans > MOST_SCANS {
@@ -22,7 +22,7 @@ impl World {
         self.queue.at(self.now + delay, Event::Scan);
     }
 
-    /// The parent reads CDS. It comes again while servers differ.
+    /// The parent reads CDS and CSYNC. It comes again while servers differ.
     pub fn scan(&mut self) {
         let asked: Vec<usize> = (0..self.providers.len())
             .filter(|provider| self.parent.ns.members & 1 << provider != 0)
@@ -31,14 +31,20 @@ impl World {
         let all = &self.servers.all;
         let answering: Vec<usize> = asked.into_iter().filter(|server| all[*server].serving).collect();
         let Some(first) = answering.first() else { return };
-        let (cds, ns) = (all[*first].cds, all[*first].ns);
-        let same = answering.iter().all(|server| {
-            all[*server].cds.map(|cds| cds.wanted) == cds.map(|cds| cds.wanted)
-                && (!self.csync || all[*server].ns.members == ns.members)
-        });
-        if !same {
-            self.story
-                .tell(self.now, || "the parent reads CDS, and servers differ".to_owned());
+        let cds = all[*first].cds;
+        let one = if self.parent.asks_one {
+            Some(answering[self.random.below(answering.len() as u64) as usize])
+        } else {
+            None
+        };
+        let taken = |server: usize| all[server].csync.then_some(all[server].ns.members);
+        let ns = taken(one.unwrap_or(*first));
+        let same_cds = |server: &usize| all[*server].cds.map(|cds| cds.wanted) == cds.map(|cds| cds.wanted);
+        let same_ns = one.is_some() || answering.iter().all(|server| taken(*server) == ns);
+        if !same_ns || !answering.iter().all(same_cds) {
+            self.story.tell(self.now, || {
+                "the parent reads CDS and CSYNC, and servers differ".to_owned()
+            });
             return self.scan_later();
         }
         let mut acts = false;
@@ -49,8 +55,10 @@ impl World {
             self.parent.ds = Ds::sha256(cds.wanted, self.parent.ds.ttl);
             acts = true;
         }
-        if self.csync && self.parent.ns.members != ns.members {
-            self.parent.ns.members = ns.members;
+        if let Some(members) = ns
+            && self.parent.ns.members != members
+        {
+            self.parent.ns.members = members;
             acts = true;
         }
         if acts {

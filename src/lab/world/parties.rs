@@ -25,11 +25,13 @@ pub(super) enum Part {
     Dnskeys(Dnskeys),
     Serving(bool),
     Cds(Option<Cds>),
+    /// CSYNC: the parent is to take its NS RRset from here.
+    Csync(bool),
     Data(usize, Data),
 }
 
 /// How many places a server has.
-const PLACES: usize = 5 + CLASSES.len();
+const PLACES: usize = 6 + CLASSES.len();
 
 impl Part {
     /// Its place among the parts of a server.
@@ -40,7 +42,8 @@ impl Part {
             Self::Dnskeys(_) => 2,
             Self::Serving(_) => 3,
             Self::Cds(_) => 4,
-            Self::Data(class, _) => 5 + class,
+            Self::Csync(_) => 5,
+            Self::Data(class, _) => 6 + class,
         }
     }
 }
@@ -72,6 +75,7 @@ pub(super) struct Server {
     pub dnskeys: Dnskeys,
     pub serving: bool,
     pub cds: Option<Cds>,
+    pub csync: bool,
     pub data: [Data; CLASSES.len()],
     versions: [usize; PLACES],
 }
@@ -103,6 +107,7 @@ pub(super) struct Beginning {
     pub dnskeys: Dnskeys,
     pub serving: bool,
     pub cds: Option<Cds>,
+    pub csync: bool,
     pub data: [Data; CLASSES.len()],
 }
 
@@ -131,6 +136,7 @@ impl Servers {
                 dnskeys: beginning.dnskeys,
                 serving: beginning.serving,
                 cds: beginning.cds,
+                csync: beginning.csync,
                 data: beginning.data,
                 versions: [0; PLACES],
             });
@@ -144,6 +150,7 @@ impl Servers {
             Part::Dnskeys(beginning.dnskeys),
             Part::Serving(beginning.serving),
             Part::Cds(beginning.cds),
+            Part::Csync(beginning.csync),
         ];
         for part in parts
             .into_iter()
@@ -205,6 +212,7 @@ impl Servers {
             Part::Dnskeys(dnskeys) => server.dnskeys = dnskeys,
             Part::Serving(serving) => server.serving = serving,
             Part::Cds(cds) => server.cds = cds,
+            Part::Csync(csync) => server.csync = csync,
             Part::Data(class, data) => server.data[class] = data,
         }
         let record = &mut self.record[server.party][place];

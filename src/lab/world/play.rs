@@ -352,7 +352,13 @@ fn check(world: &World) -> Option<String> {
     let terms = Terms {
         margin: world.margin,
         validators: kinds.map(|mode| Validator::new(mode, DigestRule::Any)).to_vec(),
-        invariants: [Invariant::Secure, Invariant::Resolver, Invariant::Caches].into(),
+        invariants: [
+            Invariant::Secure,
+            Invariant::Resolver,
+            Invariant::Caches,
+            Invariant::Csync,
+        ]
+        .into(),
     };
     let told = |timeline: &Timeline| match safety::check(timeline, &terms) {
         Verdict::Safe => None,

@@ -49,8 +49,11 @@ pub(super) struct Provider {
     pub serving: bool,
     /// Whether it can be told what its CDS is to be.
     pub shows_cds: bool,
+    /// Whether it can be told to show CSYNC.
+    pub shows_csync: bool,
     /// The keys that its CDS asks for.
     pub cds: Option<Keys>,
+    pub csync: bool,
     pub ttls: Ttls,
     /// The longest time that a server takes to show what is new.
     pub lag: Time,
@@ -158,6 +161,7 @@ impl Provider {
             Part::Dnskeys(self.dnskeys(keys)),
             Part::Ns(self.ns()),
             Part::Cds(self.cds(keys)),
+            Part::Csync(self.csync),
             Part::Serving(self.serving),
         ];
         let data: [Part; CLASSES.len()] =
@@ -172,6 +176,7 @@ impl Provider {
             dnskeys: self.dnskeys(keys),
             serving: self.serving,
             cds: self.cds(keys),
+            csync: self.csync,
             data: std::array::from_fn(|class| self.data(keys, class)),
         }
     }

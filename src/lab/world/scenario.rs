@@ -251,7 +251,9 @@ pub(super) fn begin(draw: &Draw) -> Begun {
             members,
             serving: true,
             shows_cds: true,
+            shows_csync: true,
             cds: None,
+            csync: false,
             ttls,
             lag: if party == 0 { 0 } else { random.below(lag_most + 1) },
             propagation: if wild {
@@ -285,8 +287,13 @@ pub(super) fn begin(draw: &Draw) -> Begun {
         ttl: ds_ttl,
     };
     let follows_cds = wild && random.one_in(2);
+    // Of a stream of its own: worlds of other plans are what they were.
+    let mut of_csync = Random::new(draw.seed ^ 0xc547_0c00_0000_0000);
+    let follows_csync = wild && of_csync.one_in(2);
     let parent = Parent {
         follows_cds,
+        follows_csync,
+        asks_one: follows_csync && of_csync.one_in(3),
         never_acts: false,
         ds,
         ns: Ns {
@@ -402,7 +409,6 @@ fn world(
         changed: false,
         first_change: None,
         pending: 0,
-        csync: false,
         scans: 0,
         span: hours * 3_600,
         delegating: false,

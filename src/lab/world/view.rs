@@ -16,11 +16,14 @@ use crate::{
         execute::{Shown, Sight, View},
         plan::{self, Member, ParentHand, Past, PlanKey, Situation},
         safety::{
-            Cds, Change, Class, Content, DsRecord, DsSet, KeyId, KeyRrset, KeySet, KeyUse, NsSet, ProviderId,
-            SignedData, Slot, Timeline, Value,
+            Cds, Change, Class, Content, Csync, DsRecord, DsSet, KeyId, KeyRrset, KeySet, KeyUse, NsSet,
+            ProviderId, SignedData, Slot, Timeline, Value,
         },
     },
 };
+
+/// Servers in the world have no names, and so any of them may lie in the zone.
+const CSYNC: Csync = Csync { addresses: true };
 
 /// When the world begins: 2027-01-15.
 pub(super) const EPOCH: u64 = 1_800_000_000;
@@ -54,6 +57,7 @@ fn ns_set(members: Members, ttl: Time) -> NsSet {
     NsSet {
         members: places(members).map(provider_id).collect(),
         ttl,
+        from_csync: false,
     }
 }
 
@@ -132,6 +136,7 @@ fn value(party: Option<usize>, part: &Part) -> Option<Value> {
                 signers: key_set(cds.signers),
             }),
         ),
+        (Part::Csync(csync), Some(provider)) => Value::Csync(provider, csync.then_some(CSYNC)),
         (Part::Data(place, data), Some(provider)) => Value::Data(
             provider,
             class(*place),
@@ -170,6 +175,7 @@ pub(super) fn part(value: &Value) -> Option<Part> {
             wanted: keys_of(cds.wanted),
             signers: keys_of(cds.signers),
         })),
+        Value::Csync(_, csync) => Part::Csync(csync.is_some()),
         Value::Ds(_) | Value::ParentNs(_) => return None,
     })
 }
@@ -202,6 +208,7 @@ fn parts_of(server: &Server, parent: bool) -> Vec<Part> {
         Part::Ns(server.ns),
         Part::Serving(server.serving),
         Part::Cds(server.cds),
+        Part::Csync(server.csync),
     ]
     .into_iter()
     .chain(data.map(|(class, data)| Part::Data(class, *data)))
@@ -324,6 +331,7 @@ fn member(provider: &Provider) -> Member {
     };
     let mut member = Member::new(&provider.name, hand, provider.propagation);
     member.shows_cds = provider.shows_cds;
+    member.shows_csync = provider.shows_csync;
     member
 }
 
@@ -360,6 +368,7 @@ pub(super) fn situation(world: &World, margin: Time) -> Situation {
                 true => ParentHand::Cds,
                 false => ParentHand::Person,
             },
+            reads_csync: world.parent.follows_csync,
             propagation: world.parent.propagation,
         },
         serves,

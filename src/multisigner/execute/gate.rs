@@ -125,8 +125,12 @@ impl Run {
         let read = step.and_then(|_| self.plan.read_by_parent(self.done.len()));
         if let Some(lost) = read.as_ref().filter(|read| self.history.adjusted(read) != **read) {
             let slot = self.slot_in_words(&lost.slot());
+            let read = match lost {
+                Value::ParentNs(_) => "CSYNC",
+                _ => "CDS",
+            };
             return Gate::Shut(format!(
-                "{slot} has changed in a way that nobody planned, and the CDS of this plan would have the parent undo it; `countersign abort` gives the plan up, then plan anew"
+                "{slot} has changed in a way that nobody planned, and the {read} of this plan would have the parent undo it; `countersign abort` gives the plan up, then plan anew"
             ));
         }
         let changes: Vec<Value> = step.map_or_else(Vec::new, |step| {

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use super::super::safety::{Cds, DsRecord, DsSet, KeyId, KeyRrset, NsSet, ProviderId, SignedData, Value};
+use super::super::safety::{
+    Cds, Csync, DsRecord, DsSet, KeyId, KeyRrset, NsSet, ProviderId, SignedData, Value,
+};
 
 /// One thing that a value has or has not.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -20,6 +22,10 @@ pub(super) enum Item {
     Wanted(KeyId),
     /// There is a CDS RRset.
     HasCds,
+    /// There is a CSYNC record.
+    HasCsync,
+    /// A CSYNC record has the addresses of name servers taken too.
+    TakesAddresses,
     /// The provider answers.
     Answers,
 }
@@ -40,6 +46,11 @@ pub(super) fn items(value: &Value) -> BTreeSet<Item> {
             let wanted = cds.wanted.iter().map(Item::Wanted);
             wanted.chain([Item::HasCds]).collect()
         }
+        Value::Csync(_, None) => BTreeSet::new(),
+        Value::Csync(_, Some(csync)) => {
+            let addresses = csync.addresses.then_some(Item::TakesAddresses);
+            addresses.into_iter().chain([Item::HasCsync]).collect()
+        }
     }
 }
 
@@ -57,6 +68,7 @@ pub(super) fn same(a: &Value, b: &Value) -> bool {
         (Value::Cds(at, a), Value::Cds(there, b)) => {
             at == there && a.map(|cds| cds.wanted) == b.map(|cds| cds.wanted)
         }
+        (Value::Csync(at, a), Value::Csync(there, b)) => (at, a) == (there, b),
         _ => false,
     }
 }
@@ -89,11 +101,17 @@ pub(super) fn made_of(value: &Value, items: &BTreeSet<Item>) -> Value {
         }
         Value::ParentNs(ns) => Value::ParentNs(NsSet {
             members: members(),
-            ttl: ns.ttl,
+            ..ns.clone()
         }),
         Value::ChildNs(provider, ns) => {
             let members = members();
-            Value::ChildNs(*provider, NsSet { members, ttl: ns.ttl })
+            Value::ChildNs(
+                *provider,
+                NsSet {
+                    members,
+                    ..ns.clone()
+                },
+            )
         }
         Value::Keys(provider, rrset) => {
             let published = |item| match item {
@@ -123,6 +141,11 @@ pub(super) fn made_of(value: &Value, items: &BTreeSet<Item>) -> Value {
             });
             Value::Cds(*provider, cds)
         }
+        Value::Csync(provider, _) => {
+            let addresses = items.contains(&Item::TakesAddresses);
+            let csync = items.contains(&Item::HasCsync).then_some(Csync { addresses });
+            Value::Csync(*provider, csync)
+        }
     }
 }
 
@@ -133,7 +156,7 @@ pub(super) fn ttl(value: &Value) -> Option<u64> {
         Value::ParentNs(ns) | Value::ChildNs(_, ns) => Some(ns.ttl),
         Value::Keys(_, keys) => Some(keys.ttl),
         Value::Data(_, _, data) => Some(data.ttl),
-        Value::Serving(..) | Value::Cds(..) => None,
+        Value::Serving(..) | Value::Cds(..) | Value::Csync(..) => None,
     }
 }
 
@@ -144,7 +167,7 @@ pub(in crate::multisigner) fn raise_ttl(value: &mut Value, least: u64) {
         Value::ParentNs(ns) | Value::ChildNs(_, ns) => &mut ns.ttl,
         Value::Keys(_, keys) => &mut keys.ttl,
         Value::Data(_, _, data) => &mut data.ttl,
-        Value::Serving(..) | Value::Cds(..) => return,
+        Value::Serving(..) | Value::Cds(..) | Value::Csync(..) => return,
     };
     *place = (*place).max(least);
 }

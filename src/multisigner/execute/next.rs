@@ -197,7 +197,7 @@ impl Run {
     fn is_looked_at(&self, slot: &Slot) -> bool {
         let provider = match slot {
             Slot::Ds | Slot::ParentNs => return true,
-            Slot::Serving(_) | Slot::Cds(_) => return false,
+            Slot::Serving(_) | Slot::Cds(_) | Slot::Csync(_) => return false,
             Slot::Keys(provider) | Slot::Data(provider, _) | Slot::ChildNs(provider) => *provider,
         };
         let serving = self.history.courses.get(&Slot::Serving(provider));
@@ -325,6 +325,8 @@ impl Run {
             Item::Member(provider) => format!("the servers of {}", member(provider)),
             Item::Wanted(key) => format!("CDS of {}", label(key)),
             Item::HasCds => "a CDS RRset".to_owned(),
+            Item::HasCsync => "a CSYNC record".to_owned(),
+            Item::TakesAddresses => "A and AAAA in CSYNC".to_owned(),
             Item::Answers => "answers".to_owned(),
         }
     }
@@ -343,6 +345,7 @@ impl Run {
             Slot::ChildNs(provider) => format!("the NS RRset of {}", name(*provider)),
             Slot::Serving(provider) => format!("whether {} answers", name(*provider)),
             Slot::Cds(provider) => format!("the CDS RRset of {}", name(*provider)),
+            Slot::Csync(provider) => format!("the CSYNC record of {}", name(*provider)),
         }
     }
 }

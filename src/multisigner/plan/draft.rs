@@ -138,6 +138,7 @@ impl<'a> Draft<'a> {
             | (Value::ChildNs(_, now), Value::ChildNs(_, then)) => now.members != then.members,
             (Value::Serving(_, now), Value::Serving(_, then)) => *now && !*then,
             (Value::Cds(_, now), Value::Cds(_, then)) => now.is_some() && then.is_none(),
+            (Value::Csync(_, now), Value::Csync(_, then)) => now.is_some() && then.is_none(),
             _ => false,
         }
     }
@@ -148,6 +149,7 @@ impl<'a> Draft<'a> {
             return Err(Unplannable::NothingToDo);
         }
         self.take_back_cds()?;
+        self.take_back_csync()?;
         Ok(Plan {
             kind,
             situation: self.situation.clone(),

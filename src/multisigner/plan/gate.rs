@@ -8,9 +8,13 @@
 //! | NS, naming a provider more | all three, for all that this one serves, or served until now | it is asked from now on |
 //! | a provider stops | NS | nobody may still be sent to it |
 //! | DS, by a parent that reads CDS | CDS | it must find the same everywhere |
+//! | NS, by a parent that reads CSYNC | CSYNC, and the providers' own NS | the same |
+//! | a provider's own NS | CSYNC | the parent would take what is on its way |
 //!
 //! With two algorithms each of them must be complete, as strict validators ask ([`Link::Strict`]). The safety checker
 //! judges the outcome; it shares nothing with this.
+
+mod parent;
 
 use std::collections::BTreeSet;
 
@@ -53,6 +57,7 @@ pub(super) fn waits(situation: &Situation, history: &History, link: Link, change
     }
     for value in changes {
         gate.stop(value, &mut waits);
+        gate.parent(value, &mut waits);
     }
     binding(waits)
 }
@@ -100,48 +105,12 @@ impl Gate<'_> {
         }
     }
 
-    /// A provider stops only when no NS RRset that names it is held; a parent reads CDS only when every server of
-    /// every provider shows the same.
+    /// A provider stops only when no NS RRset that names it is held.
     fn stop(&self, value: &Value, waits: &mut Vec<Wait>) {
-        match value {
-            Value::Serving(provider, false) => {
-                let held = format!("an NS RRset that names {}", self.situation.name(*provider));
-                let holds = self.history.naming(*provider, self.situation).into_iter();
-                waits.extend(holds.map(|hold| wait(hold, &held)));
-            }
-            Value::Cds(..) => {
-                // In the second in which the parent follows it still finds the CDS that it follows.
-                for version in self.history.versions() {
-                    let (Value::Ds(_), Some(since)) = (&version.value, version.ended()) else {
-                        continue;
-                    };
-                    let why =
-                        "the parent follows the CDS of before until its new DS RRset is seen".to_owned();
-                    waits.push(Wait {
-                        since,
-                        seconds: 0,
-                        why,
-                    });
-                }
-            }
-            Value::Ds(ds) if ds.from_cds => {
-                for version in self.history.versions() {
-                    let Value::Cds(provider, _) = &version.value else {
-                        continue;
-                    };
-                    let Some(since) = version.ended() else { continue };
-                    let seconds = self.situation.lag(&version.value.slot());
-                    let name = self.situation.name(*provider);
-                    waits.push(Wait {
-                        since,
-                        seconds,
-                        why: format!(
-                            "a server of {name} may still show the CDS of before to the parent ({seconds} s)"
-                        ),
-                    });
-                }
-            }
-            _ => {}
+        if let Value::Serving(provider, false) = value {
+            let held = format!("an NS RRset that names {}", self.situation.name(*provider));
+            let holds = self.history.naming(*provider, self.situation).into_iter();
+            waits.extend(holds.map(|hold| wait(hold, &held)));
         }
     }
 
@@ -265,7 +234,8 @@ fn provider_of(value: &Value) -> Option<ProviderId> {
         | Slot::Data(provider, _)
         | Slot::ChildNs(provider)
         | Slot::Serving(provider)
-        | Slot::Cds(provider) => Some(provider),
+        | Slot::Cds(provider)
+        | Slot::Csync(provider) => Some(provider),
     }
 }
 

@@ -203,7 +203,8 @@ fn provider(slot: &Slot) -> Option<ProviderId> {
         | Slot::Data(provider, _)
         | Slot::ChildNs(provider)
         | Slot::Serving(provider)
-        | Slot::Cds(provider) => Some(*provider),
+        | Slot::Cds(provider)
+        | Slot::Csync(provider) => Some(*provider),
     }
 }
 
@@ -213,7 +214,7 @@ fn ttl(value: &Value) -> Option<Seconds> {
         Value::ParentNs(ns) | Value::ChildNs(_, ns) => Some(ns.ttl),
         Value::Keys(_, keys) => Some(keys.ttl),
         Value::Data(_, _, data) => Some(data.ttl),
-        Value::Serving(..) | Value::Cds(..) => None,
+        Value::Serving(..) | Value::Cds(..) | Value::Csync(..) => None,
     }
 }
 

@@ -22,6 +22,7 @@ mod history;
 mod judge;
 mod kinds;
 mod moves;
+mod name_servers;
 mod paste;
 pub mod report;
 mod retreat;
@@ -43,7 +44,7 @@ pub use situation::{Hand, Member, Parent, ParentHand, Past, PlanKey, Situation};
 pub use size::Largest;
 pub use unplannable::{NoWayBack, Unplannable};
 
-use super::safety::{KeyId, ProviderId, Seconds, Value};
+use super::safety::{Csync, KeyId, ProviderId, Seconds, Value};
 use crate::{clock::UnixTime, dnssec::keyfile::timing::Claim};
 
 /// What is to be achieved.
@@ -160,12 +161,17 @@ pub enum Action {
         /// The keys that the parent's DS RRset is to point to.
         wanted: Vec<KeyId>,
     },
+    /// This CSYNC is published here; none: it is taken away.
+    Csync {
+        /// The record.
+        shown: Option<Csync>,
+    },
     /// The parent's DS RRset is changed: by the parent itself where it reads CDS, otherwise by a person.
     Ds {
         /// The keys that it shall point to.
         wanted: Vec<KeyId>,
     },
-    /// The parent's NS RRset is changed.
+    /// The parent's NS RRset is changed: by the parent itself where it reads CSYNC, otherwise by a person.
     ParentNs {
         /// The providers that it shall name.
         members: Vec<ProviderId>,

@@ -1,11 +1,10 @@
-//! Steps that several plans have: keys are given, and DS, CDS and NS are pointed to whoever they should name.
+//! Steps that several plans have: keys are given, and DS and CDS are pointed to what they should ask for.
 
 use std::collections::BTreeSet;
 
 use super::{
     super::safety::{
-        Cds, Class, Content, DsRecord, DsSet, KeyRrset, KeySet, NsSet, ProviderId, Seconds, SignedData, Slot,
-        Value,
+        Cds, Class, Content, DsRecord, DsSet, KeyRrset, KeySet, ProviderId, Seconds, SignedData, Slot, Value,
     },
     Action, Actor, Hand, ParentHand, Unplannable,
     draft::{Draft, Move, US},
@@ -192,70 +191,6 @@ impl Draft<'_> {
                 back: "nothing depends on it; the next change of the DS RRset publishes them anew".to_owned(),
             });
         }
-        Ok(())
-    }
-
-    /// A provider's own NS RRset names exactly these.
-    pub fn point_child_ns_to(
-        &mut self,
-        provider: ProviderId,
-        members: &BTreeSet<ProviderId>,
-        back: &str,
-    ) -> Result<(), Unplannable> {
-        let now = self.child_ns(provider)?;
-        let name = self.situation.name(provider);
-        let by = match self.situation.hand(provider)? {
-            Hand::Ours => Actor::We,
-            Hand::Api => Actor::Api { provider },
-            Hand::Person => Actor::Person {
-                place: format!("at {name}"),
-                paste: paste::ns(self.situation, members, now.ttl),
-            },
-        };
-        self.step(Move {
-            what: format!("the NS RRset of {name} names {}", self.situation.names(members)),
-            action: Action::ChildNs {
-                provider,
-                members: members.iter().copied().collect(),
-            },
-            by,
-            changes: vec![Value::ChildNs(
-                provider,
-                NsSet {
-                    members: members.clone(),
-                    ..now
-                },
-            )],
-            back: back.to_owned(),
-        });
-        Ok(())
-    }
-
-    /// The parent's NS RRset names exactly these. A person does it: nothing here publishes CSYNC.
-    pub fn point_parent_ns_to(
-        &mut self,
-        members: &BTreeSet<ProviderId>,
-        back: &str,
-    ) -> Result<(), Unplannable> {
-        let now = self.parent_ns()?;
-        self.step(Move {
-            what: format!(
-                "the NS RRset of the parent names {}",
-                self.situation.names(members)
-            ),
-            action: Action::ParentNs {
-                members: members.iter().copied().collect(),
-            },
-            by: Actor::Person {
-                place: "at the registrar".to_owned(),
-                paste: paste::ns(self.situation, members, now.ttl),
-            },
-            changes: vec![Value::ParentNs(NsSet {
-                members: members.clone(),
-                ..now
-            })],
-            back: back.to_owned(),
-        });
         Ok(())
     }
 }

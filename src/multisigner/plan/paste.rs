@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    super::safety::{DsSet, KeyId, KeySet, ProviderId, Seconds, Slot, Value},
+    super::safety::{Csync, DsSet, KeyId, KeySet, ProviderId, Seconds, Slot, Value},
     Action, Actor, Plan, Situation,
     draft::US,
 };
@@ -48,6 +48,11 @@ pub(super) fn cds(situation: &Situation, wanted: KeySet, ttl: Seconds) -> Vec<St
         .collect()
 }
 
+/// A CSYNC record, for a provider that takes it from a person.
+pub(super) fn csync(situation: &Situation, csync: Csync, ttl: Seconds) -> String {
+    format!("{} {ttl} IN CSYNC {csync}", situation.zone)
+}
+
 /// NS records.
 pub(super) fn ns(situation: &Situation, members: &BTreeSet<ProviderId>, ttl: Seconds) -> Vec<String> {
     let servers = members
@@ -89,6 +94,13 @@ pub(super) fn lines(situation: &Situation, action: &Action, changes: &[Value]) -
                 _ => return None,
             };
             Some(cds(situation, shown.wanted, ttl))
+        }
+        (Action::Theirs { .. }, Value::Csync(provider, Some(shown))) => {
+            let ttl = match situation.value(&Slot::ChildNs(*provider)) {
+                Some(Value::ChildNs(_, ns)) => ns.ttl,
+                _ => return None,
+            };
+            Some(vec![csync(situation, *shown, ttl)])
         }
         _ => None,
     })

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{
     super::safety::{KeyId, ProviderId, Seconds, Slot, TooMany, Value, Verdict},
-    Actor, Emergency, Judgement, Kind, ParentHand, Plan, Since, Step,
+    Action, Actor, Emergency, Judgement, Kind, ParentHand, Plan, Since, Step,
 };
 use crate::{
     clock::UnixTime,
@@ -138,7 +138,14 @@ fn step_report(plan: &Plan, place: usize, step: &Step, earliest: UnixTime) -> St
             None,
             Vec::new(),
         ),
-        Actor::Parent => ("the parent, when it reads CDS".to_owned(), None, Vec::new()),
+        Actor::Parent => {
+            let reads = if matches!(step.action, Action::ParentNs { .. }) {
+                "CSYNC"
+            } else {
+                "CDS"
+            };
+            (format!("the parent, when it reads {reads}"), None, Vec::new())
+        }
         Actor::Provider { provider } => (name(provider), None, Vec::new()),
         Actor::Person { place, paste } => (format!("a person {place}"), Some(place.clone()), paste.clone()),
     };
@@ -179,7 +186,8 @@ fn seen(plan: &Plan, step: &Step) -> String {
             | Slot::Data(provider, _)
             | Slot::ChildNs(provider)
             | Slot::Serving(provider)
-            | Slot::Cds(provider) => plan.situation.name(provider).to_owned(),
+            | Slot::Cds(provider)
+            | Slot::Csync(provider) => plan.situation.name(provider).to_owned(),
         })
         .collect();
     if whose.is_empty() {
@@ -217,11 +225,34 @@ fn remarks(plan: &Plan, judged: &[Judgement]) -> Vec<String> {
             largest.octets
         ));
     }
-    let by_hand = |step: &Step| {
-        let of_parent = step.changes.iter().any(|value| value.slot() == Slot::Ds);
-        of_parent && matches!(step.by, Actor::Person { .. })
+    let by_hand = |slot: Slot| {
+        let by_hand = |step: &Step| {
+            let of_parent = step.changes.iter().any(|value| value.slot() == slot);
+            of_parent && matches!(step.by, Actor::Person { .. })
+        };
+        plan.steps.iter().any(by_hand)
     };
-    if plan.situation.parent.hand == ParentHand::Cds && plan.steps.iter().any(by_hand) {
+    if plan.situation.parent.reads_csync && by_hand(Slot::ParentNs) {
+        let named = match plan.situation.value(&Slot::ParentNs) {
+            Some(Value::ParentNs(ns)) => ns.members.clone(),
+            _ => BTreeSet::new(),
+        };
+        let shows = |provider: &ProviderId| {
+            let member = plan.situation.member(*provider);
+            member.is_some_and(|member| member.shows_csync)
+        };
+        let lacking: BTreeSet<ProviderId> = named.into_iter().filter(|provider| !shows(provider)).collect();
+        let why = if lacking.is_empty() {
+            "it has no DS to validate it with, or NS RRsets differ".to_owned()
+        } else {
+            let names = plan.situation.names(&lacking);
+            format!("not every provider of the delegation can show it ({names} cannot; RFC 9975 §3)")
+        };
+        remarks.push(format!(
+            "The parent reads CSYNC, but {why}: its NS RRset is changed by hand."
+        ));
+    }
+    if plan.situation.parent.hand == ParentHand::Cds && by_hand(Slot::Ds) {
         remarks.push(
             "The parent reads CDS, but not every provider of the delegation can show the same CDS, signed by a key that \
              it trusts (RFC 9975 §3), or its DS RRset has other digests than SHA-256: it is changed by hand."

@@ -2,6 +2,7 @@
 //!
 //! What the plan changed is taken out of what is served now, so that surprises which came meanwhile stay. A join whose
 //! newcomer is asked already goes back as a leave: its own NS RRset must not name itself, or resolvers stay there.
+//! CSYNC goes first, and the NS RRset of the parent, which may have followed it, comes back last, when CSYNC can ask for it.
 
 use super::{
     super::safety::{DsSet, KeyId, KeyRrset, KeySet, NsSet, SignedData, Slot, Value},
@@ -42,16 +43,39 @@ impl Plan {
             return Ok(Plan { kind, ..leave });
         }
         let mut draft = Draft::new(&situation);
+        let csync = self.asked_by_csync(done.len());
+        if csync {
+            draft.take_back_csync()?;
+        }
         for place in (0..done.len()).rev() {
+            if csync && self.is_of_csync(place) {
+                continue;
+            }
             let ds_followed = self.steps[place + 1..done.len()]
                 .iter()
                 .any(|step| step.changes.iter().any(|value| value.slot() == Slot::Ds));
             self.take_back(place, ds_followed, &mut draft)?;
         }
+        if csync && let Some(Value::ParentNs(before)) = self.situation.value(&Slot::ParentNs) {
+            // The parent may have followed, whether or not that was seen. It takes what is back already.
+            draft.point_parent_ns_to(&before.members, "plan anew when this is done")?;
+        }
         if draft.steps() == 0 {
             return Err(NoWayBack::NothingDone);
         }
         Ok(draft.finish(kind)?)
+    }
+
+    /// Whether the first steps have the parent take its NS RRset from CSYNC.
+    fn asked_by_csync(&self, done: usize) -> bool {
+        let mut changes = self.steps.iter().take(done).flat_map(|step| &step.changes);
+        changes.any(|value| matches!(value, Value::Csync(_, Some(_))))
+    }
+
+    /// Whether a step publishes CSYNC, takes it away, or is what the parent does because of it.
+    fn is_of_csync(&self, place: usize) -> bool {
+        let mut changes = self.steps[place].changes.iter();
+        changes.any(|value| matches!(value.slot(), Slot::Csync(_) | Slot::ParentNs))
     }
 
     /// Why a step that was done is final.

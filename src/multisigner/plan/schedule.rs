@@ -1,7 +1,7 @@
 //! When each step of a plan is due at the earliest, and the timeline that the safety checker judges.
 
 use super::{
-    super::safety::{Change, DsSet, KeySet, KeyUse, Seconds, Timeline, TooMany, Value},
+    super::safety::{Change, DsSet, KeySet, KeyUse, NsSet, Seconds, Timeline, TooMany, Value},
     Past, Plan, Since,
 };
 use crate::clock::UnixTime;
@@ -60,8 +60,26 @@ impl Plan {
         last.0.saturating_sub(self.situation.at.0)
     }
 
-    /// What the parent may do as soon as this step is begun, because of the CDS that is published with it.
+    /// What the parent may do as soon as this step is begun, because of the CDS or CSYNC that is published with it.
     pub fn read_by_parent(&self, step: usize) -> Option<Value> {
+        self.read_in_cds(step).or_else(|| self.read_in_csync(step))
+    }
+
+    fn read_in_csync(&self, step: usize) -> Option<Value> {
+        let mut later = self.steps.get(step..)?.iter().flat_map(|step| &step.changes);
+        let published = |value: &Value| matches!(value, Value::Csync(_, Some(_)));
+        self.steps[step].changes.iter().find(|value| published(value))?;
+        let ns = later.find_map(|value| match value {
+            Value::ParentNs(ns) if ns.from_csync => Some(ns),
+            _ => None,
+        })?;
+        Some(Value::ParentNs(NsSet {
+            from_csync: false,
+            ..ns.clone()
+        }))
+    }
+
+    fn read_in_cds(&self, step: usize) -> Option<Value> {
         let published = self
             .steps
             .get(step)?

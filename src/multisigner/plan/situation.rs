@@ -53,6 +53,9 @@ pub struct Member {
     /// Whether it can be made to publish CDS and CDNSKEY for exactly the keys that a plan wants. A parent that reads
     /// CDS must find the same at every provider (RFC 9975 §3).
     pub shows_cds: bool,
+    /// Whether it can be made to publish CSYNC, of which the same holds.
+    #[serde(default)]
+    pub shows_csync: bool,
     /// The names of its servers, for NS RRsets that a person writes. Empty where they are not known.
     pub servers: Vec<Name>,
 }
@@ -66,6 +69,7 @@ impl Member {
             propagation,
             algorithms: None,
             shows_cds: hand == Hand::Ours,
+            shows_csync: hand == Hand::Ours,
             servers: Vec::new(),
         }
     }
@@ -78,11 +82,11 @@ impl Member {
     }
 }
 
-/// How the parent is changed.
+/// How the parent's DS RRset is changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ParentHand {
-    /// It reads CDS and CSYNC.
+    /// It reads CDS.
     Cds,
     /// A person tells the registrar.
     Person,
@@ -91,8 +95,11 @@ pub enum ParentHand {
 /// The parent.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Parent {
-    /// How it is changed.
+    /// How its DS RRset is changed.
     pub hand: ParentHand,
+    /// Whether it changes its NS RRset because of CSYNC; otherwise a person tells the registrar.
+    #[serde(default)]
+    pub reads_csync: bool,
     /// How long a change may take from its first server to its last.
     pub propagation: Seconds,
 }
@@ -195,7 +202,8 @@ impl Situation {
             | Slot::Data(provider, _)
             | Slot::ChildNs(provider)
             | Slot::Serving(provider)
-            | Slot::Cds(provider) => self.member(*provider).map_or(0, |member| member.propagation),
+            | Slot::Cds(provider)
+            | Slot::Csync(provider) => self.member(*provider).map_or(0, |member| member.propagation),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Each invariant over the windows, and the earliest moment at which one is violated.
 
 mod chains;
+mod csync;
 mod others;
 
 use std::{collections::BTreeSet, fmt};
@@ -27,6 +28,8 @@ pub enum Invariant {
     Available,
     /// I3: when the parent follows CDS, all providers it may ask have the same, signed by a key that it trusts.
     Cds,
+    /// I3 likewise: while CSYNC is shown, and when the parent follows it, all providers it may ask have the same NS RRset.
+    Csync,
     /// I4: no held proof of absence for what another provider answers.
     Denial,
     /// I5: the same data and TTLs everywhere.
@@ -38,12 +41,13 @@ impl Invariant {
     pub const CHAINS: [Self; 3] = [Self::Secure, Self::Resolver, Self::Caches];
 
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Secure,
         Self::Resolver,
         Self::Caches,
         Self::Available,
         Self::Cds,
+        Self::Csync,
         Self::Denial,
         Self::Content,
     ];
@@ -57,6 +61,7 @@ impl fmt::Display for Invariant {
             Self::Caches => "I1 (caches)",
             Self::Available => "I2 (available)",
             Self::Cds => "I3 (CDS)",
+            Self::Csync => "I3 (CSYNC)",
             Self::Denial => "I4 (denial)",
             Self::Content => "I5 (content)",
         })
@@ -129,6 +134,8 @@ pub(super) enum Why {
     OneLeft(ProviderId),
     /// What the parent finds in a provider's CDS.
     Cds(ProviderId, &'static str),
+    /// What the parent finds with a provider's CSYNC.
+    Csync(ProviderId, &'static str),
     /// A proof of absence where the other has data.
     Denied,
     /// Two providers differ.
@@ -249,6 +256,7 @@ pub(super) fn earliest<'w>(
         match invariant {
             Invariant::Available => others::available(timeline, windows, &mut found),
             Invariant::Cds => others::cds(timeline, windows, &mut found),
+            Invariant::Csync => csync::csync(timeline, &mut found),
             Invariant::Denial => others::denial(timeline, windows, &mut found),
             Invariant::Content => others::content(timeline, windows, &mut found),
             _ => {}

@@ -17,6 +17,7 @@
 //! | I1' | the same for one cache that validates what it fetches, and remembers | held DS with DNSKEY served now; held DNSKEY with data served now |
 //! | I2 | no NS RRset in a cache leads nowhere, nor to one provider where it names more | members that are up; that one more goes down only narrows the windows, so I1 then holds too |
 //! | I3 | a parent that follows CDS finds one set at all providers, and can validate it | judged at the steps that are said to be the parent's, not for a scan at any other time |
+//! | I3 | a parent that reads CSYNC finds one NS RRset whenever it comes, and CSYNC at everybody it asks when it acts | the former at every moment, the latter at the steps that are said to be the parent's |
 //! | I4 | no held proof of absence for what another provider answers | per class of data, outside announced changes of content |
 //! | I5 | the same data and TTL at all providers that are asked | per class of data, outside announced changes of content |
 //!
@@ -40,8 +41,8 @@ pub use counterexample::{
     Counterexample, Fetch, Mark, Reaches, ShortWait, least_delay, least_delay_from_then, quiet_from,
 };
 pub use model::{
-    Cds, Change, Class, Content, DsRecord, DsSet, Key, KeyId, KeyRrset, KeySet, KeyUse, NsSet, ProviderId,
-    Seconds, SignedData, Slot, Step, Timeline, TooMany, Value,
+    Cds, Change, Class, Content, Csync, DsRecord, DsSet, Key, KeyId, KeyRrset, KeySet, KeyUse, NsSet,
+    ProviderId, Seconds, SignedData, Slot, Step, Timeline, TooMany, Value,
 };
 pub use validator::{DigestRule, Fault, Mode, Support, Validator};
 #[cfg(test)]

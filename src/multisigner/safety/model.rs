@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::intervals::EVER;
 use crate::{clock::UnixTime, dnssec::algorithm::Algorithm};
 
+pub use crate::dnssec::csync::Csync;
+
 /// Whole seconds.
 pub type Seconds = u64;
 
@@ -176,6 +178,10 @@ pub struct NsSet {
     pub members: BTreeSet<ProviderId>,
     /// Its TTL.
     pub ttl: Seconds,
+    /// Whether the parent makes this change because of the CSYNC records it reads (I3); never in a provider's own.
+    /// Plans of before CSYNC was known do not say.
+    #[serde(default)]
+    pub from_csync: bool,
 }
 
 /// A provider's DNSKEY RRset.
@@ -256,6 +262,8 @@ pub enum Slot {
     Serving(ProviderId),
     /// A provider's CDS.
     Cds(ProviderId),
+    /// A provider's CSYNC.
+    Csync(ProviderId),
 }
 
 /// A value together with its slot.
@@ -275,6 +283,8 @@ pub enum Value {
     Serving(ProviderId, bool),
     /// A provider's CDS, if it publishes any.
     Cds(ProviderId, Option<Cds>),
+    /// A provider's CSYNC, if it publishes any.
+    Csync(ProviderId, Option<Csync>),
 }
 
 impl Value {
@@ -288,6 +298,7 @@ impl Value {
             Self::ChildNs(provider, _) => Slot::ChildNs(*provider),
             Self::Serving(provider, _) => Slot::Serving(*provider),
             Self::Cds(provider, _) => Slot::Cds(*provider),
+            Self::Csync(provider, _) => Slot::Csync(*provider),
         }
     }
 }

@@ -112,7 +112,7 @@ impl<'a> Windows<'a> {
                     ..item
                 }));
             }
-            (Value::Serving(..) | Value::Cds(..), _) => {}
+            (Value::Serving(..) | Value::Cds(..) | Value::Csync(..), _) => {}
         }
     }
 }

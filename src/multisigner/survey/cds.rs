@@ -94,7 +94,8 @@ impl Reading<'_> {
         Ok((self.ids(&signers)?, largest))
     }
 
-    fn rdatas<'s>(&self, server: &'s Answered, rtype: RrType) -> Result<Vec<&'s [u8]>, Unseen> {
+    /// The rdata of a type at the apex.
+    pub(super) fn rdatas<'s>(&self, server: &'s Answered, rtype: RrType) -> Result<Vec<&'s [u8]>, Unseen> {
         let records = authoritative(server, rtype)?.answers.iter();
         let of_zone = records.filter(|record| record.rtype == rtype && record.owner == self.survey.zone);
         Ok(of_zone.map(|record| &*record.rdata).collect())
@@ -247,7 +248,11 @@ pub(super) mod tests {
                 ttls: ContentTtls::default(),
                 dnskey_ttl: Ttl::new(TTL),
                 members: vec![Member::new("us", Hand::Ours, 0)],
-                parent: Parent { hand, propagation: 0 },
+                parent: Parent {
+                    hand,
+                    reads_csync: false,
+                    propagation: 0,
+                },
                 margin: 0,
                 previous: None,
                 counted: &[],

@@ -7,6 +7,7 @@
 //! | data | SOA and NS | keys of that server sign both alike |
 //! | denials | a type that no zone has, at the apex | keys of that server sign the proof |
 //! | NS of a provider | NS | it answers with authority |
+//! | CSYNC | CSYNC | it is one record that a parent follows at once, and any key of the DNSKEY RRset signs it |
 //! | CDS | CDS and CDNSKEY | both name the same keys, and a key that signs the DNSKEY RRset signs both |
 //! | DS, NS of the parent | DS, NS | it answers with authority, or refers |
 //!
@@ -18,6 +19,7 @@
 
 mod ask;
 mod cds;
+mod csync;
 mod differences;
 mod elsewhere;
 mod observed;

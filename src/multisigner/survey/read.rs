@@ -85,6 +85,7 @@ impl Reading<'_> {
             slots.insert(Slot::ChildNs(provider));
             slots.insert(Slot::Serving(provider));
             slots.insert(Slot::Cds(provider));
+            slots.insert(Slot::Csync(provider));
             slots.insert(Slot::Data(provider, Class::Cds));
         }
         slots
@@ -123,6 +124,9 @@ impl Reading<'_> {
                 Ok(_) => Ok(Value::Serving(*provider, true)),
             }),
             Slot::Cds(provider) => of_member(provider, RrType::CDS, &|server| self.cds(*provider, server)),
+            Slot::Csync(provider) => {
+                of_member(provider, RrType::CSYNC, &|server| self.csync(*provider, server))
+            }
         }
     }
 
@@ -352,7 +356,11 @@ impl Reading<'_> {
             members.insert(self.whose(&name)?);
         }
         let ttl = ttl.seconds().into();
-        Ok(NsSet { members, ttl })
+        Ok(NsSet {
+            members,
+            ttl,
+            from_csync: false,
+        })
     }
 
     /// Whose server has this name. Where ours are not named, it is every one that no other provider has.

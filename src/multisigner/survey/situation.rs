@@ -68,14 +68,18 @@ impl Survey {
         reading.find_keys();
         let mut problems = Vec::new();
         let mut serves = Vec::new();
-        // Where no parent reads CDS, nobody but its provider cares for it.
+        // Where no parent reads CDS or CSYNC, nobody but its provider cares for it.
         let reads_cds = known.parent.hand == ParentHand::Cds;
-        let matters = |slot: &Slot| reads_cds || !is_of_cds(slot);
+        let reads_csync = known.parent.reads_csync;
+        let matters = |slot: &Slot| match slot {
+            Slot::Csync(_) => reads_csync,
+            slot => reads_cds || !is_of_cds(slot),
+        };
         for slot in reading.slots().into_iter().filter(matters) {
             match one_value(&reading, &slot) {
                 Ok(value) => serves.push(value),
                 // What a plan does not rest on is left out.
-                Err(_) if matches!(slot, Slot::Serving(_)) || is_of_cds(&slot) => {}
+                Err(_) if matches!(slot, Slot::Serving(_) | Slot::Csync(_)) || is_of_cds(&slot) => {}
                 Err(why) => problems.push(format!("{}: {why}", in_words(&slot, &known.members))),
             }
         }
@@ -165,7 +169,7 @@ fn ttl(value: &Value) -> Seconds {
         Value::ParentNs(ns) | Value::ChildNs(_, ns) => ns.ttl,
         Value::Keys(_, keys) => keys.ttl,
         Value::Data(_, _, data) => data.ttl,
-        Value::Serving(..) | Value::Cds(..) => 0,
+        Value::Serving(..) | Value::Cds(..) | Value::Csync(..) => 0,
     }
 }
 
@@ -181,6 +185,7 @@ fn in_words(slot: &Slot, members: &[Member]) -> String {
         Slot::ChildNs(provider) => format!("NS of {}", name(provider)),
         Slot::Serving(provider) => format!("answers of {}", name(provider)),
         Slot::Cds(provider) => format!("CDS of {}", name(provider)),
+        Slot::Csync(provider) => format!("CSYNC of {}", name(provider)),
     }
 }
 
@@ -310,7 +315,7 @@ fn renamed(value: &Value, previous: &Situation, situation: &mut Situation) -> Op
     };
     Some(match value {
         Value::Keys(ProviderId::FIRST, _) | Value::Data(ProviderId::FIRST, ..) => return None,
-        Value::Serving(..) | Value::Cds(..) => return None,
+        Value::Serving(..) | Value::Cds(..) | Value::Csync(..) => return None,
         Value::Ds(ds) => {
             let mut renamed = ds.clone();
             renamed.records.clear();
@@ -324,13 +329,13 @@ fn renamed(value: &Value, previous: &Situation, situation: &mut Situation) -> Op
         }
         Value::ParentNs(ns) => Value::ParentNs(NsSet {
             members: members(&ns.members, situation)?,
-            ttl: ns.ttl,
+            ..ns.clone()
         }),
         Value::ChildNs(provider, ns) => Value::ChildNs(
             member(*provider, situation)?,
             NsSet {
                 members: members(&ns.members, situation)?,
-                ttl: ns.ttl,
+                ..ns.clone()
             },
         ),
         Value::Keys(provider, rrset) => {

@@ -190,6 +190,7 @@ mod tests {
             ],
             parent: Parent {
                 hand: ParentHand::Person,
+                reads_csync: false,
                 propagation: 0,
             },
             serves: Vec::new(),

@@ -104,11 +104,12 @@ impl Driver {
                 // The parent may come at any time, so also before others show the same.
                 return world.scan_later();
             }
-            Action::ParentNs { .. } if by_parent => {
-                world.csync = true;
+            Action::Csync { shown } => {
+                world.providers[0].csync = shown.is_some();
+                world.publish(0);
                 return world.scan_later();
             }
-            Action::Ds { .. } if by_parent => return world.scan_later(),
+            Action::ParentNs { .. } | Action::Ds { .. } if by_parent => return world.scan_later(),
             Action::Ds { .. } | Action::ParentNs { .. } if self.habits.registrar_never => return,
             Action::Ds { .. } => match view::ds(changes) {
                 Some(ds) => Deed::Ds { ds },
@@ -187,7 +188,8 @@ fn theirs(changes: &[Value], provider: usize) -> Vec<Part> {
         | Value::Data(whose, ..)
         | Value::ChildNs(whose, _)
         | Value::Serving(whose, _)
-        | Value::Cds(whose, _) => whose.place() == provider,
+        | Value::Cds(whose, _)
+        | Value::Csync(whose, _) => whose.place() == provider,
         Value::Ds(_) | Value::ParentNs(_) => false,
     };
     changes.iter().filter(whose).filter_map(view::part).collect()

@@ -104,6 +104,7 @@ fn situation() -> Situation {
     let both = NsSet {
         members: [provider(0), provider(1)].into(),
         ttl: 40,
+        from_csync: false,
     };
     let new = PlanKey {
         dnskey: None,
@@ -125,6 +126,7 @@ fn situation() -> Situation {
         ],
         parent: Parent {
             hand: ParentHand::Person,
+            reads_csync: false,
             propagation: LAG,
         },
         serves: vec![

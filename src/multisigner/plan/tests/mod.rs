@@ -2,6 +2,7 @@
 //! every change, the margin at 0.
 
 mod cds;
+mod csync;
 mod mutations;
 mod random;
 mod report;
@@ -86,6 +87,7 @@ impl Zone {
                 members: members.iter().map(member).collect(),
                 parent: Parent {
                     hand: ParentHand::Person,
+                    reads_csync: false,
                     propagation: numbers.lag,
                 },
                 serves: Vec::new(),
@@ -185,6 +187,7 @@ impl Zone {
         NsSet {
             members: members.split_whitespace().map(provider).collect::<BTreeSet<_>>(),
             ttl: self.numbers.ns,
+            from_csync: false,
         }
     }
 

@@ -32,9 +32,15 @@ fn plans() -> Vec<(&'static str, Plan)> {
     let b = provider("B");
     let seen = UnixTime(START);
     let roll_back = Zone::with_csk().plan(&roll("csk"));
+    let [mut joined, mut left] = [Zone::one(), Zone::two()];
+    for zone in [&mut joined, &mut left] {
+        super::csync::read_by_the_parent(zone);
+    }
     vec![
         ("join", Zone::one().plan(&Kind::Join { provider: b })),
         ("leave", Zone::two().plan(&Kind::Leave { provider: b })),
+        ("join by CSYNC", joined.plan(&Kind::Join { provider: b })),
+        ("leave by CSYNC", left.plan(&Kind::Leave { provider: b })),
         ("roll-zsk", Zone::two().plan(&roll("zsk"))),
         ("roll-ksk", Zone::two().plan(&roll("ksk"))),
         ("roll-csk", Zone::with_csk().plan(&roll("csk"))),
@@ -114,13 +120,23 @@ fn shortened(name: &'static str, plan: &Plan, step: usize, wait: usize) -> Row {
         Since::Step(since) => format!("step {}", since + 1),
         Since::Time(_) => "it was last seen".to_owned(),
     };
+    let seconds = shortened.seconds;
+    // A wait is strict: one of no seconds still keeps two steps out of one second.
+    let before = seconds.checked_sub(1);
     let mutation = format!(
-        "{}. {}: the wait of {} s since {since} is a second shorter",
+        "{}. {}: the wait of {seconds} s since {since} is {}",
         step + 1,
         plan.steps[step].what,
-        shortened.seconds
+        if before.is_some() {
+            "a second shorter"
+        } else {
+            "left out"
+        }
     );
-    shortened.seconds -= 1;
+    match before {
+        Some(before) => shortened.seconds = before,
+        None => drop(short.steps[step].waits.remove(wait)),
+    }
     Row {
         plan: name,
         mutation,

@@ -48,6 +48,7 @@ fn story(random: &mut Random) -> (Zone, Kind) {
     };
     serve(random, &mut zone, &names, csk, joins);
     prepare(random, &mut zone, &kind);
+    read_csync(random, &mut zone);
     (zone, kind)
 }
 
@@ -188,6 +189,20 @@ fn prepare(random: &mut Random, zone: &mut Zone, kind: &Kind) {
     {
         let until = UnixTime(START - 1 - random.below(3));
         zone.situation.past = before.into_iter().map(|value| Past { value, until }).collect();
+    }
+}
+
+/// A parent that reads CSYNC, some of what an earlier plan showed it among it.
+fn read_csync(random: &mut Random, zone: &mut Zone) {
+    zone.situation.parent.reads_csync = random.one_in(2);
+    for place in 0..zone.situation.members.len() {
+        let member = &mut zone.situation.members[place];
+        member.shows_csync |= random.one_in(2);
+        if zone.situation.parent.reads_csync && member.shows_csync && random.one_in(6) {
+            let addresses = random.one_in(2);
+            let at = ProviderId::at(place).unwrap();
+            zone.set(&[Value::Csync(at, Some(Csync { addresses }))]);
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 
 /// What is served after the first steps of a plan.
-fn situation_after(plan: &Plan, done: &[Times]) -> Situation {
+pub(super) fn situation_after(plan: &Plan, done: &[Times]) -> Situation {
     let mut now = plan.situation.clone();
     for value in plan.steps.iter().take(done.len()).flat_map(|step| &step.changes) {
         now.serves.retain(|known| known.slot() != value.slot());

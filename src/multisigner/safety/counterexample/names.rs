@@ -114,6 +114,7 @@ impl Names<'_> {
                 )
             }
             Why::Cds(provider, fault) => format!("CDS at {}: {fault}", self.provider(*provider)),
+            Why::Csync(provider, fault) => format!("CSYNC at {}: {fault}", self.provider(*provider)),
             Why::Denied => "one provider proves that what the other answers is not there".to_owned(),
             Why::Differs => "the two differ".to_owned(),
         }

@@ -80,7 +80,7 @@ fn longest(timeline: &Timeline, margin: Seconds) -> Seconds {
         Value::ParentNs(ns) | Value::ChildNs(_, ns) => ns.ttl,
         Value::Keys(_, keys) => keys.ttl,
         Value::Data(_, _, data) => data.ttl,
-        Value::Serving(..) | Value::Cds(..) => 0,
+        Value::Serving(..) | Value::Cds(..) | Value::Csync(..) => 0,
     });
     let hold = ttl.max().unwrap_or(0).saturating_add(margin);
     let hands = timeline.providers.len() as u64 + 2;

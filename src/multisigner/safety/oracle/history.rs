@@ -275,6 +275,7 @@ impl State {
                 .map(|label| ProviderId(u8::from(*label == "B")))
                 .collect(),
             ttl: numbers.ns,
+            from_csync: false,
         };
         match kind {
             "ds" => Value::Ds(DsSet {

@@ -86,7 +86,7 @@ fn ttl(value: &Value) -> u64 {
         | Value::Keys(_, KeyRrset { ttl, .. })
         | Value::Data(_, _, SignedData { ttl, .. }) => *ttl,
         Value::ParentNs(ns) | Value::ChildNs(_, ns) => ns.ttl,
-        Value::Serving(..) | Value::Cds(..) => 0,
+        Value::Serving(..) | Value::Cds(..) | Value::Csync(..) => 0,
     }
 }
 

@@ -150,6 +150,7 @@ impl Zone {
                 .map(|label| self.provider(label))
                 .collect(),
             ttl: TTL_NS,
+            from_csync: false,
         }
     }
 

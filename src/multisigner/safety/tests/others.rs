@@ -186,6 +186,67 @@ fn the_parent_finds_the_same_cds_everywhere() {
     assert!(holds(&zone, Invariant::Cds));
 }
 
+/// A leave of B that the parent takes from CSYNC: their NS RRsets, their CSYNC, and the parent's step, at these times.
+fn from_csync(ns: [u64; 2], csync: [(u64, Option<bool>); 2], taken: u64) -> Zone {
+    let mut zone = Zone::two();
+    zone.timeline.initial.extend(zone.ns_everywhere("A B"));
+    let none = [zone.a, zone.b].map(|provider| Value::Csync(provider, None));
+    zone.timeline.initial.extend(none);
+    for (name, at) in ["A", "B"].into_iter().zip(ns) {
+        zone.step(at, "NS", vec![zone.child_ns(name, "A")]);
+    }
+    for (name, (at, addresses)) in ["A", "B"].into_iter().zip(csync) {
+        let csync = addresses.map(|addresses| Csync { addresses });
+        zone.step(at, "CSYNC", vec![Value::Csync(zone.provider(name), csync)]);
+    }
+    let ns = NsSet {
+        from_csync: true,
+        ..zone.ns("A")
+    };
+    zone.step(taken, "the parent follows CSYNC", vec![Value::ParentNs(ns)]);
+    zone
+}
+
+#[test]
+fn the_parent_finds_one_ns_rrset_while_it_can_read_csync() {
+    let verdict = |ns, csync, taken| {
+        let zone = from_csync(ns, csync, taken);
+        match check(&zone.timeline, &only(Invariant::Csync)) {
+            Verdict::Safe => "safe".to_owned(),
+            Verdict::Unsafe(found) => format!("{} {}", found.at.0 - START, found.why),
+        }
+    };
+    let shown = |at| (at, Some(false));
+    let after = LAG + 1;
+    assert_eq!(verdict([0, 0], [shown(after), shown(after)], 2 * after), "safe");
+    assert_eq!(
+        verdict([0, 1], [shown(after), shown(2 * after)], 4 * after),
+        format!("{after} CSYNC at B: can be found, and NS RRsets differ")
+    );
+    assert_eq!(
+        verdict([1, 0], [shown(after), shown(2 * after)], 4 * after),
+        format!("{after} CSYNC at A: can be found, and NS RRsets differ")
+    );
+    let differ = [shown(after), (after, Some(true))];
+    assert_eq!(
+        verdict([0, 0], differ, 3 * after),
+        format!("{} CSYNC at B: has other types than elsewhere", 3 * after)
+    );
+    for early in [2 * after - 1, after] {
+        let told = verdict([0, 0], [shown(after), shown(after)], early);
+        assert_eq!(told, format!("{early} CSYNC at A: publishes none"));
+    }
+    let lacks = [shown(after), (after, None)];
+    assert_eq!(
+        verdict([0, 0], lacks, 3 * after),
+        format!("{} CSYNC at B: publishes none", 3 * after)
+    );
+    // The parent has taken it already: it asks those that it names now.
+    let mut zone = from_csync([0, 0], [shown(after), (after, None)], 9 * after);
+    zone.step(3 * after, "the parent read sooner", vec![zone.parent_ns("A")]);
+    assert!(holds(&zone, Invariant::Csync));
+}
+
 /// What each provider says to one question.
 fn question(a: Content, b: Content) -> Zone {
     let mut zone = Zone::two();

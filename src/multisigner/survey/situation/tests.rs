@@ -26,6 +26,7 @@ fn known<'a>(events: &'a [Event], counted: &'a [Counted]) -> Known<'a> {
         members: Vec::new(),
         parent: Parent {
             hand: ParentHand::Person,
+            reads_csync: false,
             propagation: 0,
         },
         margin: 10,
@@ -54,6 +55,7 @@ fn situation() -> (Dnskey, Situation) {
         ],
         parent: Parent {
             hand: ParentHand::Person,
+            reads_csync: false,
             propagation: 0,
         },
         serves: vec![
@@ -175,6 +177,7 @@ fn a_plan_waits_for_what_caches_got_before_a_ttl_was_lowered() {
         let ns = NsSet {
             members: [ProviderId::FIRST].into(),
             ttl: 20,
+            from_csync: false,
         };
         let record = DsRecord {
             key: KeyId::at(0).unwrap(),

@@ -61,6 +61,7 @@ fn a_plan_starts_from_the_ttls_that_were_seen_lately() {
             members: vec![Member::new("us", Hand::Ours, 0)],
             parent: Parent {
                 hand: ParentHand::Person,
+                reads_csync: false,
                 propagation: 0,
             },
             margin: 10,

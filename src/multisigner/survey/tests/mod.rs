@@ -139,6 +139,7 @@ pub(super) fn view(survey: &Survey, events: &[Event]) -> View {
         ],
         parent: Parent {
             hand: ParentHand::Person,
+            reads_csync: false,
             propagation: 0,
         },
         serves: Vec::new(),
@@ -188,6 +189,7 @@ fn a_key_set_that_nobody_believed_signs_shows_nothing() {
         ],
         parent: Parent {
             hand: ParentHand::Person,
+            reads_csync: false,
             propagation: 0,
         },
         margin: 0,

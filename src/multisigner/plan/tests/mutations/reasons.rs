@@ -29,6 +29,12 @@ const NOT_ASKED: &str = "nobody asks B before an NS RRset that is asked for name
 const WELL_ROLLED: &str = "a provider that rolls well has no data of the key in any cache when it removes it; the wait is for \
                            servers and provider changes that nobody here saw";
 
+const ALL_KEYS: &str = "B has all keys, and a DS that every cache has: what it says of NS no longer matters";
+const LAST_NS: &str = "the waits count from the last of the three NS RRsets";
+const STOPPED: &str = "nobody is sent to B any more, whether it answers or not";
+const NEITHER: &str = "the DS matters to the DNSKEY RRset of B, the keys to its data: neither to the other";
+const TAKEN: &str = "the parent has taken what CSYNC asks for, and no NS RRset changes any more";
+
 type Rows = &'static [(&'static str, &'static str)];
 
 const ROLL_ZSK: Rows = &[
@@ -44,31 +50,44 @@ const REASONS: &[(&str, Rows)] = &[
             ("2. B publishes the keys of A: before", ADDS),
             ("3. the DS RRset points to KSK 25710 too: before", ADDS),
             ("4. the NS RRset of B names A and B: before", NOT_ASKED),
-            (
-                "5. the NS RRset of A names A and B: before",
-                "B has all keys, and a DS that every cache has: what it says of NS no longer matters",
-            ),
+            ("5. the NS RRset of A names A and B: before", ALL_KEYS),
         ],
     ),
     (
         "leave",
         &[
+            ("2. the NS RRset of A names A: before", LAST_NS),
+            ("3. the NS RRset of the parent names A: before", LAST_NS),
+            ("5. the DS RRset points to no key of B any more: before", STOPPED),
+            ("6. A publishes KSK 25710 and ZSK 33933 no more: before", NEITHER),
+        ],
+    ),
+    (
+        "join by CSYNC",
+        &[
+            ("2. B publishes the keys of A: before", ADDS),
+            ("3. the DS RRset points to KSK 25710 too: before", ADDS),
+            ("4. the NS RRset of B names A and B: before", NOT_ASKED),
+            ("5. the NS RRset of A names A and B: before", ALL_KEYS),
+        ],
+    ),
+    (
+        "leave by CSYNC",
+        &[
             (
-                "2. the NS RRset of A names A: before",
-                "the waits count from the last of the three NS RRsets",
+                "4. CSYNC of B has the parent take the NS RRset: the wait",
+                SAME_WAIT,
             ),
+            ("7. CSYNC of B goes: the wait", SAME_WAIT),
+            ("2. the NS RRset of A names A: before", LAST_NS),
             (
-                "3. the NS RRset of the parent names A: before",
-                "the waits count from the last of the three NS RRsets",
+                "4. CSYNC of B has the parent take the NS RRset: before",
+                "a parent takes nothing before everybody shows it, whoever is the first",
             ),
-            (
-                "5. the DS RRset points to no key of B any more: before",
-                "nobody is sent to B any more, whether it answers or not",
-            ),
-            (
-                "6. A publishes KSK 25710 and ZSK 33933 no more: before",
-                "the DS matters to the DNSKEY RRset of B, the keys to its data: neither to the other",
-            ),
+            ("7. CSYNC of B goes: before", TAKEN),
+            ("8. B stops answering for the zone: before", TAKEN),
+            ("9. the DS RRset points to no key of B any more: before", STOPPED),
+            ("10. A publishes KSK 25710 and ZSK 33933 no more: before", NEITHER),
         ],
     ),
     ("roll-zsk", ROLL_ZSK),
