@@ -2,12 +2,15 @@
 //! [`UnixTime`] as a value, so a year of waiting takes a test no time at all.
 
 pub mod guard;
+mod uptime;
 
 use std::{
     fmt,
     sync::Mutex,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
+
+pub use uptime::Uptime;
 
 /// Wall time in whole seconds since 1970-01-01T00:00:00Z.
 #[derive(
@@ -107,12 +110,18 @@ pub trait Clock: Send + Sync + fmt::Debug {
 
     /// Time since some fixed moment of this process. It never goes back and does not follow wall time's jumps.
     fn steady(&self) -> Duration;
+
+    /// How long the machine runs, where that can be told.
+    fn uptime(&self) -> Option<Uptime> {
+        None
+    }
 }
 
 /// The machine's clocks.
 #[derive(Debug)]
 pub struct SystemClock {
     started: Instant,
+    machine: Option<u64>,
 }
 
 impl Default for SystemClock {
@@ -123,6 +132,7 @@ impl Default for SystemClock {
     fn default() -> Self {
         Self {
             started: Instant::now(),
+            machine: uptime::identity(),
         }
     }
 }
@@ -143,12 +153,19 @@ impl Clock for SystemClock {
     fn steady(&self) -> Duration {
         self.started.elapsed()
     }
+
+    fn uptime(&self) -> Option<Uptime> {
+        let (of, lasts) = (self.machine?, uptime::lasts()?);
+        Some(Uptime { of, lasts })
+    }
 }
 
 /// A clock that tests and the lab move by hand.
 #[derive(Debug)]
 pub struct SimulatedClock {
     state: Mutex<(UnixTime, Duration)>,
+    /// Which machine runs as long as this clock does, where that is known.
+    machine: Option<u64>,
 }
 
 impl SimulatedClock {
@@ -156,6 +173,15 @@ impl SimulatedClock {
     pub fn new(now: UnixTime) -> Self {
         Self {
             state: Mutex::new((now, Duration::ZERO)),
+            machine: None,
+        }
+    }
+
+    /// The same on a machine that is known, and was started with it.
+    pub fn of_machine(now: UnixTime, machine: u64) -> Self {
+        Self {
+            machine: Some(machine),
+            ..Self::new(now)
         }
     }
 
@@ -185,6 +211,11 @@ impl Clock for SimulatedClock {
 
     fn steady(&self) -> Duration {
         self.lock().1
+    }
+
+    fn uptime(&self) -> Option<Uptime> {
+        let (of, lasts) = (self.machine?, self.lock().1);
+        Some(Uptime { of, lasts })
     }
 }
 

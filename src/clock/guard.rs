@@ -7,18 +7,70 @@
 //! | more than an hour behind the last good time that was stored | wrong | the same |
 //! | more than an hour away from what steady time says | wrong | the same |
 //! | anything else | good, and the new last good time | itself |
+//!
+//! A good time may still be one that nobody has seen coming: while no process watched, the machine was off, or somebody
+//! set its clock. What its uptime does not show to have passed does not count for waits, until those who wait are told
+//! ([`Judgement::counted`]): to wait longer hurts nobody.
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 
-use super::{Clock, UnixTime};
+use super::{Clock, UnixTime, Uptime};
 
 /// 2025-01-01T00:00:00Z: this program did not exist before.
 pub const FLOOR: UnixTime = UnixTime(1_735_689_600);
 /// How far wall time may be from where it is expected, either way. Signatures begin an hour before they are made,
 /// and every wait has a margin of an hour: less is harmless, and time services do step clocks a little.
 pub const TOLERANCE: Duration = Duration::from_secs(3_600);
+
+/// What the clocks show at one moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reading {
+    /// Wall time, right or wrong.
+    pub wall: UnixTime,
+    /// Steady time.
+    pub steady: Duration,
+    /// How long the machine runs, where that can be told.
+    pub uptime: Option<Uptime>,
+}
+
+impl Reading {
+    /// What `clock` shows now.
+    pub fn of(clock: &dyn Clock) -> Self {
+        // In this order: whatever delays this process in between makes less time look passed, and not more.
+        let (uptime, steady) = (clock.uptime(), clock.steady());
+        Self {
+            wall: clock.now(),
+            steady,
+            uptime,
+        }
+    }
+}
+
+/// A time that was good, as it is stored for the next process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LastGood {
+    /// The time.
+    pub at: UnixTime,
+    /// How long the machine ran then, where that could be told.
+    pub uptime: Option<Uptime>,
+}
+
+impl From<UnixTime> for LastGood {
+    fn from(at: UnixTime) -> Self {
+        Self { at, uptime: None }
+    }
+}
+
+impl LastGood {
+    /// What time it is at the least.
+    fn at_least(&self, uptime: Option<Uptime>) -> UnixTime {
+        let passed = uptime.zip(self.uptime);
+        let passed = passed.map(|(now, then)| now.at_least_since(then));
+        self.at.plus(passed.unwrap_or_default())
+    }
+}
 
 /// A moment at which the time was good: where steady time is counted from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,6 +80,9 @@ pub struct Anchor {
     /// Nobody read `wall` off the clock together with `steady`: it is what an earlier process stored, or the year
     /// 2025. The time is not before it; a process that was down for a week knows no more.
     least: bool,
+    /// What it was at that moment by the time alone that is known to have passed, as long as those who wait have not been
+    /// told of the rest.
+    untold: Option<UnixTime>,
 }
 
 /// Why wall time is wrong.
@@ -61,7 +116,7 @@ impl fmt::Display for Fault {
             Self::BehindStore { wall, expected } => {
                 write!(
                     f,
-                    "the clock shows {wall}, and the state folder has seen {expected} already"
+                    "the clock shows {wall}, and by what the state folder has seen it is {expected} at least"
                 )
             }
             Self::Jumped { wall, expected } => {
@@ -78,24 +133,44 @@ pub struct Judgement {
     pub trusted: UnixTime,
     /// Why that is not wall time.
     pub fault: Option<Fault>,
+    /// The time that those go by who wait for time to pass. It is behind the trusted one while they have to be told of
+    /// time that nobody knows to have passed.
+    pub counted: UnixTime,
+}
+
+impl Judgement {
+    /// Whether waits can go by the time: it is right, and whoever waits is told of all that does not count.
+    pub fn counts(&self) -> bool {
+        self.fault.is_none() && self.counted == self.trusted
+    }
 }
 
 impl Anchor {
     /// Where a process starts that finds `last_good` in its store.
-    pub fn start(wall: UnixTime, steady: Duration, last_good: Option<UnixTime>) -> Self {
-        let least = last_good.unwrap_or(FLOOR).max(FLOOR);
+    pub fn start(now: Reading, last_good: Option<LastGood>) -> Self {
+        let Reading { wall, steady, uptime } = now;
+        let known = last_good.map(|last| last.at_least(uptime));
+        let least = known.unwrap_or(FLOOR).max(FLOOR);
         if wall < FLOOR || wall.plus(TOLERANCE) < least {
-            Self {
+            return Self {
                 wall: least,
                 steady,
                 least: true,
-            }
-        } else {
-            Self {
-                wall,
-                steady,
-                least: false,
-            }
+                untold: None,
+            };
+        }
+        Self {
+            untold: known.filter(|known| wall.since(*known) > TOLERANCE),
+            ..Self::good(wall, steady)
+        }
+    }
+
+    fn good(wall: UnixTime, steady: Duration) -> Self {
+        Self {
+            wall,
+            steady,
+            least: false,
+            untold: None,
         }
     }
 
@@ -117,9 +192,48 @@ impl Anchor {
         } else {
             Some(Fault::Jumped { wall, expected })
         };
+        let trusted = if fault.is_some() { expected } else { wall };
+        let counted = match self.untold {
+            Some(untold) => untold.plus(steady.saturating_sub(self.steady)),
+            // A time service came up: what nobody watched is behind us.
+            None if self.least && trusted.since(expected) > TOLERANCE => expected,
+            None => trusted,
+        };
         Judgement {
-            trusted: if fault.is_some() { expected } else { wall },
+            trusted,
             fault,
+            counted,
+        }
+    }
+
+    /// Where steady time is counted from after a time that was judged good.
+    fn after(judgement: &Judgement, steady: Duration) -> Self {
+        let Judgement { trusted, counted, .. } = *judgement;
+        Self {
+            untold: Some(counted).filter(|counted| *counted != trusted),
+            ..Self::good(trusted, steady)
+        }
+    }
+}
+
+/// A time that is to be taken for right, and what is gone by until then.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Setting {
+    /// What those reckon with who wait.
+    pub from: UnixTime,
+    /// What is right.
+    pub to: UnixTime,
+    /// Whether a person says so; otherwise it is only that nobody knows what of the time in between has passed.
+    pub by_person: bool,
+    reading: Reading,
+}
+
+impl Setting {
+    /// The good time that it makes.
+    pub fn good(&self) -> LastGood {
+        LastGood {
+            at: self.to,
+            uptime: self.reading.uptime,
         }
     }
 }
@@ -133,8 +247,8 @@ pub struct GuardedClock {
 
 impl GuardedClock {
     /// Guards `clock`; `last_good` is what an earlier process left in the store.
-    pub fn new(clock: Arc<dyn Clock>, last_good: Option<UnixTime>) -> Self {
-        let anchor = Anchor::start(clock.now(), clock.steady(), last_good);
+    pub fn new(clock: Arc<dyn Clock>, last_good: Option<LastGood>) -> Self {
+        let anchor = Anchor::start(Reading::of(&*clock), last_good);
         Self {
             clock,
             anchor: ArcSwap::from_pointee(anchor),
@@ -144,14 +258,13 @@ impl GuardedClock {
     /// Judges the clock, and takes wall time as the new last good time when it can be trusted. To be called
     /// every few seconds, so that drift between the two clocks does not add up.
     pub fn observe(&self) -> Judgement {
+        let before = self.anchor.load();
         let (wall, steady) = (self.clock.now(), self.clock.steady());
-        let judgement = self.anchor.load().judge(wall, steady);
+        let judgement = before.judge(wall, steady);
         if judgement.fault.is_none() {
-            self.anchor.store(Arc::new(Anchor {
-                wall,
-                steady,
-                least: false,
-            }));
+            // Not when it was set meanwhile: that would be undone.
+            let after = Arc::new(Anchor::after(&judgement, steady));
+            self.anchor.compare_and_swap(&before, after);
         }
         judgement
     }
@@ -161,26 +274,49 @@ impl GuardedClock {
         self.anchor.load().judge(self.clock.now(), self.clock.steady())
     }
 
-    /// Wall time, right or wrong.
-    pub fn wall(&self) -> UnixTime {
-        self.clock.now()
+    /// What to store of a time that was judged good: none while those who wait have to be told first, or the next process
+    /// would not know what they have not been told.
+    pub fn last_good(&self, judgement: &Judgement) -> Option<LastGood> {
+        judgement.counts().then(|| LastGood {
+            at: judgement.trusted,
+            uptime: self.clock.uptime(),
+        })
     }
 
-    /// A person says that wall time is right. Gives that time.
+    /// Wall time, for a person who says that it is right.
     ///
     /// # Errors
     /// When it is before 2025: that nobody can mean.
-    pub fn accept(&self) -> Result<UnixTime, Fault> {
-        let (wall, steady) = (self.clock.now(), self.clock.steady());
+    pub fn setting(&self) -> Result<Setting, Fault> {
+        let reading = Reading::of(&*self.clock);
+        let wall = reading.wall;
         if wall < FLOOR {
             return Err(Fault::TooEarly { wall });
         }
-        self.anchor.store(Arc::new(Anchor {
-            wall,
-            steady,
-            least: false,
-        }));
-        Ok(wall)
+        Ok(Setting {
+            from: self.anchor.load().judge(wall, reading.steady).counted,
+            to: wall,
+            by_person: true,
+            reading,
+        })
+    }
+
+    /// What those who wait are to be told of, where the time is good and they do not go by it yet.
+    pub fn unsettled(&self) -> Option<Setting> {
+        let reading = Reading::of(&*self.clock);
+        let judgement = self.anchor.load().judge(reading.wall, reading.steady);
+        (judgement.fault.is_none() && !judgement.counts()).then_some(Setting {
+            from: judgement.counted,
+            to: judgement.trusted,
+            by_person: false,
+            reading,
+        })
+    }
+
+    /// Takes a time for right that was stored, and of which those who wait are told.
+    pub fn set(&self, setting: &Setting) {
+        self.anchor
+            .store(Arc::new(Anchor::good(setting.to, setting.reading.steady)));
     }
 }
 
@@ -191,6 +327,10 @@ impl Clock for GuardedClock {
 
     fn steady(&self) -> Duration {
         self.clock.steady()
+    }
+
+    fn uptime(&self) -> Option<Uptime> {
+        self.clock.uptime()
     }
 }
 
@@ -204,7 +344,10 @@ mod tests {
 
     fn guarded(now: UnixTime, last_good: Option<UnixTime>) -> (Arc<SimulatedClock>, GuardedClock) {
         let clock = Arc::new(SimulatedClock::new(now));
-        (clock.clone(), GuardedClock::new(clock, last_good))
+        (
+            clock.clone(),
+            GuardedClock::new(clock, last_good.map(LastGood::from)),
+        )
     }
 
     #[test]
@@ -240,12 +383,17 @@ mod tests {
                 guard.observe(),
                 Judgement {
                     trusted: NOW.plus(HOUR * 5),
-                    fault: None
+                    fault: None,
+                    counted: NOW.plus(HOUR * 5),
                 }
             );
             clock.jump(jump);
-            match guard.accept() {
-                Ok(time) => assert_eq!((time, guard.now(), guard.observe().fault), (jump, jump, None)),
+            match guard.setting() {
+                Ok(setting) => {
+                    assert_eq!((setting.from, setting.to), (NOW.plus(HOUR * 5), jump));
+                    guard.set(&setting);
+                    assert_eq!((guard.now(), guard.observe().fault), (jump, None));
+                }
                 Err(fault) => assert_eq!(fault, Fault::TooEarly { wall: UnixTime(0) }),
             }
         }
@@ -259,7 +407,8 @@ mod tests {
             guard.observe(),
             Judgement {
                 trusted: NOW.minus(HOUR),
-                fault: None
+                fault: None,
+                counted: NOW.minus(HOUR),
             }
         );
         clock.jump(NOW.minus(HOUR * 2));
@@ -285,7 +434,8 @@ mod tests {
             guard.observe(),
             Judgement {
                 trusted: NOW,
-                fault: None
+                fault: None,
+                counted: FLOOR,
             },
             "a time service came up"
         );
@@ -300,5 +450,87 @@ mod tests {
         assert!(matches!(guard.observe().fault, Some(Fault::BehindStore { .. })));
         clock.jump(NOW.plus(HOUR * 72));
         assert_eq!(guard.observe().fault, None);
+    }
+
+    #[test]
+    fn time_that_nobody_knows_to_have_passed_counts_for_no_wait_until_it_is_told() {
+        let good = |uptime: Option<(u64, Duration)>| {
+            let uptime = uptime.map(|(of, lasts)| Uptime { of, lasts });
+            Some(LastGood { at: NOW, uptime })
+        };
+        // Down for three days by the clock; the machine has been running for two.
+        for (last_good, counted) in [
+            (None, 72),
+            (good(None), 0),
+            (good(Some((2, Duration::ZERO))), 0),
+            (good(Some((1, Duration::ZERO))), 48),
+            (good(Some((1, HOUR * 40))), 8),
+            // It was started again in between.
+            (good(Some((1, HOUR * 300))), 48),
+        ] {
+            let clock = Arc::new(SimulatedClock::of_machine(NOW.plus(HOUR * 24), 1));
+            clock.advance(HOUR * 48);
+            let guard = GuardedClock::new(clock.clone(), last_good);
+            let judged = guard.observe();
+            assert_eq!((judged.fault, judged.trusted), (None, NOW.plus(HOUR * 72)));
+            assert_eq!(judged.counted, NOW.plus(HOUR * counted), "{last_good:?}");
+            assert_eq!(judged.counts(), counted == 72);
+            // It goes on with steady time, whatever the clock does.
+            clock.advance(HOUR);
+            clock.jump(NOW.minus(HOUR));
+            let judged = guard.judge();
+            assert_eq!(judged.counted, NOW.plus(HOUR * (counted + 1)));
+            assert!(guard.last_good(&judged).is_none() && guard.unsettled().is_none());
+            clock.jump(NOW.plus(HOUR * 73));
+            for _ in 0..2 {
+                let judged = guard.observe();
+                assert_eq!(judged.counted, NOW.plus(HOUR * (counted + 1)));
+                assert_eq!(guard.last_good(&judged).is_some(), counted == 72);
+            }
+            let Some(setting) = guard.unsettled() else {
+                assert_eq!(counted, 72);
+                continue;
+            };
+            assert_eq!(setting.from, NOW.plus(HOUR * (counted + 1)));
+            assert_eq!((setting.to, setting.by_person), (NOW.plus(HOUR * 73), false));
+            guard.set(&setting);
+            let judged = guard.observe();
+            assert!(judged.counts() && guard.unsettled().is_none());
+            assert_eq!(guard.last_good(&judged), Some(setting.good()));
+        }
+    }
+
+    #[test]
+    fn an_hour_that_nobody_saw_counts() {
+        let (_, guard) = guarded(NOW.plus(HOUR), Some(NOW));
+        assert!(guard.observe().counts());
+        let (_, guard) = guarded(NOW.plus(HOUR + Duration::from_secs(1)), Some(NOW));
+        assert!(!guard.observe().counts());
+    }
+
+    #[test]
+    fn a_clock_that_comes_right_while_the_server_runs_passes_no_wait() {
+        let (clock, guard) = guarded(UnixTime(1_000), Some(NOW));
+        clock.advance(HOUR);
+        assert_eq!(guard.judge().counted, NOW.plus(HOUR));
+        clock.jump(NOW.plus(HOUR * 72));
+        for judged in [guard.judge(), guard.observe(), guard.observe()] {
+            assert_eq!((judged.fault, judged.trusted), (None, NOW.plus(HOUR * 72)));
+            assert_eq!(judged.counted, NOW.plus(HOUR));
+        }
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_while_no_process_watched_is_found_by_the_uptime() {
+        let clock = Arc::new(SimulatedClock::of_machine(NOW, 1));
+        let last_good = LastGood {
+            at: NOW,
+            uptime: clock.uptime(),
+        };
+        clock.advance(HOUR * 48);
+        clock.jump(NOW.plus(HOUR));
+        let judged = GuardedClock::new(clock, Some(last_good)).observe();
+        assert!(matches!(judged.fault, Some(Fault::BehindStore { .. })));
+        assert_eq!(judged.trusted, NOW.plus(HOUR * 48));
     }
 }

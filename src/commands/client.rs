@@ -9,10 +9,12 @@ use super::{
     table::Table,
 };
 use crate::{
-    clock::{UnixTime, guard::FLOOR},
+    clock::UnixTime,
     control::{
         Client, ClientError, keys,
-        protocol::{ContentStatus, DsRecords, KeyStatus, Outcome, Reloaded, Status, ZoneStatus},
+        protocol::{
+            ClockAccepted, ContentStatus, DsRecords, KeyStatus, Outcome, Reloaded, Status, ZoneStatus,
+        },
     },
     dnssec::{
         algorithm::DigestType,
@@ -59,19 +61,24 @@ fn accept_content(arguments: &AcceptContent) -> Result<Report, Failure> {
 }
 
 fn accept_clock(state: &StateArgument) -> Result<Report, Failure> {
-    let now = match open(&state.folder()?)? {
-        Access::Server(client) => client.accept_clock()?.now,
+    let accepted = match open(&state.folder()?)? {
+        Access::Server(client) => client.accept_clock()?,
         Access::Store(store, clock) => {
-            let now = clock
-                .accept()
+            let setting = clock
+                .setting()
                 .map_err(|fault| Failure::new(format!("{fault}; set it first")))?;
-            store.keep_good_time(now)?;
-            now
+            ClockAccepted::of(&setting, &store.set_clock(&setting)?)
         }
         Access::Nothing(absent) => return Err(absent.into()),
     };
-    debug_assert!(now >= FLOOR);
-    Ok(Report::of(format!("the clock is accepted: {now}\n")))
+    let mut out = format!("the clock is accepted: {}\n", accepted.now);
+    for zone in &accepted.told {
+        out.push_str(&format!("  the plan of {zone} is told\n"));
+    }
+    for problem in &accepted.problems {
+        out.push_str(&format!("  problem: {problem}\n"));
+    }
+    Ok(Report::of(out).negative(!accepted.problems.is_empty()))
 }
 
 pub(super) fn ds(arguments: &DsArguments) -> Result<Report, Failure> {

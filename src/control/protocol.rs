@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::content::judge::HeldBack;
 use crate::{
     answer::{counters::Totals, warm::SignatureState},
-    clock::UnixTime,
+    clock::{UnixTime, guard::Setting},
     multisigner::alarms::Level,
     serve::Counters,
+    store::clock::Told,
 };
 
 /// What the running server does.
@@ -357,10 +358,31 @@ pub struct DsRecords {
 }
 
 /// The time that was accepted.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ClockAccepted {
     /// Wall time.
     pub now: UnixTime,
+    /// The zones whose plan was told.
+    #[serde(default)]
+    pub told: Vec<String>,
+    /// Why the plan of a zone was not told.
+    #[serde(default)]
+    pub problems: Vec<String>,
+}
+
+impl ClockAccepted {
+    /// What was told of it.
+    pub fn of(setting: &Setting, told: &Told) -> Self {
+        let zones = told.zones.iter().map(|(zone, _)| zone.to_string());
+        let spoiled = told.spoiled.iter().map(|(zone, why)| {
+            format!("the plan of {zone} was not told, and does not go on: its journal cannot be read: {why}")
+        });
+        Self {
+            now: setting.to,
+            told: zones.collect(),
+            problems: spoiled.collect(),
+        }
+    }
 }
 
 /// Why something was not done.
@@ -590,6 +612,9 @@ pub struct PlanStatus {
     /// What nobody planned, and let resolvers find answers bogus: the last such story, and when it was told.
     #[serde(default)]
     pub harm: Option<(UnixTime, String)>,
+    /// Time that does not count for its waits, and why.
+    #[serde(default)]
+    pub uncounted: Option<String>,
     /// Why it is carried out though it is not safe.
     pub forced: Option<String>,
     /// What came of telling the parent that CDS or CSYNC has changed (RFC 9859).
@@ -636,6 +661,9 @@ impl fmt::Display for PlanStatus {
                 f,
                 "  {at}: what nobody planned let resolvers find answers bogus: {story}"
             )?;
+        }
+        if let Some(uncounted) = &self.uncounted {
+            writeln!(f, "  {uncounted}")?;
         }
         if let Some(forced) = &self.forced {
             writeln!(f, "  forced: {forced}")?;

@@ -20,8 +20,7 @@ use super::{
     peers::Peers,
     plans::Plans,
     protocol::{
-        ClockAccepted, DsRecords, Generate, Import, KeyList, KeysChanged, Outcome, Refusal, Reloaded, Status,
-        Withdraw,
+        DsRecords, Generate, Import, KeyList, KeysChanged, Outcome, Refusal, Reloaded, Status, Withdraw,
     },
     status,
     zones::{self, Held, Loading},
@@ -30,12 +29,12 @@ use crate::{
     answer::{Engine, Zones},
     clock::{
         Clock, UnixTime,
-        guard::{Fault, GuardedClock},
+        guard::{Fault, GuardedClock, LastGood, Setting},
     },
     config::{self, Config, ZoneSettings},
     dnssec::custody::{Observation, Place, StepError},
     serve::{Counters, system},
-    store::Store,
+    store::{Store, StoreError, clock::Told},
     wire::Name,
 };
 
@@ -310,9 +309,9 @@ impl Server {
             let due = work
                 .time_kept
                 .is_none_or(|kept| steady.saturating_sub(kept) >= KEEP_TIME_EVERY);
-            if judgement.fault.is_none() && due {
+            if let Some(good) = self.clock.last_good(&judgement).filter(|_| due) {
                 work.time_kept = Some(steady);
-                self.keep_time(judgement.trusted);
+                self.keep_time(good);
             }
         }
         self.floods.look(
@@ -340,13 +339,13 @@ impl Server {
     /// Writes the good time down; the last thing before the process ends.
     pub fn finish(&self) {
         let judgement = self.clock.observe();
-        if judgement.fault.is_none() {
-            self.keep_time(judgement.trusted);
+        if let Some(good) = self.clock.last_good(&judgement) {
+            self.keep_time(good);
         }
     }
 
-    fn keep_time(&self, now: UnixTime) {
-        if let Err(error) = self.store.keep_good_time(now) {
+    fn keep_time(&self, good: LastGood) {
+        if let Err(error) = self.store.keep_good_time(good) {
             tracing::error!("the time cannot be kept: {}", zones::causes(&error));
         }
     }
@@ -359,22 +358,17 @@ impl Server {
         status::of(self, zone)
     }
 
-    /// Takes wall time as it stands for right.
-    ///
-    /// # Errors
-    /// When it cannot be right, or not be written down.
-    pub fn accept_clock(&self) -> Result<ClockAccepted, Refusal> {
+    /// Takes a time for right, and tells all plans, in the store; those in memory are the caller's matter, who holds the
+    /// turns of all of them.
+    pub(super) fn set_clock(&self, setting: &Setting) -> Result<Told, StoreError> {
         let mut work = self.work();
-        let now = self.clock.accept().map_err(|fault| Refusal {
-            error: format!("{fault}; that cannot be right"),
-            advice: Some("set the machine's clock first".to_owned()),
-        })?;
-        self.store
-            .keep_good_time(now)
-            .map_err(|error| keys::refusal(&error))?;
+        let told = self.store.set_clock(setting)?;
+        self.clock.set(setting);
         work.clock_fault = None;
-        tracing::warn!("a person accepted the clock: {now}");
-        Ok(ClockAccepted { now })
+        if setting.by_person {
+            tracing::warn!("a person accepted the clock: {}", setting.to);
+        }
+        Ok(told)
     }
 
     /// The DS records that the parent should have.

@@ -4,6 +4,7 @@ use std::{fs, io};
 
 use super::*;
 use crate::{
+    clock::UnixTime,
     disk::simulated::{Death, SimulatedDisk},
     dnssec::{
         algorithm::SigningAlgorithm,
@@ -43,10 +44,10 @@ fn a_store_is_read_and_opened_on_a_full_disk_and_written_once_there_is_room() {
     disk.fill(true);
     append_until_full(&store);
     // It can be read, and opened after any death, on the full disk.
-    assert_eq!(store.last_good_time().unwrap(), Some(NOW));
+    assert_eq!(store.last_good_time().unwrap(), Some(NOW.into()));
     for death in [Death::Killed, Death::PowerLoss] {
         let store = Store::simulated(&disk.restart(death)).unwrap();
-        assert_eq!(store.last_good_time().unwrap(), Some(NOW));
+        assert_eq!(store.last_good_time().unwrap(), Some(NOW.into()));
         append_until_full(&store);
     }
     let store = Store::simulated(&disk.restart(Death::Killed)).unwrap();

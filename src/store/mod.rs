@@ -11,6 +11,7 @@
 //! | `run-heads` | apex | where that journal ends |
 //! | `meta` | `format` | 1 |
 //! | `meta` | `last-good-time` | the last wall time that was taken for sane, Unix seconds |
+//! | `meta` | `uptime-at`, `uptime-of`, `uptime` | such a time, a machine, and for how many seconds it ran then |
 //!
 //! Content of zones lies beside it, in files of its own ([`replica`]): a zone is read at a start, once, and whole.
 
@@ -47,12 +48,12 @@ use redb::{
 #[cfg(test)]
 use crate::disk::simulated::Process;
 use crate::{
-    clock::UnixTime,
     disk::{self, Disk as _, System},
     dnssec::register::{Event, Journal, JournalError},
     wire::{Name, NameRef},
 };
 
+pub mod clock;
 mod observations;
 pub mod replica;
 mod runs;
@@ -306,29 +307,6 @@ impl Store {
         &self.path
     }
 
-    /// The last wall time that was taken for sane; `None` before the first.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn last_good_time(&self) -> Result<Option<UnixTime>, StoreError> {
-        self.with(|database| {
-            let meta = database.begin_read()?.open_table(META)?;
-            Ok(meta.get("last-good-time")?.map(|value| UnixTime(value.value())))
-        })
-    }
-
-    /// Keeps a wall time that was taken for sane.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    pub fn keep_good_time(&self, now: UnixTime) -> Result<(), StoreError> {
-        self.with(|database| {
-            let transaction = database.begin_write()?;
-            transaction.open_table(META)?.insert("last-good-time", now.0)?;
-            Ok(transaction.commit()?)
-        })
-    }
-
     /// The zones that have events, in the order of their wire form.
     ///
     /// # Errors
@@ -446,7 +424,10 @@ impl Journal for Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dnssec::{custody, register::What};
+    use crate::{
+        clock::UnixTime,
+        dnssec::{custody, register::What},
+    };
     use std::{fs, os::unix::fs::PermissionsExt as _};
 
     fn opened(at: u64) -> Event {
@@ -482,7 +463,7 @@ mod tests {
         assert_eq!(events("a.example."), [opened(3)]);
         assert_eq!(events("."), [opened(4)]);
         assert_eq!(events("b.example."), []);
-        assert_eq!(store.last_good_time().unwrap(), Some(UnixTime(77)));
+        assert_eq!(store.last_good_time().unwrap(), Some(UnixTime(77).into()));
         assert_eq!(store.zones().unwrap().len(), 3);
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&state), mode(store.path())), (0o700, 0o600));

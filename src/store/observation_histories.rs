@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::{
+    clock::UnixTime,
     disk::simulated::{Death, SimulatedDisk},
     multisigner::observations::{Bounds, Class, ObservationStore as _, Party, Seen},
 };

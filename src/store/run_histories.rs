@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use super::*;
 use crate::{
+    clock::UnixTime,
     disk::simulated::{Death, SimulatedDisk},
     dnssec::{
         algorithm::{Algorithm, SigningAlgorithm},

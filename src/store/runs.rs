@@ -1,12 +1,14 @@
 //! The journal of plans that are carried out: table `runs` by apex and number, and `run-heads` by apex.
 
-use redb::{Database, ReadableDatabase as _, TableDefinition, TableError};
+use redb::{
+    Database, ReadableDatabase as _, ReadableTable as _, TableDefinition, TableError, WriteTransaction,
+};
 
 use super::{Store, StoreError};
 use crate::{
     multisigner::execute::{
         Entry,
-        journal::{Head, RunJournal, RunJournalError},
+        journal::{DecodeError, Head, RunJournal, RunJournalError},
     },
     wire::{Name, NameRef},
 };
@@ -32,24 +34,58 @@ fn read(database: &Database, wire: &[u8]) -> Result<Stored, redb::Error> {
     Ok((entries.collect::<Result<Vec<_>, redb::Error>>()?, head))
 }
 
-fn write(
-    database: &Database,
-    wire: &[u8],
-    first: u64,
-    entries: &[Vec<u8>],
+/// The zones that have a journal, in lower-cased wire form.
+pub(super) fn zones(database: &Database) -> Result<Vec<Vec<u8>>, redb::Error> {
+    let transaction = database.begin_read()?;
+    let heads = match transaction.open_table(HEADS) {
+        Ok(heads) => heads,
+        Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    let zones = heads.iter()?.map(|entry| Ok(entry?.0.value().to_vec()));
+    zones.collect()
+}
+
+/// A journal as it was read: what is added to it follows this.
+pub(super) struct Read {
+    pub(super) entries: Vec<Entry>,
     head: Head,
+}
+
+/// Reads a zone's journal, and compares it with what was written.
+pub(super) fn read_verified(
+    database: &Database,
+    zone: NameRef<'_>,
+) -> Result<Result<Read, DecodeError>, redb::Error> {
+    let lower = zone.to_lower();
+    let (stored, written) = read(database, lower.as_ref().as_wire())?;
+    let mut head = Head::default();
+    let entries = stored.iter().map(|octets| head.decode(zone, octets));
+    let entries = entries.collect::<Result<Vec<Entry>, _>>();
+    Ok(entries.and_then(|entries| {
+        head.agrees(written.as_deref())?;
+        Ok(Read { entries, head })
+    }))
+}
+
+/// Adds entries behind those that were read.
+pub(super) fn add(
+    transaction: &WriteTransaction,
+    zone: NameRef<'_>,
+    after: &Read,
+    entries: &[Entry],
 ) -> Result<(), redb::Error> {
-    let transaction = database.begin_write()?;
-    {
-        let mut runs = transaction.open_table(RUNS)?;
-        for (number, entry) in (first..).zip(entries) {
-            runs.insert((wire, number), entry.as_slice())?;
-        }
-        transaction
-            .open_table(HEADS)?
-            .insert(wire, head.to_octets().as_slice())?;
+    let lower = zone.to_lower();
+    let wire = lower.as_ref().as_wire();
+    let (first, mut head) = (after.head.count, after.head);
+    let mut runs = transaction.open_table(RUNS)?;
+    for (number, entry) in (first..).zip(entries) {
+        runs.insert((wire, number), head.encode(zone, entry).as_slice())?;
     }
-    Ok(transaction.commit()?)
+    transaction
+        .open_table(HEADS)?
+        .insert(wire, head.to_octets().as_slice())?;
+    Ok(())
 }
 
 fn failed(error: StoreError) -> RunJournalError {
@@ -57,20 +93,14 @@ fn failed(error: StoreError) -> RunJournalError {
 }
 
 impl Store {
-    fn verified(&self, zone: NameRef<'_>) -> Result<(Vec<Entry>, Head), RunJournalError> {
-        let lower = zone.to_lower();
-        let wire = lower.as_ref().as_wire();
-        let (stored, written) = self.with(|database| read(database, wire)).map_err(failed)?;
-        let mut head = Head::default();
-        let read = stored.iter().map(|octets| head.decode(zone, octets)).collect();
-        let entries: Result<Vec<Entry>, _> = read;
-        let spoiled = |error: &dyn std::error::Error| RunJournalError::Spoiled {
+    fn verified(&self, zone: NameRef<'_>) -> Result<Read, RunJournalError> {
+        let read = self
+            .with(|database| read_verified(database, zone))
+            .map_err(failed)?;
+        read.map_err(|error| RunJournalError::Spoiled {
             zone: zone.to_owned(),
             why: error.to_string(),
-        };
-        let entries = entries.map_err(|error| spoiled(&error))?;
-        head.agrees(written.as_deref()).map_err(|error| spoiled(&error))?;
-        Ok((entries, head))
+        })
     }
 
     /// Gives a spoiled journal up: what was in it is gone.
@@ -94,27 +124,23 @@ impl Store {
 
 impl RunJournal for Store {
     fn run_entries(&self, zone: NameRef<'_>) -> Result<Vec<Entry>, RunJournalError> {
-        Ok(self.verified(zone)?.0)
+        Ok(self.verified(zone)?.entries)
     }
 
     fn append_run(&self, zone: &Name, entries: &[Entry]) -> Result<(), RunJournalError> {
         // Read again, for nothing is added to what was altered.
-        let (_, mut head) = self.verified(zone.as_ref())?;
-        let first = head.count;
-        let stored: Vec<Vec<u8>> = entries
-            .iter()
-            .map(|entry| head.encode(zone.as_ref(), entry))
-            .collect();
-        let lower = zone.as_ref().to_lower();
-        self.with(|database| write(database, lower.as_ref().as_wire(), first, &stored, head))
-            .map_err(failed)
+        let read = self.verified(zone.as_ref())?;
+        let written = self.with(|database| {
+            let transaction = database.begin_write()?;
+            add(&transaction, zone.as_ref(), &read, entries)?;
+            Ok(transaction.commit()?)
+        });
+        written.map_err(failed)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use redb::ReadableTable as _;
-
     use super::*;
     use crate::{clock::UnixTime, multisigner::execute::Event, store::Absent};
 

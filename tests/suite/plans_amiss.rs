@@ -356,6 +356,61 @@ fn interop_faketime_a_clock_that_jumps_passes_no_wait_and_withdraws_nothing() {
     assert_eq!(world.keys().len(), before.len());
 }
 
+/// A server whose clock was behind is restarted when it was set right, instead of told.
+#[test]
+fn interop_faketime_a_restart_with_another_clock_passes_no_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = SetClock::new(folder.path());
+    let mut world = World::within(
+        folder.path(),
+        Setting {
+            margin: "8s",
+            environment: clock.environment(),
+            ..Setting::default()
+        },
+    );
+    let before = world.keys();
+    world.apply(&["roll-zsk", ORIGIN]);
+    world.waits();
+    let begun = |world: &World| {
+        let steps = world.plan_status()["steps"].clone();
+        let steps = steps.as_array().unwrap().iter();
+        steps.filter(|step| !step["begun"].is_null()).count()
+    };
+    let (published, done) = (world.keys(), begun(&world));
+    world.ours.signal("TERM");
+    world.ours.wait(SHOWING);
+    clock.set("+7200");
+    world.start_again();
+    let told = world
+        .ours
+        .stderr()
+        .wait_for("so the plan counts none of it", SHOWING);
+    assert!(told.is_some(), "{}", world.ours.log());
+    world.waits();
+    assert_eq!((world.keys(), begun(&world)), (published, done));
+    // What had passed of the wait counts, and the machine was not off for two hours.
+    let (status, now) = (world.plan_status(), world.status()["now"].as_u64().unwrap());
+    assert!(status["uncounted"].is_string(), "{status:#}");
+    assert!(status["until"].as_u64().unwrap() < now + 20, "{status:#} {now}");
+    assert!(world.status()["clock_fault"].is_null());
+
+    // Set back while nobody watches, and accepted while no server runs: the plan is told in the store, and nothing looks
+    // two hours away.
+    world.ours.signal("TERM");
+    world.ours.wait(SHOWING);
+    clock.set("+0");
+    let accepted = world.does(&["accept", "clock"]);
+    assert!(
+        accepted.contains(&format!("the plan of {ORIGIN} is told")),
+        "{accepted}"
+    );
+    world.start_again();
+    assert!(world.status()["clock_fault"].is_null(), "{}", world.ours.log());
+    world.reaches("reached");
+    assert_eq!(world.keys().len(), before.len());
+}
+
 #[test]
 fn what_cannot_be_asked_for_is_said_in_words() {
     let mut world = World::new("30s", "3");

@@ -28,7 +28,7 @@ const AGAIN: Duration = Duration::from_secs(600);
 
 /// Adopts a plan where a provider's keys are gone.
 pub(super) async fn look(server: &Arc<Server>, zone: &ZoneSettings) {
-    let pause = if keeps_any(server, zone) && server.clock.judge().fault.is_none() {
+    let pause = if keeps_any(server, zone) && server.clock.judge().counts() {
         try_to(server, zone).await.unwrap_or_else(|why| {
             tracing::debug!(zone = %zone.origin, "not followed: {why}");
             AFTER_FAILURE

@@ -15,6 +15,8 @@ mod look;
 mod notice;
 mod orders;
 mod report;
+#[cfg(test)]
+mod tests;
 mod wanted;
 
 use std::{
@@ -105,6 +107,8 @@ pub struct Plans {
     turns: Mutex<BTreeMap<Name, Arc<tokio::sync::Mutex<()>>>>,
     targets: Mutex<BTreeMap<Name, Everybody>>,
     elsewhere: Mutex<BTreeMap<Name, look::FromElsewhere>>,
+    /// Why runs could not be told of time that nobody knows to have passed.
+    unsettled: Mutex<Option<String>>,
 }
 
 /// Until when, by steady time, it is taken for true where everybody is asked; this server, the other providers; and the
@@ -146,12 +150,14 @@ impl Plans {
             .as_ref()
             .filter(|rest| rest.halted && known.is_active());
         let halted = halted.map(|rest| format!("the plan is halted: {}", rest.why));
+        let unsettled = lock(&self.unsettled).clone().filter(|_| known.is_active());
         let differences = known.lasting_differences();
         known
             .fault
             .iter()
             .cloned()
             .chain(halted)
+            .chain(unsettled)
             .chain(differences)
             .collect()
     }
@@ -192,6 +198,12 @@ impl Known {
     }
 }
 
+/// The time that runs go by, and whether it is right.
+fn time(server: &Server) -> (UnixTime, bool) {
+    let judgement = server.clock.judge();
+    (judgement.counted, judgement.counts())
+}
+
 /// How long a change may take to the last server of anybody.
 pub(super) fn longest_lag(config: &Config, zone: &ZoneSettings) -> Duration {
     let named = config.providers.iter();
@@ -212,8 +224,17 @@ pub async fn carry_out(server: Arc<Server>) {
     let mut beat = tokio::time::interval(BEAT);
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let permits = Arc::new(tokio::sync::Semaphore::new(MOST_AT_ONCE));
+    let mut settled_again = Duration::ZERO;
     loop {
         beat.tick().await;
+        if server.clock.steady() < settled_again {
+            continue;
+        }
+        if let Err(why) = clock::settle(&server).await {
+            tracing::error!("{}", why.error);
+            settled_again = server.clock.steady() + AFTER_FAILURE;
+            continue;
+        }
         read_new(&server).await;
         let config = server.config.load_full();
         for zone in due(&server, &config.zones) {
@@ -236,8 +257,8 @@ pub async fn carry_out(server: Arc<Server>) {
 }
 
 /// Lets a zone's run take notice of what the servers show now, and do nothing about it yet: whoever asks for this holds
-/// the turn of a provider, for which an action would wait. `false`: it could not, because the run is at work, or its
-/// journal cannot be written.
+/// the turn of a provider, for which an action would wait. `false`: it could not, because the run is at work, has to be
+/// told what time it is, or its journal cannot be written.
 pub(super) async fn take_notice(server: &Arc<Server>, zone: &ZoneSettings) -> bool {
     let Ok(turn) = server.plans.turn(&zone.origin).try_lock_owned() else {
         return false;
@@ -247,6 +268,9 @@ pub(super) async fn take_notice(server: &Arc<Server>, zone: &ZoneSettings) -> bo
         let Some(mut run) = server.plans.active(&zone.origin) else {
             return true;
         };
+        if server.clock.unsettled().is_some() {
+            return false;
+        }
         let noticed = notice(&server, &zone, &mut run).await;
         server.plans.change(&zone.origin, |known| {
             known.run = Some(run);
@@ -276,7 +300,7 @@ async fn to_the_end<T: Send + 'static>(
 async fn notice(server: &Arc<Server>, zone: &ZoneSettings, run: &mut Run) -> Result<(), String> {
     let view = look::view(server, zone, run).await?;
     for _ in 0..MOST_IN_ONE_GO {
-        match run.noticed(&view, server.clock.now()) {
+        match run.noticed(&view, time(server).0) {
             Some(event) => journal(server, &zone.origin, run, event).await?,
             None => break,
         }
@@ -304,27 +328,43 @@ async fn read_new(server: &Arc<Server>) {
     let reading = Arc::clone(server);
     let read = tokio::task::spawn_blocking(move || {
         for zone in new {
-            let read = last_run(&*reading.store, zone.as_ref());
-            let mut known = Known::default();
-            match read {
-                Ok(run) => known.run = run,
-                Err(error) => {
-                    tracing::error!(%zone, "{}", causes(&error));
-                    known.fault = Some(causes(&error));
-                    if let RunJournalError::Store(_) = error {
-                        known.read_again = Some(reading.clock.steady() + AFTER_FAILURE);
-                    }
-                }
-            }
-            if let (true, Some(run)) = (known.is_active(), &known.run) {
+            read(&reading, zone.clone());
+            if let Some(run) = reading.plans.active(&zone) {
                 tracing::info!(%zone, "the plan goes on: {} of {} steps are done", run.done.len(), run.plan.steps.len());
             }
-            lock(&reading.plans.known).insert(zone, known);
         }
     });
     if let Err(error) = read.await {
         tracing::error!("the journals of plans cannot be read: {error}");
     }
+}
+
+/// Reads the journal of a zone. What else is known of the zone stays.
+fn read(server: &Server, zone: Name) {
+    let read = last_run(&*server.store, zone.as_ref());
+    if let Err(error) = &read {
+        tracing::error!(%zone, "{}", causes(error));
+    }
+    server.plans.change(&zone, |known| {
+        (known.fault, known.read_again) = (None, None);
+        match read {
+            Ok(run) => {
+                known.run = run;
+                known.rests = None;
+                known.due = Duration::ZERO;
+            }
+            Err(error) => {
+                known.fault = Some(causes(&error));
+                match error {
+                    // It goes on from where it was when it can be read.
+                    RunJournalError::Store(_) => {
+                        known.read_again = Some(server.clock.steady() + AFTER_FAILURE);
+                    }
+                    RunJournalError::Spoiled { .. } => known.run = None,
+                }
+            }
+        }
+    });
 }
 
 /// The zones whose run, or whose look for keys that are gone, is due. Each is given out once: it says itself when it is
@@ -355,7 +395,7 @@ fn due(server: &Server, zones: &[ZoneSettings]) -> Vec<ZoneSettings> {
 /// Journals an event, durably, and then takes it.
 async fn journal(server: &Arc<Server>, zone: &Name, run: &mut Run, event: Event) -> Result<(), String> {
     run.may(&event).map_err(|fault| fault.to_string())?;
-    let at = server.clock.now();
+    let (at, _) = time(server);
     let entry = Entry { at, event };
     append(server, zone, entry.clone()).await?;
     run.apply(&entry).map_err(|fault| fault.to_string())?;
@@ -389,8 +429,8 @@ fn tell(zone: &Name, run: &Run, event: &Event) {
         Event::Paused { why } => tracing::warn!(%zone, "the plan is paused: {why}"),
         Event::Finished => tracing::info!(%zone, "the plan has reached its goal"),
         Event::Aborted { why } => tracing::warn!(%zone, "the plan is given up: {why}"),
-        Event::ClockSet { from, to } => {
-            tracing::warn!(%zone, "the plan reckons with the clock that was set from {from} to {to}");
+        Event::ClockSet { from, to, unwatched } => {
+            tracing::warn!(%zone, "{}", clock::in_words(*from, *to, *unwatched));
         }
         _ => {}
     }
@@ -403,7 +443,7 @@ async fn go_on(server: &Arc<Server>, zone: &ZoneSettings) {
         return;
     };
     let rest = loop_of(server, zone, &mut run).await;
-    let now = server.clock.now();
+    let (now, _) = time(server);
     let steady = server.clock.steady();
     server.plans.change(name, |known| {
         let (rest, pause) = match rest {
@@ -464,8 +504,7 @@ async fn loop_of(server: &Arc<Server>, zone: &ZoneSettings, run: &mut Run) -> Re
             journal(server, &zone.origin, run, event).await?;
             continue;
         }
-        let now = server.clock.now();
-        let sane = server.clock.judge().fault.is_none();
+        let (now, sane) = time(server);
         let rest = |why: String, until, halted| Rest {
             why,
             until,

@@ -10,7 +10,7 @@ use super::{
         reckon::reckon,
         server::{Server, unknown},
     },
-    append, causes, journal, look, report, wanted,
+    append, causes, clock, journal, look, report, time, wanted,
 };
 use crate::{
     clock::Clock,
@@ -30,6 +30,9 @@ use crate::{
 pub async fn order(server: &Arc<Server>, zone: &Name, order: PlanOrder) -> Result<PlanReply, Refusal> {
     let held = server.held.load();
     let settings = held.get(zone).ok_or_else(|| unknown(zone))?.settings.clone();
+    if !matches!(order, PlanOrder::Plan { .. }) {
+        clock::settle(server).await?;
+    }
     let turn = server.plans.turn(zone).lock_owned().await;
     let (server, zone) = (Arc::clone(server), zone.clone());
     let event = match order {
@@ -155,7 +158,7 @@ async fn make(server: &Arc<Server>, zone: &ZoneSettings, wanted: PlanWanted) -> 
 pub(super) fn past_of(server: &Server, zone: &Name) -> Option<Situation> {
     let known = super::lock(&server.plans.known);
     let run = known.get(zone)?.run.as_ref()?;
-    Some(run.situation_now(server.clock.now()))
+    Some(run.situation_now(time(server).0))
 }
 
 /// A plan that may be begun, whether by force, and what is to be said of it.
@@ -227,7 +230,7 @@ pub(super) async fn adopt(
     plan: Plan,
     force: Option<String>,
 ) -> Result<(), Refusal> {
-    let at = server.clock.now();
+    let (at, _) = time(server);
     let (adopted, forced) = (plan.clone(), force.clone());
     let run = judged(move || Run::adopt(adopted, forced, at).map_err(|fault| refusal(fault.to_string(), "")))
         .await?;
@@ -274,7 +277,7 @@ async fn abort(server: &Arc<Server>, settings: &ZoneSettings, why: String) -> Re
     // What the parent was asked for and has not done need not be taken back there.
     let seen = look::view(server, settings, &run).await.ok();
     let not_done = seen.and_then(|view| run.as_the_parent_left_it(&view));
-    let (from, now) = (not_done.unwrap_or_else(|| run.clone()), server.clock.now());
+    let (from, now) = (not_done.unwrap_or_else(|| run.clone()), time(server).0);
     let back = judged(move || {
         let plan = report::way_back(&from, now).map_err(|why| refusal(why, ""))?;
         Ok((report::planned(&plan, Vec::new())?, plan))

@@ -5,7 +5,7 @@ use super::{
         protocol::{PlanReply, PlanStatus, PlanStep, Refusal},
         server::Server,
     },
-    Known, lock,
+    Known, clock, lock,
 };
 use crate::{
     clock::UnixTime,
@@ -170,6 +170,10 @@ fn of_run(run: &Run, known: &Known) -> PlanStatus {
         since: rests.map(|rest| rest.at),
         alarm: run.alarm.clone(),
         harm: run.harm.clone(),
+        uncounted: run
+            .unwatched
+            .filter(|_| !over)
+            .map(|(from, to)| clock::in_words(from, to, true)),
         forced: run.force.clone(),
         parent_told: known.told.clone(),
         steps: steps.collect(),

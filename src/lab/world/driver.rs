@@ -14,7 +14,10 @@ use super::{
     view::{self, Eyes, unix},
 };
 use crate::{
-    clock::{UnixTime, guard::Anchor},
+    clock::{
+        UnixTime, Uptime,
+        guard::{Anchor, LastGood, Reading},
+    },
     dnssec::{algorithm::Algorithm, key::Dnskey, keyset::Role},
     multisigner::{
         execute::{Entry, Event, Next, Outcome, Run, Stage},
@@ -66,7 +69,7 @@ pub(super) struct Driver {
     anchor: Anchor,
     /// When the process began, on the world's clock.
     born: Time,
-    last_good: UnixTime,
+    last_good: LastGood,
     habits: Habits,
     /// The steps that a person, the parent or a provider was asked for.
     asked: Vec<usize>,
@@ -101,9 +104,9 @@ impl Driver {
             journal: Vec::new(),
             run: None,
             eyes: Eyes::new(world, world.keys.len()),
-            anchor: Anchor::start(now, Duration::ZERO, None),
+            anchor: Anchor::start(reading(world, 0), None),
             born: world.now,
-            last_good: now,
+            last_good: now.into(),
             habits,
             asked: Vec::new(),
             called: false,
@@ -182,10 +185,33 @@ impl Driver {
         world
             .story
             .tell(world.now, || "our server is killed, and started again".to_owned());
+        // It has kept the time until this moment.
+        self.time(world);
         self.restarts += 1;
-        self.read();
         self.born = world.now;
-        self.anchor = Anchor::start(wall(world), Duration::ZERO, Some(self.last_good));
+        // Every other time it is another machine, which knows nothing of how long the one before ran.
+        self.anchor = Anchor::start(reading(world, self.restarts / 2), Some(self.last_good));
+        let judgement = self.anchor.judge(wall(world), Duration::ZERO);
+        if judgement.fault.is_none() && !judgement.counts() {
+            self.tell_clock(world, judgement.counted, judgement.trusted);
+        }
+        self.read();
+    }
+
+    /// Time that nobody knows to have passed does not count.
+    fn tell_clock(&mut self, world: &mut World, from: UnixTime, to: UnixTime) {
+        let at_last = Run::read(&self.journal).expect("what was journaled can be read");
+        let event = at_last.and_then(|run| run.clock_set(from, to, true));
+        self.journal.extend(event.map(|event| Entry { at: to, event }));
+        let now = reading(world, self.restarts / 2);
+        self.last_good = LastGood {
+            at: to,
+            uptime: now.uptime,
+        };
+        self.anchor = Anchor::start(now, Some(self.last_good));
+        world.story.tell(world.now, || {
+            format!("the time from {from} to {to} does not count, for nobody knows what of it has passed")
+        });
     }
 
     /// At some points between journal and action the process dies.
@@ -202,10 +228,11 @@ impl Driver {
         let steady = Duration::from_secs(world.now - self.born);
         let wall = wall(world);
         let judgement = self.anchor.judge(wall, steady);
-        if judgement.fault.is_none() {
-            self.last_good = self.last_good.max(wall);
+        if judgement.counts() && wall > self.last_good.at {
+            let Reading { uptime, .. } = reading(world, self.restarts / 2);
+            self.last_good = LastGood { at: wall, uptime };
         }
-        (judgement.trusted, judgement.fault.is_none())
+        (judgement.counted, judgement.counts())
     }
 
     /// Looks at everything, and does what is to be done. What a provider has lost it is given again only when the
@@ -331,10 +358,12 @@ impl Driver {
             Event::Resumed => "a person lets the plan go on".to_owned(),
             Event::Finished => "the plan is through".to_owned(),
             Event::Made { .. } => "a key is made".to_owned(),
-            Event::Adopted { .. }
-            | Event::Reported { .. }
-            | Event::Aborted { .. }
-            | Event::ClockSet { .. } => "a person speaks".to_owned(),
+            Event::ClockSet { from, to, .. } => {
+                format!("the plan is told that the clock was set from {from} to {to}")
+            }
+            Event::Adopted { .. } | Event::Reported { .. } | Event::Aborted { .. } => {
+                "a person speaks".to_owned()
+            }
         });
         let entry = Entry { at: now, event };
         if let Some(run) = &mut self.run {
@@ -408,6 +437,16 @@ impl Driver {
     pub fn resume(&mut self, world: &mut World) {
         self.called = false;
         self.say(world, Event::Resumed);
+    }
+}
+
+/// What the clocks of a machine show to a process that begins.
+fn reading(world: &World, machine: u64) -> Reading {
+    let lasts = Duration::from_secs(world.now);
+    Reading {
+        wall: wall(world),
+        steady: Duration::ZERO,
+        uptime: Some(Uptime { of: machine, lasts }),
     }
 }
 

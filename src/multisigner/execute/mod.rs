@@ -18,7 +18,7 @@ mod measured;
 mod next;
 mod run;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod view;
 
 pub(super) use items::raise_ttl;

@@ -18,7 +18,7 @@ use super::{
     run::{Event, Next, Run, Stage},
     view::{Shown, View},
 };
-use crate::clock::UnixTime;
+use crate::clock::{UnixTime, guard::TOLERANCE};
 
 /// The most surprises that a run goes along with: somebody who changes things all the time has no plan of ours.
 const MOST_SURPRISES: usize = 50;
@@ -34,6 +34,13 @@ impl Run {
     pub fn next(&self, view: &View, now: UnixTime, clock_is_sane: bool) -> Next {
         if let Stage::Over(outcome) = self.stage {
             return Next::Over(outcome);
+        }
+        // Journaled by a clock that was ahead, of which nobody has told the run.
+        if clock_is_sane
+            && self.last.since(now) > TOLERANCE
+            && let Some(event) = self.clock_set(now, now, false)
+        {
+            return Next::Journal(event);
         }
         let now = now.max(self.last);
         // What is over is over at a time that is known, or later.

@@ -98,12 +98,15 @@ pub enum Event {
         /// The reason.
         why: String,
     },
-    /// A person said that another time is right than the one that was reckoned with.
+    /// Another time is right than the one that was reckoned with.
     ClockSet {
         /// What was reckoned with.
         from: UnixTime,
         /// What is right.
         to: UnixTime,
+        /// Nobody said so: it is not known what of the time in between has passed, so none of it counts.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unwatched: bool,
     },
     /// The last step was seen.
     Finished,
@@ -149,6 +152,8 @@ pub struct Run {
     pub alarm: Option<String>,
     /// The last story of what resolvers could find bogus because of what nobody planned, and when it was told.
     pub harm: Option<(UnixTime, String)>,
+    /// The last span of time that does not count, for nobody knows what of it has passed.
+    pub unwatched: Option<(UnixTime, UnixTime)>,
     /// From when on something was served that nobody planned, and that has not been judged yet.
     pub(super) untold: Option<UnixTime>,
     /// A person says that they did their part of the step that was begun.
@@ -275,6 +280,7 @@ impl Run {
             begun: None,
             alarm: None,
             harm: None,
+            unwatched: None,
             untold: None,
             reported: false,
             acted: false,
@@ -291,9 +297,12 @@ impl Run {
     /// When it cannot follow what was before. Then nothing is changed.
     pub fn apply(&mut self, entry: &Entry) -> Result<(), JournalFault> {
         self.may(&entry.event)?;
-        if let Event::ClockSet { from, to } = entry.event {
+        if let Event::ClockSet { from, to, unwatched } = entry.event {
             self.move_times(&|time| moved(time, from, to));
             self.last = to;
+            if unwatched {
+                self.unwatched = Some((from, to));
+            }
             return Ok(());
         }
         let at = entry.at.max(self.last);
@@ -395,6 +404,15 @@ impl Run {
             Event::Finished if next != self.plan.steps.len() => Err(JournalFault::OutOfOrder { step: next }),
             _ => Ok(()),
         }
+    }
+
+    /// What tells this run that `to` is right where `from` was reckoned with; nothing where the run has come as far
+    /// already. So nothing is told twice, whatever was interrupted.
+    pub fn clock_set(&self, from: UnixTime, to: UnixTime, unwatched: bool) -> Option<Event> {
+        // What was journaled is no later than this run takes it for.
+        let from = from.max(self.last);
+        let event = Event::ClockSet { from, to, unwatched };
+        (from != to && self.may(&event).is_ok()).then_some(event)
     }
 
     /// The action of the step that was begun is done. Not journaled: after a crash it is done again.

@@ -21,10 +21,6 @@ fn drawn(seed: u64) -> Draw {
             faults.push(fault);
         }
     }
-    // A process that starts with a clock that is ahead cannot know that it is.
-    if faults.contains(&Fault::ClockForward) {
-        faults.retain(|fault| *fault != Fault::Restart);
-    }
     Draw {
         scenario,
         faults,

@@ -29,7 +29,7 @@ use crate::{
     },
 };
 
-const START: u64 = 1_000;
+pub(crate) const START: u64 = 1_000;
 const TTL_DS: u64 = 30;
 const TTL_KEYS: u64 = 20;
 const TTL_DATA: u64 = 50;
@@ -179,7 +179,7 @@ const ALL: [usize; 5] = [KSK, OLD, NEW, THEIR_KSK, THEIR_ZSK];
 const AFTER: [usize; 4] = [KSK, NEW, THEIR_KSK, THEIR_ZSK];
 
 /// A pre-publish ZSK roll (RFC 6781 §4.1.1.1) with two providers.
-fn roll() -> Plan {
+pub(crate) fn roll() -> Plan {
     let give = |published: &[usize]| {
         let provider = provider(1);
         let mut given = step(
