@@ -1,11 +1,19 @@
 //! Questions that go out from another host: a command there, or to there, makes a stream to the server, as
 //! `ProxyCommand` does for ssh. What comes is the server's own answer over TCP, octet by octet.
 
-use std::{io, net::SocketAddr, process::Stdio, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io,
+    net::SocketAddr,
+    process::Stdio,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tokio::{
     io::AsyncReadExt as _,
     process::{Child, Command},
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
 
@@ -20,6 +28,9 @@ use crate::wire::received::Received;
 const COMPLAINT: u64 = 400;
 /// How long is waited for a complaint.
 const COMPLAINING: Duration = Duration::from_millis(500);
+/// How many streams go out by way of one place at the same time, over all zones: sshd begins to refuse logins when ten are
+/// not through yet (`MaxStartups`).
+pub const STREAMS: usize = 8;
 /// Where programs are looked for.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -33,6 +44,26 @@ pub struct Relay {
     pub command: Vec<String>,
     /// How long one server may take to answer all that it is asked.
     pub timeout: Duration,
+}
+
+/// The streams that go out by way of other places, over all who ask.
+#[derive(Debug, Default)]
+pub struct Streams {
+    /// Those that are free, by the name of the place.
+    free: Mutex<BTreeMap<String, Arc<Semaphore>>>,
+}
+
+impl Streams {
+    /// Waits until a stream may go out by way of a place. It is given back when what this gives is dropped.
+    pub async fn one(&self, place: &str) -> Option<OwnedSemaphorePermit> {
+        let free = {
+            let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = free.entry(place.to_owned());
+            Arc::clone(known.or_insert_with(|| Arc::new(Semaphore::new(STREAMS))))
+        };
+        // None of them is ever closed.
+        free.acquire_owned().await.ok()
+    }
 }
 
 impl Relay {

@@ -46,7 +46,7 @@ settings! {
         resolvers: Vec<At<SocketAddr>> = Vec::new(),
         /// Another signing provider of zones; one `[[provider]]` each.
         provider: Vec<ProviderFile> = Vec::new(),
-        /// Another place from which the other providers' servers and the parents' are asked; one `[[vantage]]` each.
+        /// Another place from which the other providers' servers and the parents' are asked, at most eight at the same time; one `[[vantage]]` each.
         vantage: Vec<VantageFile> = Vec::new(),
         /// A key that is shared with the servers that zones are transferred from; one `[[tsig]]` each.
         tsig: Vec<TsigFile> = Vec::new(),

@@ -46,8 +46,8 @@ pub(super) fn bounds(config: &Config, zone: &ZoneSettings) -> Bounds {
     }
 }
 
-/// What is served here of a zone: known at once, and before anybody can ask for it.
-pub(super) fn served(zone: &HeldZone) -> Vec<Seen> {
+/// What is served here of a zone at this time: known at once, and before anybody can ask for it.
+pub(super) fn served(zone: &HeldZone, at: UnixTime) -> Vec<Seen> {
     let Ok(content) = zone.served.content() else {
         return Vec::new();
     };
@@ -67,6 +67,8 @@ pub(super) fn served(zone: &HeldZone) -> Vec<Seen> {
         class,
         value: String::new(),
         ttl: ttl.seconds().into(),
+        asked: at,
+        came: at,
     })
     .collect()
 }
@@ -87,7 +89,7 @@ impl Observations {
         };
         let news = held.iter().filter(is_new).map(|(name, zone)| {
             let bounds = bounds(config, &zone.settings);
-            (name.clone(), bounds, served(zone))
+            (name.clone(), bounds, served(zone, at))
         });
         let news: Vec<News> = news.filter(|(.., seen)| !seen.is_empty()).collect();
         if let Err(error) = self.note(store, news, at) {
@@ -205,7 +207,17 @@ mod tests {
             class,
             value: String::new(),
             ttl,
+            asked: AT,
+            came: AT,
         }
+    }
+
+    /// All of it at one moment.
+    fn at_once(mut seen: Vec<Seen>, at: UnixTime) -> Vec<Seen> {
+        for seen in &mut seen {
+            (seen.asked, seen.came) = (at, at);
+        }
+        seen
     }
 
     fn later(seconds: u64) -> UnixTime {
@@ -221,7 +233,7 @@ mod tests {
             let store = Store::open(folder.path(), Absent::Create).unwrap();
             let observations = Observations::default();
             observations
-                .note(&store, vec![(zone.clone(), BOUNDS, seen)], at)
+                .note(&store, vec![(zone.clone(), BOUNDS, at_once(seen, at))], at)
                 .unwrap();
             let status = observations.status(&zone, at, BOUNDS).unwrap();
             let told = status
@@ -263,7 +275,10 @@ mod tests {
         let zone: Name = "example.".parse().unwrap();
         let failing = Failing(&store, true.into());
         let observations = Observations::default();
-        let note = |at, seen| observations.note(&failing, vec![(zone.clone(), BOUNDS, vec![seen])], at);
+        let note = |at, seen| {
+            let seen = at_once(vec![seen], at);
+            observations.note(&failing, vec![(zone.clone(), BOUNDS, seen)], at)
+        };
         note(AT, ttl(Class::Dnskey, 86_400)).unwrap_err();
         note(later(1), ttl(Class::Dnskey, 60)).unwrap_err();
         assert!(store.observations(zone.as_ref()).unwrap().is_empty());

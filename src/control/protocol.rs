@@ -188,6 +188,9 @@ pub struct Warning {
     pub zone: Option<String>,
     /// What it is, and what to do.
     pub what: String,
+    /// What makes it the same the next time, where its words may be others then.
+    #[serde(skip)]
+    pub about: Option<String>,
 }
 
 /// An alarm that stands: it was seen again and again.

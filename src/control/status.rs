@@ -25,10 +25,12 @@ pub(super) fn of(server: &Server, zone: Option<&Name>) -> Result<Status, Refusal
         }
     };
     let mut warnings = Vec::new();
+    let of = |zone: Option<&Name>| zone.map(ToString::to_string);
     let mut warn = |zone: Option<&Name>, what: String| {
         warnings.push(Warning {
-            zone: zone.map(ToString::to_string),
+            zone: of(zone),
             what,
+            about: None,
         });
     };
     if let Some(fault) = &judgement.fault {
@@ -53,11 +55,24 @@ pub(super) fn of(server: &Server, zone: Option<&Name>) -> Result<Status, Refusal
             .into_iter()
             .chain(server.peers.warnings(name))
             .chain(server.floods.warning(name))
-            .chain(server.plans.warnings(name))
         {
             warn(Some(name), what);
         }
     }
+    let of_zones = shown.iter().flat_map(|(name, _)| {
+        let of_zone = server.plans.warnings(name).into_iter();
+        of_zone.map(|warned| (Some(*name), warned))
+    });
+    let of_all = server.plans.warnings_of_all().into_iter();
+    warnings.extend(
+        of_zones
+            .chain(of_all.map(|warned| (None, warned)))
+            .map(|(zone, warned)| Warning {
+                zone: of(zone),
+                what: warned.what,
+                about: Some(warned.about),
+            }),
+    );
     Ok(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),

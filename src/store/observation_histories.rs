@@ -25,14 +25,17 @@ fn see(process: &crate::disk::simulated::Process, apex: &Name) -> usize {
         return 0;
     };
     for (second, ttl) in TTLS.iter().enumerate() {
+        let at = UnixTime(START + second as u64);
         let seen = Seen {
             party: Party::Ours,
             source: "as it is served".to_owned(),
             class: Class::Dnskey,
             value: String::new(),
             ttl: *ttl,
+            asked: at,
+            came: at,
         };
-        log.note(vec![seen], UnixTime(START + second as u64), BOUNDS);
+        log.note(vec![seen], at, BOUNDS);
         let changes = log.changes();
         if store.keep_observations(&[(apex.clone(), changes)]).is_err() {
             return second;

@@ -141,7 +141,7 @@ fn what_another_provider_shows_is_kept_and_a_vantage_that_fails_is_said() {
         let all = classes
             .iter()
             .all(|class| of_theirs.iter().any(|ttl| ttl["class"] == *class));
-        (all && warning(&status, "cannot be reached from nowhere")).then_some(status)
+        (all && warning(&status, "nothing came from the [[vantage]] nowhere")).then_some(status)
     });
     let seen = seen.unwrap_or_else(|| panic!("{:#}\n{}", status(), server.log()));
     assert!(warning(&seen, "/bin/sh: no way out"), "{seen:#}");

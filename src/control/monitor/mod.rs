@@ -162,5 +162,34 @@ pub async fn watch(server: Arc<Server>) {
 fn troubles_of(warnings: Vec<Warning>, subject: Option<&Name>) -> impl Iterator<Item = Trouble> {
     let of = subject.map(ToString::to_string);
     let of_subject = warnings.into_iter().filter(move |warning| warning.zone == of);
-    of_subject.map(|warning| Trouble::in_words(Level::Warning, warning.what))
+    of_subject.map(|warning| {
+        let in_words = Trouble::in_words(Level::Warning, warning.what);
+        match warning.about {
+            Some(id) => Trouble { id, ..in_words },
+            None => in_words,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_error_says_makes_no_other_alarm_of_it() {
+        let warning = |what: &str| Warning {
+            zone: None,
+            what: what.to_owned(),
+            about: Some("the vantage tokyo".to_owned()),
+        };
+        let mut alarms = Alarms::default();
+        let mut raised = 0;
+        for second in 0..10 {
+            let said = warning(&format!("nothing came: timed out after 1.0{second} s"));
+            let troubles: Vec<Trouble> = troubles_of(vec![said], None).collect();
+            raised += alarms.look(troubles, UnixTime(second)).len();
+        }
+        assert_eq!(raised, 1);
+        assert!(alarms.standing()[0].what.ends_with("1.09 s"));
+    }
 }

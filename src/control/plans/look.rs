@@ -9,10 +9,11 @@ use super::{
         server::Server,
         whereabouts::{Whereabouts, reachable},
     },
+    elsewhere::{self, Pace},
     lock,
 };
 use crate::{
-    client::{Asker, Relay},
+    client::Asker,
     clock::Clock,
     config::{ProviderKind, ZoneSettings},
     dnssec::{
@@ -27,7 +28,7 @@ use crate::{
         observe::At,
         plan::{Hand, Member, Parent, ParentHand, PlanKey, Situation},
         safety::{KeyId, ProviderId},
-        survey::{ContentTtls, Elsewhere, Known, Survey, Targets, from_elsewhere, survey},
+        survey::{ContentTtls, Known, Survey, Targets, survey},
     },
     provider::Provider,
     wire::Name,
@@ -36,12 +37,9 @@ use crate::{
 /// How long it is taken for true where servers are.
 const WHEREABOUTS_HOLD: Duration = Duration::from_secs(300);
 
-/// How long is not asked again from other places: each takes a process for every server.
-const ELSEWHERE_HOLD: Duration = Duration::from_secs(60);
-
 /// What everybody shows, for a run.
 pub(super) async fn view(server: &Arc<Server>, zone: &ZoneSettings, run: &Run) -> Result<View, String> {
-    let seen = look(server, zone).await?;
+    let seen = look(server, zone, Pace::Now).await?;
     let events = events(server, &zone.origin).await?;
     let (situation, ttls) = (run.plan.situation.clone(), ttls(server, &zone.origin));
     reckon(move || seen.view(&situation, &Register::of(&events), ttls)).await
@@ -84,10 +82,10 @@ pub(super) async fn situation(
     zone: &ZoneSettings,
     previous: Option<Situation>,
 ) -> Result<Beginning, String> {
-    let seen = look(server, zone).await?;
+    let seen = look(server, zone, Pace::Now).await?;
     let events = events(server, &zone.origin).await?;
     let bounds = observations::bounds(&server.config.load(), zone);
-    let counted = server.observations.counting(&zone.origin, seen.at, bounds);
+    let counted = server.observations.counting(&zone.origin, seen.over(), bounds);
     let counted = counted.ok_or("nothing can be planned while it is not known which TTLs were served lately: what was seen earlier cannot be read from the store, and the log says why")?;
     let parent = Parent {
         hand: match zone.cds {
@@ -121,68 +119,36 @@ pub(super) async fn situation(
     .await?
 }
 
-pub(super) async fn look(server: &Arc<Server>, zone: &ZoneSettings) -> Result<Arc<Survey>, String> {
+pub(super) async fn look(
+    server: &Arc<Server>,
+    zone: &ZoneSettings,
+    pace: Pace,
+) -> Result<Arc<Survey>, String> {
     let (members, parent) = targets(server, zone).await?;
     let clock: &dyn Clock = &*server.clock;
     let asker = Asker::default();
     let (mut seen, elsewhere) = futures_util::future::join(
         survey(&asker, &zone.origin, &members, &parent, clock),
-        elsewhere(server, zone, &members, &parent),
+        elsewhere::look(server, zone, pace, &members, &parent),
     )
     .await;
-    seen.add(elsewhere);
+    let config = server.config.load_full();
+    let mut unasked = Vec::new();
+    match elsewhere {
+        Some(elsewhere) => seen.add(elsewhere),
+        None => unasked.extend(config.vantages.iter().map(|place| place.name.clone())),
+    }
     let seen = Arc::new(seen);
-    let lag = super::longest_lag(&server.config.load(), zone);
+    let lag = super::longest_lag(&config, zone);
     let compared = Arc::clone(&seen);
     let differences = reckon(move || compared.differences()).await?;
-    server.plans.differ(&zone.origin, differences, seen.at, lag);
+    server
+        .plans
+        .differ(&zone.origin, differences, &unasked, seen.over(), lag);
     if let Err(why) = keep(server, zone, &seen).await {
         tracing::warn!(zone = %zone.origin, "{why}");
     }
     Ok(seen)
-}
-
-/// What was seen from other places, and when by steady time, with who was asked from where.
-#[derive(Debug)]
-pub(super) struct FromElsewhere {
-    at: Duration,
-    relays: Vec<Relay>,
-    targets: (Vec<Targets>, Targets),
-    seen: Elsewhere,
-}
-
-/// What is seen from other places: asked now, or lately. Each answer says itself when it was asked for.
-async fn elsewhere(
-    server: &Arc<Server>,
-    zone: &ZoneSettings,
-    members: &[Targets],
-    parent: &Targets,
-) -> Elsewhere {
-    let relays = server.config.load().vantages.clone();
-    if relays.is_empty() {
-        return Elsewhere::default();
-    }
-    let (now, targets) = (server.clock.steady(), (members.to_vec(), parent.clone()));
-    {
-        let known = lock(&server.plans.elsewhere);
-        let known = known.get(&zone.origin).filter(|known| {
-            let is_fresh = now.saturating_sub(known.at) < ELSEWHERE_HOLD;
-            is_fresh && known.relays == relays && known.targets == targets
-        });
-        if let Some(known) = known {
-            return known.seen.clone();
-        }
-    }
-    let clock: &dyn Clock = &*server.clock;
-    let seen = from_elsewhere(&relays, &zone.origin, members, parent, clock).await;
-    let found = FromElsewhere {
-        at: now,
-        relays,
-        targets,
-        seen: seen.clone(),
-    };
-    lock(&server.plans.elsewhere).insert(zone.origin.clone(), found);
-    seen
 }
 
 /// Keeps what a look saw.
@@ -193,16 +159,17 @@ async fn keep(server: &Arc<Server>, zone: &ZoneSettings, seen: &Arc<Survey>) -> 
     let bounds = observations::bounds(&server.config.load(), zone);
     let (server, origin, seen) = (Arc::clone(server), zone.origin.clone(), Arc::clone(seen));
     let kept = tokio::task::spawn_blocking(move || {
+        let over = seen.over();
         let mut news = seen.observed(&Register::of(&events), &parties);
         // What is served here goes on counting as long as it is served, and comes in where it could not be noted before.
         let held = server.held.load();
         news.extend(
             held.get(&origin)
                 .into_iter()
-                .flat_map(|held| observations::served(held)),
+                .flat_map(|held| observations::served(held, over)),
         );
         let news = vec![(origin, bounds, news)];
-        server.observations.note(&*server.store, news, seen.at)
+        server.observations.note(&*server.store, news, over)
     });
     kept.await
         .map_err(|error| error.to_string())?

@@ -10,6 +10,7 @@
 
 mod act;
 mod clock;
+mod elsewhere;
 mod follow;
 mod look;
 mod notice;
@@ -18,6 +19,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 mod wanted;
+mod warned;
 
 use std::{
     collections::BTreeMap,
@@ -26,6 +28,7 @@ use std::{
 };
 
 pub use clock::accept_clock;
+use elsewhere::Pace;
 pub use orders::order;
 
 use super::{reckon::reckon, server::Server, zones::causes};
@@ -83,8 +86,8 @@ struct Known {
     /// When all servers were last looked at, and how long a change may take to all of them.
     looked: UnixTime,
     lag: Duration,
-    /// What servers did not show alike by every way at that look, each with the time since when.
-    differences: BTreeMap<Difference, UnixTime>,
+    /// What servers did not show alike by every way at that look, each by what it is about, with the time since when.
+    differences: BTreeMap<String, (Difference, UnixTime)>,
 }
 
 /// What a run rests on.
@@ -106,7 +109,7 @@ pub struct Plans {
     known: Mutex<BTreeMap<Name, Known>>,
     turns: Mutex<BTreeMap<Name, Arc<tokio::sync::Mutex<()>>>>,
     targets: Mutex<BTreeMap<Name, Everybody>>,
-    elsewhere: Mutex<BTreeMap<Name, look::FromElsewhere>>,
+    places: elsewhere::Places,
     /// Why runs could not be told of time that nobody knows to have passed.
     unsettled: Mutex<Option<String>>,
 }
@@ -139,58 +142,12 @@ impl Plans {
         run.given(ProviderId::at(place).ok()?, ProviderId::FIRST)
     }
 
-    /// What a person should see to, for `status`.
-    pub(super) fn warnings(&self, zone: &Name) -> Vec<String> {
-        let known = lock(&self.known);
-        let Some(known) = known.get(zone) else {
-            return Vec::new();
-        };
-        let halted = known
-            .rests
-            .as_ref()
-            .filter(|rest| rest.halted && known.is_active());
-        let halted = halted.map(|rest| format!("the plan is halted: {}", rest.why));
-        let unsettled = lock(&self.unsettled).clone().filter(|_| known.is_active());
-        let differences = known.lasting_differences();
-        known
-            .fault
-            .iter()
-            .cloned()
-            .chain(halted)
-            .chain(unsettled)
-            .chain(differences)
-            .collect()
-    }
-
-    /// Keeps what servers did not show alike; `lag`: how long a change may take to all of them.
-    fn differ(&self, zone: &Name, found: Vec<Difference>, at: UnixTime, lag: Duration) {
-        // A zone whose journal is not read yet stays one.
-        if let Some(known) = lock(&self.known).get_mut(zone) {
-            let since = std::mem::take(&mut known.differences);
-            let found = found.into_iter().map(|difference| {
-                let since = since.get(&difference).copied().unwrap_or(at);
-                (difference, since)
-            });
-            known.differences = found.collect();
-            (known.looked, known.lag) = (at, lag);
-        }
-    }
-
     fn change<T>(&self, zone: &Name, change: impl FnOnce(&mut Known) -> T) -> T {
         change(lock(&self.known).entry(zone.clone()).or_default())
     }
 }
 
 impl Known {
-    /// What servers do not show alike, and is not just a change on its way.
-    fn lasting_differences(&self) -> impl Iterator<Item = String> {
-        let lasts = |(difference, since): &(&Difference, &UnixTime)| {
-            !difference.passes || self.looked.since(**since) > self.lag
-        };
-        let differences = self.differences.iter().filter(lasts);
-        differences.map(|(difference, _)| difference.what.clone())
-    }
-
     fn is_active(&self) -> bool {
         self.run
             .as_ref()
@@ -214,7 +171,11 @@ pub(super) fn longest_lag(config: &Config, zone: &ZoneSettings) -> Duration {
 
 /// Looks at all servers of a zone, and keeps what is seen, whether or not there is a plan.
 pub(super) async fn observe(server: &Arc<Server>, zone: &ZoneSettings) {
-    if let Err(why) = look::look(server, zone).await {
+    let pace = match server.plans.active(&zone.origin) {
+        Some(_) => Pace::Now,
+        None => Pace::Rarely,
+    };
+    if let Err(why) = look::look(server, zone, pace).await {
         tracing::debug!(zone = %zone.origin, "not looked at: {why}");
     }
 }
@@ -311,6 +272,7 @@ async fn notice(server: &Arc<Server>, zone: &ZoneSettings, run: &mut Run) -> Res
 /// Reads the journals of zones that were not there before.
 async fn read_new(server: &Arc<Server>) {
     let config = server.config.load_full();
+    server.plans.places.keep_only(&config);
     let new: Vec<Name> = {
         let mut known = lock(&server.plans.known);
         known.retain(|zone, _| config.zones.iter().any(|there| there.origin == *zone));

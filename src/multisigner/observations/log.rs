@@ -60,7 +60,7 @@ impl Log {
         }
     }
 
-    /// Takes what was seen at one time.
+    /// Takes what was seen in one look, which is over.
     pub fn note(&mut self, seen: Vec<Seen>, at: UnixTime, bounds: Bounds) {
         self.correct(at);
         for seen in seen {
@@ -68,19 +68,20 @@ impl Log {
             let key = (seen.party, seen.source, seen.class);
             let latest = self.latest.get(&key).copied();
             let known = latest.and_then(|number| Some((number, self.entries.get_mut(&number)?)));
-            let mut first = at;
+            // What is new counts from when it may have begun, and what it follows until when it may have ended.
+            let (mut first, mut last) = (seen.asked.min(seen.came), seen.came);
             if let Some((number, entry)) = known {
                 // A clock that was set back makes nothing earlier.
-                first = at.max(entry.last);
+                (first, last) = (first.max(entry.last), last.max(entry.last));
                 if entry.value == seen.value && entry.ttl == ttl {
-                    entry.last = first;
+                    entry.last = last;
                     let stored = self.stored.get(&number).copied().unwrap_or_default();
-                    if first.since(stored).as_secs() >= BEHIND {
+                    if last.since(stored).as_secs() >= BEHIND {
                         self.unwritten.insert(number);
                     }
                     continue;
                 }
-                entry.ended = Some(first);
+                entry.ended = Some(last);
                 self.unwritten.insert(number);
             }
             let (party, source, class) = key.clone();
@@ -92,7 +93,7 @@ impl Log {
                 value: seen.value,
                 ttl,
                 first,
-                last: first,
+                last,
                 ended: None,
                 merged: 0,
             };

@@ -109,6 +109,10 @@ pub struct Seen {
     pub value: String,
     /// Its TTL.
     pub ttl: Seconds,
+    /// When it was asked: it may have been shown since then.
+    pub asked: UnixTime,
+    /// When the answer had come: what was shown before may have been shown until then.
+    pub came: UnixTime,
 }
 
 /// What a source showed for a time.

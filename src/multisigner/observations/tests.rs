@@ -21,7 +21,17 @@ fn seen(source: &str, value: &str, ttl: Seconds) -> Seen {
         class: Class::Dnskey,
         value: value.to_owned(),
         ttl,
+        asked: AT,
+        came: AT,
     }
+}
+
+/// All of it at one moment.
+fn note(log: &mut Log, mut seen: Vec<Seen>, at: UnixTime, bounds: Bounds) {
+    for seen in &mut seen {
+        (seen.asked, seen.came) = (at, at);
+    }
+    log.note(seen, at, bounds);
 }
 
 /// The TTLs that count, and the ends of their time.
@@ -44,7 +54,8 @@ fn what_is_seen_again_is_one_entry_and_what_changes_another() {
         (30, "b", 40),
         (40, "b", 40),
     ] {
-        log.note(
+        note(
+            &mut log,
             vec![seen("x", value, ttl), seen("y", "a", 50)],
             at(seconds),
             BOUNDS,
@@ -66,17 +77,27 @@ fn what_is_seen_again_is_one_entry_and_what_changes_another() {
 #[test]
 fn a_ttl_that_was_lowered_counts_until_the_last_second_in_which_a_cache_may_hold_it() {
     let mut log = Log::default();
-    log.note(vec![seen("x", "a", 1_000), seen("y", "a", 60)], at(0), BOUNDS);
+    note(
+        &mut log,
+        vec![seen("x", "a", 1_000), seen("y", "a", 60)],
+        at(0),
+        BOUNDS,
+    );
     assert_eq!(counting(&log, 0), [(1_000, None)]);
-    log.note(vec![seen("x", "a", 60), seen("y", "a", 60)], at(5), BOUNDS);
+    note(
+        &mut log,
+        vec![seen("x", "a", 60), seen("y", "a", 60)],
+        at(5),
+        BOUNDS,
+    );
     // What goes on, and was there from the beginning, is the smaller one of the other server.
     assert_eq!(counting(&log, 5), [(1_000, Some(5)), (60, None)]);
     assert_eq!(counting(&log, 5 + 1_100), [(1_000, Some(5))]);
     assert_eq!(counting(&log, 5 + 1_101), []);
-    log.note(vec![seen("x", "a", 60)], at(1_200), BOUNDS);
+    note(&mut log, vec![seen("x", "a", 60)], at(1_200), BOUNDS);
     assert_eq!(counting(&log, 1_200), [(60, None)]);
     // A larger one than anybody keeps is cut.
-    log.note(vec![seen("x", "a", 10_000_000)], at(1_300), BOUNDS);
+    note(&mut log, vec![seen("x", "a", 10_000_000)], at(1_300), BOUNDS);
     assert_eq!(counting(&log, 1_300)[0], (LARGEST_TTL, None));
 }
 
@@ -86,7 +107,7 @@ fn however_often_a_ttl_comes_and_goes_it_counts_once() {
     let mut log = Log::default();
     for second in 0..400 {
         let ttl = if second % 2 == 0 { 1_000 } else { 60 };
-        log.note(vec![seen("x", "a", ttl)], at(second), BOUNDS);
+        note(&mut log, vec![seen("x", "a", ttl)], at(second), BOUNDS);
     }
     let counted = log.counting(at(400), BOUNDS.beyond_ttl);
     let told = counted
@@ -97,7 +118,7 @@ fn however_often_a_ttl_comes_and_goes_it_counts_once() {
         [(1_000, at(0), Some(at(399))), (60, at(239), None)]
     );
     // Another source that gives it still.
-    log.note(vec![seen("y", "a", 1_000)], at(400), BOUNDS);
+    note(&mut log, vec![seen("y", "a", 1_000)], at(400), BOUNDS);
     assert_eq!(counting(&log, 400), [(1_000, None)]);
     let of_one = log.counting(at(400), BOUNDS.beyond_ttl);
     assert_eq!(of_one[0].since, at(0));
@@ -107,61 +128,86 @@ fn however_often_a_ttl_comes_and_goes_it_counts_once() {
 #[test]
 fn a_source_that_is_not_seen_any_more_counts_for_as_long_as_caches_may_hold_what_it_gave_last() {
     let mut log = Log::default();
-    log.note(vec![seen("x", "a", 1_000)], at(0), BOUNDS);
+    note(&mut log, vec![seen("x", "a", 1_000)], at(0), BOUNDS);
     for seconds in [60, 1_700] {
-        log.note(vec![seen("y", "a", 10)], at(seconds), BOUNDS);
+        note(&mut log, vec![seen("y", "a", 10)], at(seconds), BOUNDS);
         assert_eq!(counting(&log, seconds), [(1_000, None)], "{seconds}");
     }
-    log.note(vec![seen("y", "a", 10)], at(1_701), BOUNDS);
+    note(&mut log, vec![seen("y", "a", 10)], at(1_701), BOUNDS);
     assert_eq!(counting(&log, 1_701), [(10, None)]);
     let week = LARGEST_TTL + BOUNDS.beyond_ttl + 600;
-    log.note(Vec::new(), at(week), BOUNDS);
+    note(&mut log, Vec::new(), at(week), BOUNDS);
     assert_eq!(log.len(), 2);
-    log.note(Vec::new(), at(week + 1), BOUNDS);
+    note(&mut log, Vec::new(), at(week + 1), BOUNDS);
     assert_eq!(log.len(), 1, "x was last seen too long ago");
 }
 
 #[test]
 fn a_look_alone_is_no_reason_to_write() {
     let mut log = Log::default();
-    log.note(vec![seen("x", "a", 50)], at(0), BOUNDS);
+    note(&mut log, vec![seen("x", "a", 50)], at(0), BOUNDS);
     assert_eq!(log.changes().len(), 1);
     for seconds in [60, 599] {
-        log.note(vec![seen("x", "a", 50)], at(seconds), BOUNDS);
+        note(&mut log, vec![seen("x", "a", 50)], at(seconds), BOUNDS);
         assert_eq!(log.changes(), [], "{seconds}");
     }
-    log.note(vec![seen("x", "a", 50)], at(600), BOUNDS);
+    note(&mut log, vec![seen("x", "a", 50)], at(600), BOUNDS);
     let changes = log.changes();
     assert!(
         matches!(&changes[..], [Change::Put(0, entry)] if entry.last == at(600)),
         "{changes:?}"
     );
-    log.note(vec![seen("x", "a", 50)], at(700), BOUNDS);
+    note(&mut log, vec![seen("x", "a", 50)], at(700), BOUNDS);
     assert_eq!(log.changes(), []);
     // Both are written when it changes.
-    log.note(vec![seen("x", "a", 40)], at(710), BOUNDS);
+    note(&mut log, vec![seen("x", "a", 40)], at(710), BOUNDS);
     assert_eq!(log.changes().len(), 2);
 }
 
 #[test]
 fn a_clock_that_was_set_back_makes_nothing_earlier() {
     let mut log = Log::default();
-    log.note(vec![seen("x", "a", 50)], at(1_000), BOUNDS);
-    log.note(vec![seen("x", "a", 40)], at(10), BOUNDS);
+    note(&mut log, vec![seen("x", "a", 50)], at(1_000), BOUNDS);
+    note(&mut log, vec![seen("x", "a", 40)], at(10), BOUNDS);
     let times: Vec<_> = log.entries().map(|entry| (entry.first, entry.ended)).collect();
     assert_eq!(times, [(at(1_000), Some(at(1_000))), (at(1_000), None)]);
+}
+
+/// A look takes its time, from other places a minute and more: what is new may have been there since it was asked for, and
+/// what is gone until the answer came.
+#[test]
+fn what_is_gone_ends_when_that_was_known_and_what_is_new_began_when_it_was_asked_for() {
+    let mut log = Log::default();
+    let look = |value, ttl, asked, came| Seen {
+        asked: at(asked),
+        came: at(came),
+        ..seen("x from tokyo", value, ttl)
+    };
+    log.note(vec![look("a", 1_000, 0, 70)], at(80), BOUNDS);
+    log.note(vec![look("a", 60, 100, 190)], at(195), BOUNDS);
+    let times: Vec<_> = log
+        .entries()
+        .map(|entry| (entry.first, entry.last, entry.ended))
+        .collect();
+    assert_eq!(times, [(at(0), at(70), Some(at(190))), (at(100), at(190), None)]);
+    // To the last second in which a cache may hold what it got right before the answer.
+    assert_eq!(counting(&log, 190 + 1_100)[0], (1_000, Some(190)));
+    assert_eq!(counting(&log, 190 + 1_101), []);
+    // The same answer, looked at again later, is no later sight.
+    log.note(vec![look("a", 60, 100, 190)], at(400), BOUNDS);
+    assert_eq!(log.entries().last().map(|entry| entry.last), Some(at(190)));
 }
 
 #[test]
 fn what_was_noted_while_the_clock_was_years_ahead_does_not_count_for_years() {
     let mut log = Log::default();
     let ahead = 100_000_000;
-    log.note(vec![seen("x", "a", 1_000)], at(ahead), BOUNDS);
-    log.note(vec![seen("x", "a", 60)], at(ahead + 1), BOUNDS);
+    note(&mut log, vec![seen("x", "a", 1_000)], at(ahead), BOUNDS);
+    note(&mut log, vec![seen("x", "a", 60)], at(ahead + 1), BOUNDS);
     // A person set the clock, and said that it is right.
-    log.note(vec![seen("x", "a", 60)], at(0), BOUNDS);
+    note(&mut log, vec![seen("x", "a", 60)], at(0), BOUNDS);
     assert_eq!(counting(&log, 0), [(1_000, Some(0)), (60, None)]);
-    log.note(vec![seen("x", "a", 60)], at(1_101), BOUNDS);
+    note(&mut log, vec![seen("x", "a", 60)], at(1_101), BOUNDS);
     assert_eq!(counting(&log, 1_101), [(60, None)]);
 }
 
@@ -224,7 +270,7 @@ proptest! {
             let mut looked: std::collections::BTreeMap<u8, Seconds> = all.iter().map(|(_, source, ttl)| (*source, *ttl)).collect();
             looked.insert(*source, *ttl);
             let looked = looked.iter().map(|(source, ttl)| seen(&source.to_string(), "a", *ttl)).collect();
-            log.note(looked, at(now), bounds);
+            note(&mut log, looked, at(now), bounds);
             prop_assert!(log.len() <= entries);
             for change in log.changes() {
                 match change {

@@ -3,7 +3,7 @@
 //! Over TCP only the first question is asked, which decides most (DNSKEY, DS). Where the answer to that is not the same,
 //! all others are asked over TCP too, and both are looked at: a step needs what it rests on to be shown by both.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt as _, future::join, future::join_all, stream};
 
@@ -70,6 +70,7 @@ pub async fn survey(
         at,
         members: members.collect(),
         parent,
+        failed: BTreeSet::new(),
     }
 }
 
@@ -105,6 +106,7 @@ async fn ask_one(
                 at: None,
                 way: Way::Udp,
                 asked,
+                came: asked,
                 answers: types.iter().map(unseen).collect(),
             }];
         }
@@ -115,10 +117,12 @@ async fn ask_one(
     if differ(&udp, &tcp) {
         tcp.extend(over(Transport::Tcp, others).await);
     }
+    let came = clock.now();
     let answered = |way, answers| Answered {
         at: Some(at.clone()),
         way,
         asked,
+        came,
         answers,
     };
     vec![answered(Way::Udp, udp), answered(Way::Tcp, tcp)]

@@ -9,6 +9,10 @@ use crate::{multisigner::observe::Unseen, wire::RrType};
 /// Something that a server does not show alike.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Difference {
+    /// Which server, which way and which type: what makes it the same in the next look, whatever an error says then.
+    pub about: String,
+    /// The place, where it was asked from another one.
+    pub place: Option<String>,
     /// What differs, and what follows, in words.
     pub what: String,
     /// Whether it may be a change on its way to all servers, which passes.
@@ -28,14 +32,18 @@ impl Survey {
                 .iter()
                 .filter(|server| server.way == Way::Udp && server.at.is_some())
             {
-                let others = servers
-                    .iter()
-                    .filter(|server| server.way != Way::Udp && server.at == usual.at);
+                // What fails at every server is no matter of one.
+                let counts = |server: &&Answered| match &server.way {
+                    Way::Udp => false,
+                    Way::Tcp => server.at == usual.at,
+                    Way::From(place) => server.at == usual.at && !self.failed.contains(place),
+                };
+                let others = servers.iter().filter(counts);
                 found.extend(others.filter_map(|other| difference(usual, other, types)));
             }
         }
         found.sort();
-        found.dedup();
+        found.dedup_by(|one, other| one.about == other.about);
         found
     }
 }
@@ -60,9 +68,29 @@ fn difference(usual: &Answered, other: &Answered, types: &[RrType]) -> Option<Di
                     "{usual} does not answer {rtype} over TCP as over UDP; which of the two a resolver gets is chance, and a plan needs both to show what it waits for"
                 ),
             };
-            Some(Difference { what, passes: true })
+            Some(Difference {
+                about: format!("{usual} {rtype} {}", in_words(&other.way)),
+                place: place(&other.way),
+                what,
+                passes: true,
+            })
         }
     })
+}
+
+fn in_words(way: &Way) -> String {
+    match way {
+        Way::Udp => "over UDP".to_owned(),
+        Way::Tcp => "over TCP".to_owned(),
+        Way::From(place) => format!("from {place}"),
+    }
+}
+
+fn place(way: &Way) -> Option<String> {
+    match way {
+        Way::From(place) => Some(place.clone()),
+        Way::Udp | Way::Tcp => None,
+    }
 }
 
 /// It answers by datagrams from here, and not this way.
@@ -75,7 +103,12 @@ fn silent(usual: &Answered, way: &Way, why: &str) -> Difference {
             "{usual} answers over UDP and not over TCP: {why}; resolvers that need TCP, as for a large DNSKEY RRset, get nothing, and no plan counts it as seen. Let it answer over TCP (RFC 9210), or open the way there for port 53/tcp"
         ),
     };
-    Difference { what, passes: false }
+    Difference {
+        about: format!("{usual} is silent {}", in_words(way)),
+        place: place(way),
+        what,
+        passes: false,
+    }
 }
 
 /// It answers this way, and not by datagrams from here.
@@ -88,5 +121,10 @@ fn only(usual: &Answered, way: &Way, why: &str) -> Difference {
             "{usual} answers over TCP and not over UDP: {why}; few resolvers come to ask over TCP, and no plan counts it as seen. Open the way there for port 53/udp"
         ),
     };
-    Difference { what, passes: false }
+    Difference {
+        about: format!("{usual} answers only {}", in_words(way)),
+        place: place(way),
+        what,
+        passes: false,
+    }
 }

@@ -29,7 +29,10 @@ mod situation;
 mod tests;
 mod validity;
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 pub use ask::{Targets, survey};
 pub use differences::Difference;
@@ -74,8 +77,10 @@ pub struct Answered {
     pub at: Option<At>,
     /// How it was asked.
     pub way: Way,
-    /// When it was asked, at the earliest.
+    /// When it was asked, at the earliest: what it shows that is new has been there since then at the latest.
     pub asked: UnixTime,
+    /// When all its answers had come: what it does not show any more may have been there until then.
+    pub came: UnixTime,
     /// Its answers. What is missing was not asked by this way.
     answers: Answers,
 }
@@ -117,10 +122,21 @@ pub struct MemberSeen {
 pub struct Survey {
     /// The zone.
     pub zone: Name,
-    /// When it was.
+    /// When it began.
     pub at: UnixTime,
     /// The providers, this server first.
     pub members: Vec<MemberSeen>,
     /// The parent's servers, each once for every way.
     pub parent: Vec<Answered>,
+    /// The places from which nothing came at all.
+    pub failed: BTreeSet<String>,
+}
+
+impl Survey {
+    /// When the last answer had come. Until then anybody may have served what was before.
+    pub fn over(&self) -> UnixTime {
+        let of_members = self.members.iter().flat_map(|member| &member.servers);
+        let all = of_members.chain(&self.parent).map(|server| server.came);
+        all.max().unwrap_or(self.at).max(self.at)
+    }
 }

@@ -88,6 +88,8 @@ impl Survey {
             class,
             value,
             ttl,
+            asked: server.asked,
+            came: server.came,
         })
     }
 

@@ -89,7 +89,8 @@ impl Survey {
         let keys = reading.keys;
         let mut situation = Situation {
             zone: self.zone.clone(),
-            at: self.at,
+            // What was before may have been served until the last answer came.
+            at: self.over(),
             keys,
             members: known.members.clone(),
             parent: known.parent.clone(),

@@ -173,6 +173,7 @@ mod tests {
             }),
             way: Way::Udp,
             asked: NOW,
+            came: NOW,
             answers: [(covered, Ok(message))].into(),
         }
     }
@@ -224,6 +225,7 @@ mod tests {
             at: NOW,
             members: vec![seen(ours), seen(theirs)],
             parent: Vec::new(),
+            failed: Default::default(),
         };
         let least = ContentTtls {
             largest: Ttl::new(500),

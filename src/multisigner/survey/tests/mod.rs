@@ -81,6 +81,7 @@ fn answered(address: &str, way: Way, types: &[RrType], answers: &[(RrType, Recei
         }),
         way,
         asked: NOW,
+        came: NOW,
         answers: types.iter().map(|rtype| (*rtype, answer(rtype))).collect(),
     }
 }
@@ -109,6 +110,7 @@ pub(super) fn survey(of_members: &[(RrType, Received)], of_parent: &[(RrType, Re
         at: NOW,
         members: vec![member(&[]), member(&["theirs.example."])],
         parent: vec![answered("192.0.2.9:53", Way::Udp, &OF_PARENT, of_parent)],
+        failed: BTreeSet::new(),
     }
 }
 

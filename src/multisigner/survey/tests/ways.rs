@@ -12,9 +12,9 @@ use tokio::{
 
 use super::*;
 use crate::{
-    client::{Asker, Relay},
+    client::{Asker, Relay, Streams},
     clock::SimulatedClock,
-    multisigner::survey::{Difference, from_elsewhere},
+    multisigner::survey::{Difference, Elsewhere, from_elsewhere},
 };
 
 /// What a server answers for a type, as the rdata octets of one record of that type and its TTL; nothing: silence.
@@ -215,7 +215,9 @@ async fn look_from(relay: Relay, server: SocketAddr) -> Survey {
     // The first is this server, which is asked from here alone.
     let members = [targets(server), targets(server)];
     seen.members.push(seen.members[0].clone());
-    let elsewhere = from_elsewhere(&[relay], &zone(), &members, &targets(server), &clock).await;
+    let (streams, parent) = (Streams::default(), targets(server));
+    let spared = BTreeMap::new();
+    let elsewhere = from_elsewhere(&[relay], &streams, &spared, &zone(), &members, &parent, &clock).await;
     seen.add(elsewhere);
     seen
 }
@@ -261,22 +263,179 @@ async fn a_place_that_cannot_ask_is_said_by_name_with_the_words_of_its_command()
         ("echo no route to tokyo >&2; exit 255", "bash: no route to tokyo"),
         ("exit 0", "bash: "),
         ("exec sleep 100", "did not answer within 1 s"),
-        ("echo; exec cat /dev/zero", "tokyo"),
     ] {
-        let relay = Relay {
-            command: ["bash", "-c", script, "%h", "%p"].map(str::to_owned).to_vec(),
-            timeout: Duration::from_secs(1),
-            ..tokyo("", "")
-        };
-        let seen = look_from(relay, here).await;
-        let differences = seen.differences();
-        let told = differences
+        let seen = look_from(failing(script), here).await;
+        assert_eq!(seen.failed, BTreeSet::from(["tokyo".to_owned()]), "{script}");
+        // That is no matter of one server; and no plan takes anything for seen.
+        assert_eq!(seen.differences(), [], "{script}");
+        let shown = all_shown(&seen, Slot::Ds);
+        let told = shown
             .iter()
-            .any(|difference| difference.what.contains("tokyo") && difference.what.contains(words));
-        assert!(told, "{script}: {differences:?}");
-        assert!(
-            differences.iter().all(|difference| difference.what.len() < 900),
-            "{differences:?}"
-        );
+            .any(|shown| matches!(shown, Shown::Unreachable(why) if why.contains(words) && why.len() < 900));
+        assert!(told, "{script}: {shown:?}");
     }
+    // Something came, and it is nonsense.
+    let differences = look_from(failing("echo; exec cat /dev/zero"), here)
+        .await
+        .differences();
+    assert!(
+        differences
+            .iter()
+            .any(|difference| difference.what.contains("from tokyo")),
+        "{differences:?}"
+    );
+}
+
+fn failing(script: &str) -> Relay {
+    Relay {
+        command: ["bash", "-c", script, "%h", "%p"].map(str::to_owned).to_vec(),
+        timeout: Duration::from_secs(1),
+        ..tokyo("", "")
+    }
+}
+
+/// Servers of somebody at these addresses, all of which lead to ours where the test's command connects.
+fn many(addresses: impl IntoIterator<Item = String>) -> Targets {
+    let at = |address: String| At {
+        name: None,
+        address: address.parse().unwrap(),
+    };
+    Targets {
+        names: Vec::new(),
+        servers: addresses.into_iter().map(|address| Ok(at(address))).collect(),
+    }
+}
+
+async fn from_tokyo(relay: Relay, streams: &Streams, theirs: Targets, parent: Targets) -> Elsewhere {
+    let clock = SimulatedClock::new(NOW);
+    let members = [Targets::default(), theirs];
+    from_elsewhere(
+        &[relay],
+        streams,
+        &BTreeMap::new(),
+        &zone(),
+        &members,
+        &parent,
+        &clock,
+    )
+    .await
+}
+
+/// Else a place that is down costs its timeout at each of thirty servers.
+#[tokio::test]
+async fn a_place_that_fails_is_not_asked_at_every_server_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let started = folder.path().join("started");
+    let relay = failing(&format!("echo >> {}; exit 1", started.display()));
+    let of = |last: u8| many((1..=last).map(|host| format!("192.0.2.{host}:53")));
+    let found = from_tokyo(relay, &Streams::default(), of(9), of(13)).await;
+    assert!(found.failed.contains_key("tokyo"));
+    let starts = std::fs::read_to_string(&started).unwrap().lines().count();
+    assert_eq!(starts, 4);
+    // All count as servers that nothing is seen of.
+    let mut seen = survey(&[], &[]);
+    seen.add(found);
+    let from_there = |servers: &[Answered]| {
+        let there = servers.iter().filter(|server| matches!(server.way, Way::From(_)));
+        there.filter(|server| server.is_away()).count()
+    };
+    assert_eq!(
+        (from_there(&seen.members[1].servers), from_there(&seen.parent)),
+        (9, 13)
+    );
+}
+
+/// One server that is down, or an address family that a place lacks, is no reason to ask there no more.
+#[tokio::test]
+async fn a_place_that_reaches_somebody_is_asked_for_everybody() {
+    let there = server(None, Some(ONE)).await;
+    let stream = format!(
+        "case $0 in *:*|192.0.2.1) exit 1;; esac; \
+         exec 3<>/dev/tcp/{}/{} 4<&0 || exit 1; cat <&4 >&3 & cat <&3; kill $!",
+        there.ip(),
+        there.port()
+    );
+    let relay = Relay {
+        timeout: Duration::from_secs(10),
+        ..failing(&stream)
+    };
+    let theirs = ["192.0.2.1:53", "[2001:db8::1]:53", "192.0.2.2:53"].map(str::to_owned);
+    let parent = ["[2001:db8::9]:53", "[2001:db8::8]:53", "192.0.2.9:53"].map(str::to_owned);
+    let found = from_tokyo(relay, &Streams::default(), many(theirs), many(parent)).await;
+    assert_eq!(found.failed, BTreeMap::new());
+    let mut seen = survey(&[], &[]);
+    seen.add(found);
+    let answering = |servers: &[Answered]| -> Vec<String> {
+        let there = servers.iter().filter(|server| matches!(server.way, Way::From(_)));
+        let answering = there.filter(|server| !server.is_away());
+        answering
+            .map(|server| server.at.as_ref().unwrap().address.ip().to_string())
+            .collect()
+    };
+    assert_eq!(answering(&seen.members[1].servers), ["192.0.2.2"]);
+    assert_eq!(answering(&seen.parent), ["192.0.2.9"]);
+}
+
+/// Looks at a thousand zones share what a place can carry.
+#[tokio::test]
+async fn no_more_streams_go_out_by_one_place_than_it_carries() {
+    let streams = Streams::default();
+    let mut held = Vec::new();
+    for _ in 0..crate::client::relay::STREAMS {
+        held.push(streams.one("tokyo").await.unwrap());
+    }
+    // It has nothing to wait for but a stream: there is no such program.
+    let relay = Relay {
+        command: vec!["/nonexistent/program".to_owned()],
+        ..tokyo("", "")
+    };
+    let targets = || many(["192.0.2.1:53".to_owned()]);
+    let mut look = Box::pin(from_tokyo(relay.clone(), &streams, targets(), targets()));
+    for _ in 0..100 {
+        assert!(futures_util::poll!(&mut look).is_pending());
+        tokio::task::yield_now().await;
+    }
+    // Another place has streams of its own.
+    let elsewhere = Relay {
+        name: "lima".to_owned(),
+        ..relay
+    };
+    let found = from_tokyo(elsewhere, &streams, targets(), targets()).await;
+    assert!(found.failed.contains_key("lima"));
+    held.pop();
+    assert!(look.await.failed.contains_key("tokyo"));
+}
+
+/// What a command complains of may have a number or a time in it: that makes no other trouble of it.
+#[test]
+fn a_difference_is_the_same_whatever_an_error_says() {
+    let seen = |why: &str| {
+        let mut server = answered("192.0.2.9:53", Way::From("tokyo".to_owned()), &OF_PARENT, &[]);
+        for answer in server.answers.values_mut() {
+            *answer = Err(Unseen::Unreachable(why.to_owned()));
+        }
+        let mut survey = survey(&[], &[]);
+        survey.parent.push(server);
+        let differences = survey.differences();
+        assert_eq!(differences.len(), 1, "{differences:?}");
+        assert!(differences[0].what.contains(why), "{differences:?}");
+        assert_eq!(differences[0].place.as_deref(), Some("tokyo"));
+        differences[0].about.clone()
+    };
+    assert_eq!(seen("timed out after 1.02 s"), seen("timed out after 1.07 s"));
+}
+
+/// What was before may be held from the last moment in which somebody gave it: that is when the last answer came, and not
+/// when the look began.
+#[test]
+fn a_look_is_over_when_the_last_answer_has_come() {
+    let mut survey = survey(&[], &[]);
+    assert_eq!(survey.over(), NOW);
+    let mut late = answered("192.0.2.9:53", Way::From("tokyo".to_owned()), &OF_PARENT, &[]);
+    late.came = UnixTime(NOW.0 + 70);
+    survey.parent.push(late);
+    assert_eq!(survey.over(), UnixTime(NOW.0 + 70));
+    // For what has to be seen since a time, it counts from when it was asked.
+    let sights = view(&survey, &[]).slots;
+    assert!(sights.values().flatten().all(|sight| sight.at == NOW));
 }
