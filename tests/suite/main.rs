@@ -38,6 +38,7 @@ mod odd_packets;
 mod operations;
 mod overload;
 mod parent_by_cds;
+mod parent_by_csync;
 mod peers_of_ns1;
 mod plans;
 mod plans_amiss;

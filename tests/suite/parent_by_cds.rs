@@ -4,11 +4,11 @@
 
 use std::{
     collections::BTreeSet,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     process::Command,
     sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        Arc,
+        atomic::{AtomicBool, Ordering},
     },
     thread,
     time::Duration,
@@ -22,11 +22,7 @@ use countersign::{
         validate::{Ds, signed_by},
     },
     lab::parent::{Delegation, Parent},
-    wire::{
-        Name, RrType, Ttl,
-        message::{Opcode, Owner, Query as Asked, Rcode, Response, Section},
-        received::Received,
-    },
+    wire::{Name, RrType, received::Received},
 };
 use serde_json::Value;
 use tokio::runtime::Runtime;
@@ -38,6 +34,7 @@ use crate::harness::{
     peers,
     process::{Server, countersign, free_address, output, run, wait_for, write},
     proxy::{self, Proxy},
+    scanner::{Heard, scanner},
 };
 
 const ORIGIN: &str = "example.";
@@ -57,64 +54,6 @@ ours A 127.0.0.1
 theirs A 127.0.0.1
 *.apps A 192.0.2.81
 ";
-
-/// What the parent's scanner has heard.
-#[derive(Default)]
-struct Heard {
-    /// Notices that came, and those that were answered: the first one of all is lost.
-    notices: AtomicUsize,
-    answered: AtomicUsize,
-    /// What should never be heard.
-    odd: AtomicUsize,
-}
-
-/// The resolver that knows the parent's DSYNC record, and the host that this names.
-fn scanner(heard: Arc<Heard>) -> Proxy {
-    // It names the address that it answers at, which is known when it runs.
-    let here: Arc<OnceLock<SocketAddr>> = Arc::default();
-    let known = Arc::clone(&here);
-    let proxy = proxy::through(move |packet, _| {
-        let asked = Asked::read(packet)?;
-        let question = asked.question?;
-        let owner = question.name.to_string();
-        if asked.opcode() == Opcode::NOTIFY {
-            if (owner.as_str(), question.rtype) != (ORIGIN, RrType::CDS) {
-                heard.odd.fetch_add(1, Ordering::SeqCst);
-            }
-            if heard.notices.fetch_add(1, Ordering::SeqCst) == 0 {
-                return None;
-            }
-            let mut answer = packet.to_vec();
-            answer[2] |= 0x80;
-            heard.answered.fetch_add(1, Ordering::SeqCst);
-            return Some(answer);
-        }
-        let here = known.get()?;
-        let port = here.port().to_be_bytes();
-        let host: Name = "scanner.".parse().unwrap();
-        let rdata = match (owner.as_str(), question.rtype) {
-            ("example._dsync.", RrType::DSYNC) => [&[0, 59, 1], &port[..], host.as_ref().as_wire()].concat(),
-            ("scanner.", RrType::A) => match here.ip() {
-                IpAddr::V4(ip) => ip.octets().to_vec(),
-                IpAddr::V6(_) => return None,
-            },
-            ("scanner.", RrType::AAAA) => Vec::new(),
-            _ => return None,
-        };
-        let mut out = Vec::new();
-        let mut response = Response::start(&asked, &mut out, 1_232, 0);
-        if !rdata.is_empty() {
-            let owner = Owner::Name(question.name);
-            response
-                .append(Section::Answer, owner, question.rtype, Ttl::new(60), [&rdata[..]])
-                .ok()?;
-        }
-        response.finish(Rcode::NOERROR, None);
-        Some(out)
-    });
-    here.set(proxy.address).unwrap();
-    proxy
-}
 
 struct World {
     // In this order: the folder goes last.
@@ -162,7 +101,7 @@ impl World {
             .block_on(Parent::start(Name::root(), &[free_address()]))
             .unwrap();
         let heard = Arc::new(Heard::default());
-        let scanner = scanner(Arc::clone(&heard));
+        let scanner = scanner(&[RrType::CDS], Arc::clone(&heard));
         let config = format!(
             "listen = [\"{address}\"]\nstate = \"state\"\nkeys = \"keys\"\nresolvers = [\"{}\"]\n\
              {}poll = \"1s\"\npropagation = \"1s\"\nserver_names = [\"theirs.example.\"]\ncds = true\n\
@@ -312,7 +251,7 @@ impl World {
 
     /// Whether the parent took more notices than this.
     fn was_told(&self, count: usize) -> bool {
-        self.heard.answered.load(Ordering::SeqCst) > count
+        self.heard.answered() > count
     }
 
     fn ksks(&self) -> BTreeSet<Dnskey> {
@@ -389,7 +328,7 @@ fn a_ksk_rolls_by_cds_without_a_person() {
     world.ours = serve(world.folder.path(), world.address);
     alive.store(true, Ordering::Relaxed);
     assert_eq!(world.shown_cds(), asked_for);
-    let again = world.heard.answered.load(Ordering::SeqCst);
+    let again = world.heard.answered();
     let told_again = wait_for(SHOWING, || world.was_told(again).then_some(()));
     assert!(told_again.is_some(), "{}", world.story());
     let says_so = wait_for(SHOWING, || {
@@ -400,7 +339,7 @@ fn a_ksk_rolls_by_cds_without_a_person() {
 
     let mut scanned = 0;
     let reached = wait_for(ROLLING, || {
-        let answered = world.heard.answered.load(Ordering::SeqCst);
+        let answered = world.heard.answered();
         if answered > scanned {
             world.scan();
             scanned = answered;

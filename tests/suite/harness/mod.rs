@@ -12,5 +12,6 @@ pub mod planned;
 pub mod process;
 pub mod proxy;
 pub mod questions;
+pub mod scanner;
 pub mod small_disk;
 pub mod spoil;

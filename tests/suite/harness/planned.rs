@@ -37,16 +37,13 @@ pub const ROLLING: Duration = Duration::from_secs(50);
 const TTL: u32 = 3;
 
 /// The zone, with TTLs that a test can wait for. NS1 has it with other ones, which are smaller nowhere.
-const ZONE: &str = "\
-$TTL 3
-@ SOA ours hostmaster 1 7200 1800 1209600 3
-@ NS ours
-@ NS theirs
-ours A 127.0.0.1
-theirs A 127.0.0.1
-www A 192.0.2.80
-*.apps A 192.0.2.81
-";
+fn zone_text(serial: u32, servers: &[&str]) -> String {
+    let ns: String = servers.iter().map(|server| format!("@ NS {server}\n")).collect();
+    format!(
+        "$TTL 3\n@ SOA ours hostmaster {serial} 7200 1800 1209600 3\n{ns}ours A 127.0.0.1\ntheirs A 127.0.0.1\n\
+         www A 192.0.2.80\n*.apps A 192.0.2.81\n"
+    )
+}
 
 /// How it is set up.
 #[derive(Debug)]
@@ -58,6 +55,13 @@ pub struct Setting {
     pub keys: &'static str,
     /// What stands in the environment of our server.
     pub environment: Vec<(&'static str, String)>,
+    /// What else is said of NS1, and of the zone.
+    pub of_ns1: &'static str,
+    pub of_zone: &'static str,
+    /// The resolver that our server asks.
+    pub resolver: Option<SocketAddr>,
+    /// Whether the delegation names us beside NS1, and we have a DS.
+    pub delegated: bool,
 }
 
 impl Default for Setting {
@@ -68,6 +72,10 @@ impl Default for Setting {
             state: "state",
             keys: "keys",
             environment: Vec::new(),
+            of_ns1: "",
+            of_zone: "",
+            resolver: None,
+            delegated: true,
         }
     }
 }
@@ -107,7 +115,12 @@ impl World {
 
     /// The same in a folder that is there already.
     pub fn within(folder: &Path, setting: Setting) -> Self {
-        let zone = write(folder, "zone", ZONE);
+        let servers = if setting.delegated {
+            &["ours", "theirs"][..]
+        } else {
+            &["theirs"]
+        };
+        let zone = write(folder, "zone", zone_text(1, servers));
         let ns1 = SimulatedNs1::start_with(folder, ORIGIN, &zone, true);
         ns1.knob("dnskey-ttl", setting.key_ttl);
         let runtime = Runtime::new().unwrap();
@@ -121,14 +134,17 @@ impl World {
             state,
             keys,
             environment,
+            of_ns1,
+            of_zone,
+            ..
         } = &setting;
         let config = format!(
             "listen = [\"{address}\"]\nstate = \"{state}\"\nkeys = \"{keys}\"\nresolvers = [\"{}\"]\n\
-             {}poll = \"1s\"\npropagation = \"1s\"\nserver_names = [\"theirs.example.\"]\n\
+             {}poll = \"1s\"\npropagation = \"1s\"\nserver_names = [\"theirs.example.\"]\n{of_ns1}\
              [[zone]]\norigin = \"{ORIGIN}\"\nfile = \"zone\"\nauto_keys = true\nproviders = [\"ns1\"]\n\
              parent = [\"{}\"]\nparent_propagation = \"1s\"\nour_servers = [\"ours.example.\"]\nsafety_margin = \"{margin}\"\n\
-             dnskey_ttl = \"{key_ttl}s\"\n",
-            free_address(),
+             dnskey_ttl = \"{key_ttl}s\"\n{of_zone}",
+            setting.resolver.unwrap_or_else(free_address),
             ns1.provider(),
             parent.addresses()[0],
         );
@@ -143,28 +159,39 @@ impl World {
             folder: folder.to_owned(),
             _temporary: None,
         };
-        world.delegate();
+        let mut keys = dnskeys(world.ns1.dns[0]);
+        if world.setting.delegated {
+            keys.extend(dnskeys(world.address));
+        }
+        world.delegate(servers, keys.iter());
         run(&mut world.command(&["peer", "sync", ORIGIN, "--wait", "20s"]));
         world
     }
 
-    /// The parent names both, and has a DS for the KSK of each.
-    fn delegate(&self) {
+    /// The parent names these servers, and has a DS for each KSK among these keys.
+    pub fn delegate<'k>(&self, servers: &[&str], keys: impl Iterator<Item = &'k Dnskey>) {
         let origin: countersign::wire::Name = ORIGIN.parse().unwrap();
-        let mut keys = dnskeys(self.ours.address);
-        keys.extend(dnskeys(self.ns1.dns[0]));
-        let ds = keys.iter().filter(|key| key.is_sep());
+        let ds = keys.filter(|key| key.is_sep());
         let ds = ds
             .map(|key| Ds::of(key, origin.as_ref(), DigestType::Sha256))
             .collect();
-        let server = |name: &str| (name.parse().unwrap(), vec!["127.0.0.1".parse().unwrap()]);
+        let server = |name: &&str| {
+            let name = format!("{name}.{ORIGIN}").parse().unwrap();
+            (name, vec!["127.0.0.1".parse().unwrap()])
+        };
         let delegation = Delegation {
             child: origin.clone(),
-            servers: vec![server("ours.example."), server("theirs.example.")],
+            servers: servers.iter().map(server).collect(),
             ds,
             ttl: TTL,
         };
         self.parent.delegate(&[delegation]).unwrap();
+    }
+
+    /// Our zone's file names these servers from now on.
+    pub fn name_servers(&self, serial: u32, servers: &[&str]) {
+        write(&self.folder, "zone", zone_text(serial, servers));
+        self.does(&["reload"]);
     }
 
     pub fn state(&self) -> PathBuf {
