@@ -16,6 +16,7 @@ mod full_disk;
 mod harness;
 mod interop_algorithm;
 mod interop_bind_chain;
+mod interop_lock_step;
 mod interop_master_files;
 mod interop_mixing;
 mod interop_ns1_clients;

@@ -55,6 +55,9 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_WATCH: Duration = Duration::from_secs(60);
 /// How often is looked for surprises while time has to pass.
 const ROUTINE: Duration = Duration::from_secs(300);
+/// What the margin is at the least of two looks: what comes in between is not known to the second, and counts as if it had
+/// come right after the first one.
+const LOOKS_IN_MARGIN: u64 = 8;
 /// How long nothing is tried after the journal could not be written.
 const AFTER_FAILURE: Duration = Duration::from_secs(10);
 /// How many zones are gone on with at the same time.
@@ -384,6 +387,9 @@ fn tell(zone: &Name, run: &Run, event: &Event) {
     match event {
         Event::Begun { step } => tracing::info!(%zone, step = step + 1, "begun: {}", what(step)),
         Event::Seen { step } => tracing::info!(%zone, step = step + 1, "seen everywhere: {}", what(step)),
+        Event::Early { step, .. } => {
+            tracing::info!(%zone, step = step + 1, "done before its turn, which hurts nobody: {}", what(step));
+        }
         Event::Surprise { why, .. } => tracing::error!(%zone, "not planned: {why}"),
         Event::Harm { story } => {
             tracing::error!(%zone, "what nobody planned let resolvers find answers bogus: {story}");
@@ -421,13 +427,14 @@ async fn go_on(server: &Arc<Server>, zone: &ZoneSettings) {
             }
         };
         let same = known.rests.as_ref().is_some_and(|before| before.why == rest.why);
+        let longest = LONGEST_WATCH.min(between_looks(&run));
         let pause = match pause {
             Pause::Exactly(pause) => {
                 known.pause = FIRST_PAUSE;
                 pause
             }
             Pause::Growing if same => {
-                known.pause = (known.pause * 2).clamp(FIRST_PAUSE, LONGEST_WATCH);
+                known.pause = (known.pause * 2).clamp(FIRST_PAUSE, longest);
                 known.pause
             }
             Pause::Growing => {
@@ -446,6 +453,12 @@ async fn go_on(server: &Arc<Server>, zone: &ZoneSettings) {
         known.due = steady + pause;
         known.run = Some(run);
     });
+}
+
+/// The longest time between two looks.
+fn between_looks(run: &Run) -> Duration {
+    let part = Duration::from_secs(run.plan.situation.margin / LOOKS_IN_MARGIN);
+    part.clamp(FIRST_PAUSE, ROUTINE)
 }
 
 /// When to come back.
@@ -492,7 +505,7 @@ async fn loop_of(server: &Arc<Server>, zone: &ZoneSettings, run: &mut Run) -> Re
             },
             Next::Wait { step, until } => {
                 run.looked(&view);
-                let left = until.since(now).min(ROUTINE).max(Duration::from_secs(1));
+                let left = until.since(now).min(between_looks(run)).max(FIRST_PAUSE);
                 let why = report::waits_for(run, step);
                 return Ok((rest(why, Some(until), false), Pause::Exactly(left)));
             }

@@ -351,6 +351,7 @@ impl Driver {
             Event::Begun { step } => format!("step {} is begun", step + 1),
             Event::Seen { step } => format!("step {} is seen at every server", step + 1),
             Event::TtlSeen { ttl, slot } => format!("a larger TTL is seen: {ttl} ({slot:?})"),
+            Event::Early { step, .. } => format!("step {} is done already", step + 1),
             Event::Surprise { why, .. } => format!("a surprise: {why}"),
             Event::Settled { .. } => "every server shows one value again".to_owned(),
             Event::Harm { story } => format!("what nobody planned was seen by resolvers: {story}"),

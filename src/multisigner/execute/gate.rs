@@ -12,9 +12,9 @@ use super::{
             first_violation, is_safe, least_delay_from_then, quiet_from,
         },
     },
-    items::items,
+    items::{items, same},
     measured::Course,
-    run::{Event, Run},
+    run::{Entry, Event, Run},
 };
 use crate::clock::UnixTime;
 
@@ -119,11 +119,48 @@ impl Run {
         })
     }
 
+    /// Whether all is well with a step that somebody has done before it was begun here, and the rest of the plan after it.
+    ///
+    /// Judged without the margin: who is ahead has waited too, since their own sight of what both wait for, and may have
+    /// had it before us. What is left between our looks must be covered by the margin.
+    pub(super) fn allows_early(&self, step: usize, since: UnixTime, now: UnixTime) -> bool {
+        let mut run = self.clone();
+        let (at, event) = (now, Event::Early { step, since });
+        if run.apply(&Entry { at, event }).is_err() {
+            return false;
+        }
+        for place in run.done.len()..run.plan.steps.len() {
+            let at = match run.is_early(place) || run.begun.is_some() {
+                true => run.last,
+                false => run.plan.due(place, &run.done).max(run.last),
+            };
+            if run.begun.is_none() {
+                run.begin_step(place, at);
+            }
+            run.see_step(place, at);
+            run.last = at;
+        }
+        let Ok(timeline) = run.history.timeline(&run.plan, None) else {
+            return false;
+        };
+        let timeline = timeline.judged_from(since);
+        let without_margin = |terms: &Terms| Terms {
+            margin: 0,
+            ..terms.clone()
+        };
+        self.terms
+            .iter()
+            .all(|terms| is_safe(&timeline, &without_margin(terms)))
+    }
+
     /// What the checker says of the measured history from now on, with a step now where it is not begun yet.
     pub(super) fn gate(&self, step: Option<&Step>, adds: bool, now: UnixTime) -> Gate {
         // What the parent may do as soon as it can read it counts as done with it.
         let read = step.and_then(|_| self.plan.read_by_parent(self.done.len()));
-        if let Some(lost) = read.as_ref().filter(|read| self.history.adjusted(read) != **read) {
+        if let Some(lost) = read
+            .as_ref()
+            .filter(|read| !same(&self.history.adjusted(read), read))
+        {
             let slot = self.slot_in_words(&lost.slot());
             let read = match lost {
                 Value::ParentNs(_) => "CSYNC",

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     super::{
-        plan::{Past, Plan},
+        plan::{Past, Plan, Step},
         safety::{Change, Seconds, Slot, Timeline, TooMany, Value},
     },
     items::{Item, items, made_of, raise_ttl, same, ttl},
@@ -41,13 +41,25 @@ pub(super) struct Stray {
     places: Vec<usize>,
 }
 
+/// A value that some server may show, and not every one yet.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Coming {
+    value: Value,
+    /// Its changes in the list of all.
+    places: Vec<usize>,
+    /// The step that leads to it, where it came before that was begun.
+    early: Option<usize>,
+    /// What came just before, and may still be shown here and there.
+    passed: Vec<Value>,
+}
+
 /// One slot.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Course {
     /// What the plan has it serve.
     planned: Option<Value>,
-    /// What the step that was begun has it serve, and that change's place in the list.
-    coming: Option<(Value, usize)>,
+    /// What the step that was begun has it serve, or one that somebody has done early.
+    coming: Option<Coming>,
     /// What it served before the last change, and when that change was seen.
     before: Option<(Value, UnixTime)>,
     added: BTreeSet<Item>,
@@ -60,7 +72,8 @@ pub(super) struct Course {
 }
 
 impl Course {
-    fn adjusted(&self, value: &Value) -> Value {
+    /// A value of the plan with what nobody planned.
+    pub fn adjusted(&self, value: &Value) -> Value {
         if self.added.is_empty() && self.removed.is_empty() {
             return value.clone();
         }
@@ -75,9 +88,16 @@ impl Course {
         self.planned.as_ref().map(|value| self.adjusted(value))
     }
 
-    /// What the step that was begun leads to.
+    /// What the step that was begun leads to, or one that somebody has done early.
     pub fn coming(&self) -> Option<Value> {
-        self.coming.as_ref().map(|(value, _)| self.adjusted(value))
+        self.coming.as_ref().map(|coming| self.adjusted(&coming.value))
+    }
+
+    /// What a step leads to here: its value, with what nobody planned. Where somebody is ahead of the step already, what
+    /// they have done: there is no way back to its own.
+    fn led_to(&self, value: &Value) -> Value {
+        let ahead = self.coming.as_ref().filter(|coming| coming.early.is_some());
+        self.adjusted(ahead.map_or(value, |ahead| &ahead.value))
     }
 
     /// Whether a server may show this now without a word about it.
@@ -96,7 +116,11 @@ impl Course {
             .flatten()
             .chain(planned)
             .chain(old.map(|(value, _)| value))
-            .chain(self.coming.iter().map(|(value, _)| value))
+            .chain(
+                self.coming
+                    .iter()
+                    .flat_map(|coming| coming.passed.iter().chain([&coming.value])),
+            )
             .chain(
                 self.stray
                     .iter()
@@ -108,11 +132,8 @@ impl Course {
     /// The largest TTL with which caches may have got it.
     pub fn largest_ttl(&self) -> Seconds {
         let planned = self.planned.as_ref().and_then(ttl).unwrap_or(0);
-        let coming = self
-            .coming
-            .as_ref()
-            .and_then(|(value, _)| ttl(value))
-            .unwrap_or(0);
+        let coming = self.coming.as_ref();
+        let coming = coming.and_then(|coming| ttl(&coming.value)).unwrap_or(0);
         self.largest_ttl.max(planned).max(coming)
     }
 
@@ -120,7 +141,7 @@ impl Course {
     fn differ(&mut self, shown: &Value, needed: impl Fn(&Item) -> bool) {
         let shown = items(shown);
         let planned = self.planned.as_ref().map(items).unwrap_or_default();
-        let coming = self.coming.as_ref().map(|(value, _)| items(value));
+        let coming = self.coming.as_ref().map(|coming| items(&coming.value));
         let coming = coming.unwrap_or_else(|| planned.clone());
         let more = |item: &&Item| !planned.contains(item) && !coming.contains(item);
         self.added = shown.iter().filter(more).copied().collect();
@@ -174,20 +195,66 @@ impl History {
     pub fn begin(&mut self, what: &str, values: &[Value], at: UnixTime) {
         for value in values {
             let course = self.courses.entry(value.slot()).or_default();
-            // The parent may have begun before, when it could read what it was to do.
-            if let Some((coming, _)) = &mut course.coming
-                && same(coming, value)
-            {
-                *coming = value.clone();
-                continue;
+            // The parent may have begun before, when it could read what it was to do, and others by themselves.
+            if let Some(coming) = &mut course.coming {
+                if same(&coming.value, value) {
+                    coming.value = value.clone();
+                    coming.early = None;
+                    continue;
+                }
+                if coming.early.is_some() {
+                    continue;
+                }
             }
             let adjusted = course.adjusted(value);
             course.last_change = at;
             let place = self.change(at, what, adjusted, None);
             if let Some(course) = self.courses.get_mut(&value.slot()) {
-                course.coming = Some((value.clone(), place));
+                course.coming = Some(Coming {
+                    value: value.clone(),
+                    places: vec![place],
+                    early: None,
+                    passed: Vec::new(),
+                });
             }
         }
+    }
+
+    /// Somebody has done what a later step leads to.
+    pub fn come_early(&mut self, plan: &Plan, step: usize, since: UnixTime, noted: UnixTime) {
+        let Step { what, changes, .. } = &plan.steps[step];
+        for value in changes {
+            let course = self.courses.entry(value.slot()).or_default();
+            let since = since.max(course.last_change).min(noted);
+            course.last_change = since;
+            let adjusted = course.adjusted(value);
+            let before = course.coming.take();
+            let (mut places, mut passed) = before.map_or_else(Default::default, |before| {
+                let passed = [before.passed, vec![before.value]].concat();
+                (before.places, passed)
+            });
+            passed.retain(|passed| !same(passed, value));
+            places.push(self.change(since, what, adjusted, None));
+            if let Some(course) = self.courses.get_mut(&value.slot()) {
+                course.coming = Some(Coming {
+                    value: value.clone(),
+                    places,
+                    early: Some(step),
+                    passed,
+                });
+            }
+        }
+    }
+
+    /// Whether all that a step leads to, or what comes after it in the same places, has come before it was begun.
+    pub fn is_early(&self, plan: &Plan, step: usize) -> bool {
+        let changes = plan.steps.get(step).map_or(&[] as &[Value], |step| &step.changes);
+        let early = |value: &Value| {
+            let course = self.courses.get(&value.slot());
+            let coming = course.and_then(|course| course.coming.as_ref());
+            coming.is_some_and(|coming| coming.early.is_some_and(|ahead| ahead >= step))
+        };
+        !changes.is_empty() && changes.iter().all(early)
     }
 
     /// The step that was begun is seen everywhere.
@@ -196,7 +263,20 @@ impl History {
             let Some(mut course) = self.courses.remove(&value.slot()) else {
                 continue;
             };
-            let mut places: Vec<usize> = course.coming.iter().map(|(_, place)| *place).collect();
+            // Somebody is ahead already: what they did is seen with its own step.
+            if course
+                .coming
+                .as_ref()
+                .is_some_and(|coming| coming.early.is_some())
+            {
+                self.courses.insert(value.slot(), course);
+                continue;
+            }
+            let mut places = course
+                .coming
+                .take()
+                .map(|coming| coming.places)
+                .unwrap_or_default();
             if let Some(stray) = course.stray.take() {
                 // What came in between is over with this.
                 places.extend(stray.places);
@@ -218,7 +298,6 @@ impl History {
             let old = course.expected();
             course.before = old.map(|old| (old, at));
             course.planned = Some(value.clone());
-            course.coming = None;
             self.courses.insert(value.slot(), course);
         }
     }
@@ -262,12 +341,14 @@ impl History {
         let Some(course) = self.courses.get_mut(slot) else {
             return;
         };
-        let (Some((_, place)), Some(stays)) = (course.coming.take(), course.expected()) else {
+        let (Some(coming), Some(stays)) = (course.coming.take(), course.expected()) else {
             return;
         };
-        if let Some(change) = self.changes.get_mut(place) {
-            change.value = stays;
-            change.settled = Some(at);
+        for place in coming.places {
+            if let Some(change) = self.changes.get_mut(place) {
+                change.value = stays.clone();
+                change.settled = Some(at);
+            }
         }
     }
 
@@ -386,10 +467,10 @@ impl History {
         (serves, past)
     }
 
-    /// A planned value with what nobody planned.
+    /// What a planned value comes to: with what nobody planned, and where somebody is ahead of it, what they have done.
     pub fn adjusted(&self, value: &Value) -> Value {
         let course = self.courses.get(&value.slot());
-        course.map_or_else(|| value.clone(), |course| course.adjusted(value))
+        course.map_or_else(|| value.clone(), |course| course.led_to(value))
     }
 }
 

@@ -5,6 +5,9 @@
 //! | only adds | the checker finds nothing wrong that was right before |
 //! | takes something away, or switches | the clock is right, nothing surprised us, every server shows what the steps before led to, and the checker agrees with the measured history |
 //!
+//! Somebody else may be ahead, such as one who carries out a plan of their own for the same change: their step counts as
+//! planned when the checker agrees, and is begun at once when its turn comes.
+//!
 //! With a wrong clock nothing counts as seen, for waits run from there; so at most one more step is begun, which only
 //! adds.
 
@@ -14,7 +17,7 @@ use super::{
         safety::{Class, Slot, Value},
     },
     gate::Gate,
-    items::{items, ttl},
+    items::{items, same, ttl},
     run::{Event, Next, Run, Stage},
     view::{Shown, View},
 };
@@ -44,7 +47,8 @@ impl Run {
         }
         let now = now.max(self.last);
         // What is over is over at a time that is known, or later.
-        let told = |event: &Event| clock_is_sane || !matches!(event, Event::Settled { .. });
+        let told =
+            |event: &Event| clock_is_sane || !matches!(event, Event::Settled { .. } | Event::Early { .. });
         match self.observed(view, now).filter(told) {
             Some(_) if self.surprises >= MOST_SURPRISES => {
                 let why = "things change all the time that nobody planned; abort this plan, and plan anew when it is quiet";
@@ -92,7 +96,7 @@ impl Run {
         if let Stage::Paused { why } = &self.stage {
             return Next::Halted { why: why.clone() };
         }
-        if let Some(lacking) = lacking.filter(|_| self.acted) {
+        if let Some(lacking) = lacking.filter(|_| self.acted || self.was_early) {
             return Next::Watch { step: place, lacking };
         }
         if !self.only_adds(step) {
@@ -156,6 +160,9 @@ impl Run {
     fn begin(&self, place: usize, step: &Step, view: &View, now: UnixTime, sane: bool) -> Next {
         if let Stage::Paused { why } = &self.stage {
             return Next::Halted { why: why.clone() };
+        }
+        if self.is_early(place) {
+            return Next::Journal(Event::Begun { step: place });
         }
         let due = self.plan.due(place, &self.done);
         if now < due {
@@ -227,8 +234,13 @@ impl Run {
     /// nobody planned. To be journaled, and asked for again until there is nothing more.
     pub fn noticed(&self, view: &View, now: UnixTime) -> Option<Event> {
         let is_open = !matches!(self.stage, Stage::Over(_)) && self.surprises < MOST_SURPRISES;
-        self.observed(view, now.max(self.last))
-            .filter(|event| is_open && matches!(event, Event::TtlSeen { .. } | Event::Surprise { .. }))
+        self.observed(view, now.max(self.last)).filter(|event| {
+            is_open
+                && matches!(
+                    event,
+                    Event::TtlSeen { .. } | Event::Early { .. } | Event::Surprise { .. }
+                )
+        })
     }
 
     /// What the view shows that is to be journaled: larger TTLs, surprises, and their end.
@@ -253,7 +265,8 @@ impl Run {
             let lag = self.plan.situation.lag(slot);
             let odd = values().find(|(_, value)| !course.explains(value, now, lag));
             if let Some((sight, value)) = odd {
-                return Some(self.surprise(view, slot, &sight.server, value));
+                let early = self.early(slot, value, now);
+                return Some(early.unwrap_or_else(|| self.surprise(view, slot, &sight.server, value)));
             }
             let Some(stray) = &course.stray else { continue };
             let ends = [course.coming(), course.expected()];
@@ -268,15 +281,40 @@ impl Run {
         None
     }
 
+    /// A value that somebody else shows before the step that leads to it was begun, where that hurts nobody.
+    fn early(&self, slot: &Slot, value: &Value, now: UnixTime) -> Option<Event> {
+        let course = self.history.courses.get(slot)?;
+        // On the way back a sight is no evidence.
+        if course.stray.is_some() || matches!(self.plan.kind, Kind::Retreat { .. }) {
+            return None;
+        }
+        let first = self.done.len() + usize::from(self.begun.is_some());
+        let later = self.plan.steps.iter().enumerate().skip(first);
+        let of_slot =
+            later.flat_map(|(place, step)| step.changes.iter().map(move |change| (place, step, change)));
+        let mut by_others = of_slot
+            .filter(|(.., change)| change.slot() == *slot)
+            .take_while(|(_, step, _)| !matches!(step.by, Actor::We | Actor::Api { .. }));
+        let (step, ..) = by_others.find(|(.., change)| same(&course.adjusted(change), value))?;
+        let since = self.fine_until(slot);
+        self.allows_early(step, since, now)
+            .then_some(Event::Early { step, since })
+    }
+
+    /// Until when a slot was surely as it should be, as far as this process has seen.
+    fn fine_until(&self, slot: &Slot) -> UnixTime {
+        let lag = self.plan.situation.lag(slot);
+        let fine = self.looked.get(slot);
+        UnixTime(fine.map_or(0, |fine| fine.0.saturating_sub(lag)))
+    }
+
     fn surprise(&self, view: &View, slot: &Slot, server: &str, value: &Value) -> Event {
         let known = self.plan.situation.keys.len();
         let strangers = view.strangers.iter().filter(|(key, _)| key.place() >= known);
-        let lag = self.plan.situation.lag(slot);
-        let fine = self.looked.get(slot).map_or(0, |fine| fine.0.saturating_sub(lag));
         Event::Surprise {
             value: value.clone(),
             strangers: strangers.map(|(_, key)| key.clone()).collect(),
-            since: UnixTime(fine),
+            since: self.fine_until(slot),
             why: self.difference(view, slot, server, value),
         }
     }

@@ -65,6 +65,13 @@ pub enum Event {
         /// The TTL.
         ttl: Seconds,
     },
+    /// Somebody else has done their step before it was begun here, and the checker agrees.
+    Early {
+        /// Its place in the plan.
+        step: usize,
+        /// From when on it may have been served.
+        since: UnixTime,
+    },
     /// Some server shows what nobody planned.
     Surprise {
         /// The value.
@@ -156,6 +163,8 @@ pub struct Run {
     pub unwatched: Option<(UnixTime, UnixTime)>,
     /// From when on something was served that nobody planned, and that has not been judged yet.
     pub(super) untold: Option<UnixTime>,
+    /// The step that was begun had been done before, by others.
+    pub(super) was_early: bool,
     /// A person says that they did their part of the step that was begun.
     pub(super) reported: bool,
     /// The step that was begun was acted upon by this process.
@@ -282,6 +291,7 @@ impl Run {
             harm: None,
             unwatched: None,
             untold: None,
+            was_early: false,
             reported: false,
             acted: false,
             looked: BTreeMap::new(),
@@ -311,25 +321,20 @@ impl Run {
             Event::Adopted { plan, force } => *self = Self::adopt((**plan).clone(), force.clone(), at)?,
             Event::Made { key, dnskey } => self.plan.made(*key, dnskey.clone()),
             Event::Begun { step } => {
-                let read = self.plan.read_by_parent(*step);
-                let step = &self.plan.steps[*step];
-                self.history.begin(&step.what, &step.changes, at);
-                self.history.begin(&step.what, read.as_slice(), at);
-                self.begun = Some(at);
+                self.was_early = self.is_early(*step);
+                self.begin_step(*step, at);
                 self.untold = None;
                 (self.reported, self.acted) = (false, false);
             }
             Event::Reported { .. } => self.reported = true,
-            Event::Seen { step } => {
-                let step = &self.plan.steps[*step];
-                self.history.see(&step.what, &step.changes, at);
-                let begun = self.begun.take().unwrap_or(at);
-                self.done.push(Times { begun, seen: at });
-            }
+            Event::Seen { step } => self.see_step(*step, at),
             Event::TtlSeen { slot, ttl } => {
                 self.history.raise(slot, *ttl);
                 // It may have been as large ever since.
                 self.untold = Some(self.plan.situation.at);
+            }
+            Event::Early { step, since } => {
+                self.history.come_early(&self.plan, *step, *since, at);
             }
             Event::Surprise {
                 value,
@@ -401,6 +406,9 @@ impl Run {
             Event::Seen { step } | Event::Reported { step } if *step != next || self.begun.is_none() => {
                 Err(JournalFault::OutOfOrder { step: *step })
             }
+            Event::Early { step, .. } if *step < next || *step >= self.plan.steps.len() => {
+                Err(JournalFault::OutOfOrder { step: *step })
+            }
             Event::Finished if next != self.plan.steps.len() => Err(JournalFault::OutOfOrder { step: next }),
             _ => Ok(()),
         }
@@ -413,6 +421,26 @@ impl Run {
         let from = from.max(self.last);
         let event = Event::ClockSet { from, to, unwatched };
         (from != to && self.may(&event).is_ok()).then_some(event)
+    }
+
+    pub(super) fn begin_step(&mut self, step: usize, at: UnixTime) {
+        let read = self.plan.read_by_parent(step);
+        let step = &self.plan.steps[step];
+        self.history.begin(&step.what, &step.changes, at);
+        self.history.begin(&step.what, read.as_slice(), at);
+        self.begun = Some(at);
+    }
+
+    pub(super) fn see_step(&mut self, step: usize, at: UnixTime) {
+        let step = &self.plan.steps[step];
+        self.history.see(&step.what, &step.changes, at);
+        let begun = self.begun.take().unwrap_or(at);
+        self.done.push(Times { begun, seen: at });
+    }
+
+    /// Whether somebody has done a step, or one after it, before it was begun here.
+    pub fn is_early(&self, step: usize) -> bool {
+        self.history.is_early(&self.plan, step)
     }
 
     /// The action of the step that was begun is done. Not journaled: after a crash it is done again.
@@ -545,9 +573,16 @@ impl Run {
 }
 
 impl Run {
-    /// The times of the steps that were begun; the one that is not seen yet counts as seen when it was begun.
+    /// The times of the steps that were begun, or that others have done before; what is not seen yet counts as seen when
+    /// it was begun.
     pub fn times_so_far(&self) -> Vec<Times> {
         let begun = self.begun.map(|begun| Times { begun, seen: begun });
-        self.done.iter().copied().chain(begun).collect()
+        let begun: Vec<Times> = self.done.iter().copied().chain(begun).collect();
+        let early = (begun.len()..).take_while(|step| self.is_early(*step));
+        let early = early.map(|_| Times {
+            begun: self.last,
+            seen: self.last,
+        });
+        begun.iter().copied().chain(early).collect()
     }
 }

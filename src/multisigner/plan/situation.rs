@@ -151,7 +151,7 @@ impl Situation {
         self.members.get(provider.place())
     }
 
-    /// How stories call a key: "ZSK 4711", "the new KSK".
+    /// How stories call a key: "ZSK 4711", "the new KSK", "a new KSK of ns1".
     pub fn label(&self, key: KeyId) -> String {
         match self.key(key) {
             Some(PlanKey {
@@ -159,7 +159,11 @@ impl Situation {
                 role,
                 ..
             }) => format!("{role} {}", dnskey.key_tag()),
-            Some(PlanKey { role, .. }) => format!("the new {role}"),
+            // No label is part of another one: it is replaced when the key is known.
+            Some(PlanKey { role, owner, .. }) => match owner.filter(|owner| *owner != ProviderId::FIRST) {
+                None => format!("the new {role}"),
+                Some(owner) => format!("a new {role} of {}", self.name(owner)),
+            },
             None => "an unknown key".to_owned(),
         }
     }

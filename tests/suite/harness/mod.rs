@@ -1,6 +1,7 @@
 //! What every promise needs: servers on loopback that end with the test, a DNS client that sees every octet,
 //! and questions to ask.
 
+pub mod changing;
 pub mod client;
 pub mod engine;
 pub mod flooded;

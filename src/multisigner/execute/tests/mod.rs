@@ -2,6 +2,7 @@
 //! TTLs 30 (DS), 20 (DNSKEY) and 50 (data), propagation 3, margin 5.
 
 mod clock;
+mod early;
 mod harm;
 mod rules;
 mod surprises;
