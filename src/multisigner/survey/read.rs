@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Answered, MemberSeen, Survey, Way, ask::NOBODYS_TYPE};
+use super::{Answered, MemberSeen, Survey, ask::NOBODYS_TYPE};
 use crate::{
     dnssec::keyset::Role,
     dnssec::{
@@ -12,7 +12,7 @@ use crate::{
     },
     multisigner::{
         execute::{Shown, Sight, View},
-        observe::{Unseen, read_ds, read_keys},
+        observe::{At, Unseen, read_ds, read_keys},
         plan::{PlanKey, Situation},
         safety::{
             Class, Content, DsRecord, DsSet, KeyId, KeyRrset, KeySet, NsSet, ProviderId, SignedData, Slot,
@@ -93,10 +93,11 @@ impl Reading<'_> {
 
     /// What each server shows of a slot, by every way by which it was asked for it.
     pub fn sights(&self, slot: &Slot) -> Vec<Sight> {
-        let of_parent = |asked, read: &dyn Fn(&Answered) -> Seen| sights(&self.survey.parent, asked, read);
+        let survey = self.survey;
+        let of_parent = |asked, read: &dyn Fn(&Answered) -> Seen| survey.sights(&survey.parent, asked, read);
         let of_member = |provider: &ProviderId, asked, read: &dyn Fn(&Answered) -> Seen| {
-            let member = self.survey.members.get(provider.place());
-            sights(member.map_or(&[][..], |member| &member.servers), asked, read)
+            let member = survey.members.get(provider.place());
+            survey.sights(member.map_or(&[][..], |member| &member.servers), asked, read)
         };
         match slot {
             Slot::Ds => of_parent(RrType::DS, &|server| self.ds(server)),
@@ -439,30 +440,46 @@ pub(super) fn authoritative(server: &Answered, asked: RrType) -> Result<&Receive
     }
 }
 
-/// What those servers show that were asked for a type. Many hosts have one address family alone: a named server that
-/// answers at one of its addresses stands for those at which nothing of it can be reached.
-fn sights(servers: &[Answered], asked: RrType, read: &dyn Fn(&Answered) -> Seen) -> Vec<Sight> {
-    let asked = servers
-        .iter()
-        .filter(|server| server.answers.contains_key(&asked));
-    let seen: Vec<(&Answered, Seen)> = asked.map(|server| (server, read(server))).collect();
-    let name = |server: &Answered| server.at.as_ref().and_then(|at| at.name.clone());
-    let is_away = |seen: &Seen| matches!(seen, Err(Unseen::Unreachable(_)));
-    let answering = seen.iter().filter(|(_, seen)| !is_away(seen));
-    let answering: BTreeSet<(Name, &Way)> = answering
-        .filter_map(|(server, _)| Some((name(server)?, &server.way)))
-        .collect();
-    let stood_for = |server: &Answered, seen: &Seen| {
-        let is_way = |other: &&Answered| other.at == server.at && other.way.is_beside(&server.way);
-        let mut ways = servers.iter().filter(is_way);
-        is_away(seen)
-            && name(server).is_some_and(|name| answering.contains(&(name, &server.way)))
-            && ways.all(Answered::is_away)
-    };
-    let counted = seen.iter().filter(|(server, seen)| !stood_for(server, seen));
-    counted
-        .map(|(server, seen)| sight(server, seen.clone()))
-        .collect()
+impl Survey {
+    /// What those servers show that were asked for a type, but those that others stand for.
+    fn sights(&self, servers: &[Answered], asked: RrType, read: &dyn Fn(&Answered) -> Seen) -> Vec<Sight> {
+        let asked = servers
+            .iter()
+            .filter(|server| server.answers.contains_key(&asked));
+        let counted = asked.filter(|server| !self.is_stood_for(server, servers));
+        counted.map(|server| sight(server, read(server))).collect()
+    }
+
+    /// Many places have one address family alone. Of a named server whose address of the other family is silent, its
+    /// address of this one shows enough, where nothing at all of that family answers from that place. Another address of
+    /// the same family may be another machine, which others reach.
+    fn is_stood_for(&self, server: &Answered, servers: &[Answered]) -> bool {
+        let Some(At {
+            name: Some(name),
+            address,
+        }) = &server.at
+        else {
+            return false;
+        };
+        let named = |other: &&Answered| other.at.as_ref().is_some_and(|at| at.name.is_some());
+        let same_name =
+            |other: &&Answered| other.at.as_ref().is_some_and(|at| at.name.as_ref() == Some(name));
+        let same_family = |other: &&Answered| {
+            let at = other.at.as_ref();
+            at.is_some_and(|at| at.address.is_ipv4() == address.is_ipv4())
+        };
+        // To listen on an address of ours is no way out of this place.
+        let others = self.members.iter().skip(1).flat_map(|member| &member.servers);
+        let all = others.chain(&self.parent).chain(servers.iter().filter(named));
+        let mut of_family = all
+            .filter(same_family)
+            .filter(|other| other.way.is_beside(&server.way));
+        let mut stand_ins = servers
+            .iter()
+            .filter(same_name)
+            .filter(|other| other.way == server.way);
+        of_family.all(Answered::is_away) && stand_ins.any(|other| !other.is_away())
+    }
 }
 
 fn sight(server: &Answered, seen: Seen) -> Sight {

@@ -165,37 +165,77 @@ async fn what_differs_over_tcp_is_asked_for_in_full_and_the_largest_ttl_counts()
     assert_eq!(ttls, [40, 50]);
 }
 
+/// What is shown of DS by a parent with these servers, each with its name, its address, and whether it answers over UDP
+/// and over TCP: how many sights count, and how many of them are silent.
+fn counted(servers: &[(&str, &str, bool, bool)]) -> (usize, usize) {
+    let server = |name: &str, address: &str, way: Way, answers: bool| {
+        let mut server = answered(address, way, &OF_PARENT, &[]);
+        server.at.as_mut().unwrap().name = Some(name.parse().unwrap());
+        if !answers {
+            for answer in server.answers.values_mut() {
+                *answer = Err(Unseen::Unreachable("no route".to_owned()));
+            }
+        }
+        server
+    };
+    let mut survey = survey(&[], &[]);
+    let both = servers.iter().flat_map(|(name, address, udp, tcp)| {
+        [
+            server(name, address, Way::Udp, *udp),
+            server(name, address, Way::Tcp, *tcp),
+        ]
+    });
+    survey.parent = both.collect();
+    let shown = all_shown(&survey, Slot::Ds);
+    let away = shown
+        .iter()
+        .filter(|shown| matches!(shown, Shown::Unreachable(_)));
+    (shown.len(), away.count())
+}
+
 /// At its other address the server answers: that stands for an address family that this host lacks, and not for a
 /// transport that one address lacks.
 #[test]
 fn a_named_server_stands_for_its_other_address_where_that_is_silent_throughout() {
-    let seen = |tcp_of_second: bool, udp_of_second: bool| {
-        let server = |address: &str, way: Way, answers: bool| {
-            let mut server = answered(address, way, &OF_PARENT, &[]);
-            server.at.as_mut().unwrap().name = Some("ns.example.".parse().unwrap());
-            if !answers {
-                for answer in server.answers.values_mut() {
-                    *answer = Err(Unseen::Unreachable("no route".to_owned()));
-                }
-            }
-            server
-        };
-        let mut survey = survey(&[], &[]);
-        survey.parent = vec![
-            server("192.0.2.1:53", Way::Udp, true),
-            server("192.0.2.1:53", Way::Tcp, true),
-            server("[2001:db8::1]:53", Way::Udp, udp_of_second),
-            server("[2001:db8::1]:53", Way::Tcp, tcp_of_second),
-        ];
-        let shown = all_shown(&survey, Slot::Ds);
-        let away = shown
-            .iter()
-            .filter(|shown| matches!(shown, Shown::Unreachable(_)));
-        (shown.len(), away.count())
+    let seen = |udp: bool, tcp: bool| {
+        counted(&[
+            ("ns.example.", "192.0.2.1:53", true, true),
+            ("ns.example.", "[2001:db8::1]:53", udp, tcp),
+        ])
     };
     assert_eq!(seen(true, true), (4, 0));
     assert_eq!(seen(false, false), (2, 0));
-    assert_eq!(seen(false, true), (4, 1));
+    assert_eq!(seen(true, false), (4, 1));
+}
+
+/// The other one may be a machine that still serves what was before, to whoever reaches it.
+#[test]
+fn no_address_stands_for_another_one_of_its_family() {
+    let two = [
+        ("ns.example.", "192.0.2.1:53", true, true),
+        ("ns.example.", "192.0.2.2:53", false, false),
+    ];
+    assert_eq!(counted(&two), (4, 2));
+    let names = [
+        ("a.example.", two[0].1, true, true),
+        ("b.example.", two[1].1, false, false),
+    ];
+    assert_eq!(counted(&names), (4, 2));
+}
+
+/// Who reaches one server by IPv6 reaches them all.
+#[test]
+fn no_address_stands_for_one_of_a_family_that_this_place_has() {
+    let seen = |other: bool| {
+        counted(&[
+            ("a.example.", "192.0.2.1:53", true, true),
+            ("a.example.", "[2001:db8::1]:53", false, false),
+            ("b.example.", "192.0.2.2:53", true, true),
+            ("b.example.", "[2001:db8::2]:53", other, other),
+        ])
+    };
+    assert_eq!(seen(false), (4, 0));
+    assert_eq!(seen(true), (8, 2));
 }
 
 /// From "tokyo" one is led to this server, whatever is asked for; with "%h" and "%p" to the server itself.
