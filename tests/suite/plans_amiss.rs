@@ -495,3 +495,39 @@ fn what_is_applied_is_what_the_servers_show_at_that_moment() {
     assert!(applied.contains(&format!("ZSK {made}")), "{applied}");
     assert_eq!(world.tags().len(), before.len() + 1, "no further one is made");
 }
+
+/// A plan knows its providers by their places in it: neither another order nor another number of them in the
+/// configuration may lead it astray.
+#[test]
+fn providers_that_come_and_go_amid_a_plan_halt_it() {
+    let world = World::new("4s", "3");
+    let path = world.state().with_file_name("countersign.toml");
+    let before = fs::read_to_string(&path).unwrap();
+    let reload = |text: &str| {
+        fs::write(&path, text).unwrap();
+        world.does(&["reload"]);
+    };
+    world.apply(&["roll-zsk", ORIGIN]);
+    world.waits();
+    let published = world.keys();
+    let other = "[[provider]]\nname = \"dnsx\"\nkind = \"dns\"\nservers = [\"127.0.0.1:9\"]\n[[zone]]";
+    let more = before
+        .replace("[[zone]]", other)
+        .replace("providers = [\"ns1\"]", "providers = [\"dnsx\", \"ns1\"]");
+    reload(&more);
+    world.tells("\"dnsx\" was added to the zone");
+    reload(&before.replace("providers = [\"ns1\"]", "providers = []"));
+    world.tells("\"ns1\" of this plan is not configured any more");
+    // Its time comes, and nothing is switched or withdrawn.
+    let on = || (world.plan_status()["until"].is_u64() || world.keys() != published).then_some(());
+    assert!(
+        wait_for(Duration::from_secs(8), on).is_none(),
+        "{}",
+        world.ours.log()
+    );
+    let warned = world.does(&["status", ORIGIN]);
+    assert!(warned.contains("the plan is halted"), "{warned}");
+    reload(&before);
+    world.reaches("reached");
+    assert_eq!(world.keys().len(), published.len() - 1);
+}

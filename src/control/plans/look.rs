@@ -1,16 +1,11 @@
 //! Looks at every server of a zone, for its plan.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use super::{
-    super::{
-        observations,
-        reckon::reckon,
-        server::Server,
-        whereabouts::{Whereabouts, reachable},
-    },
+    super::{observations, reckon::reckon, server::Server},
     elsewhere::{self, Pace},
-    lock,
+    targets::{everybody, providers_of},
 };
 use crate::{
     client::Asker,
@@ -25,21 +20,16 @@ use crate::{
     multisigner::{
         execute::{Event, Run, View},
         observations::Party,
-        observe::At,
         plan::{Hand, Member, Parent, ParentHand, PlanKey, Situation},
         safety::{KeyId, ProviderId},
-        survey::{ContentTtls, Known, Survey, Targets, survey},
+        survey::{ContentTtls, Known, Survey, survey},
     },
-    provider::Provider,
     wire::Name,
 };
 
-/// How long it is taken for true where servers are.
-const WHEREABOUTS_HOLD: Duration = Duration::from_secs(300);
-
 /// What everybody shows, for a run.
 pub(super) async fn view(server: &Arc<Server>, zone: &ZoneSettings, run: &Run) -> Result<View, String> {
-    let seen = look(server, zone, Pace::Now).await?;
+    let seen = look(server, zone, &providers_of(run, zone)?, Pace::Now).await?;
     let events = events(server, &zone.origin).await?;
     let (situation, ttls) = (run.plan.situation.clone(), ttls(server, &zone.origin));
     reckon(move || seen.view(&situation, &Register::of(&events), ttls)).await
@@ -82,7 +72,7 @@ pub(super) async fn situation(
     zone: &ZoneSettings,
     previous: Option<Situation>,
 ) -> Result<Beginning, String> {
-    let seen = look(server, zone, Pace::Now).await?;
+    let seen = look(server, zone, &zone.providers, Pace::Now).await?;
     let events = events(server, &zone.origin).await?;
     let bounds = observations::bounds(&server.config.load(), zone);
     let counted = server.observations.counting(&zone.origin, seen.over(), bounds);
@@ -119,12 +109,14 @@ pub(super) async fn situation(
     .await?
 }
 
+/// One look at this server, these providers in this order, and the parent.
 pub(super) async fn look(
     server: &Arc<Server>,
     zone: &ZoneSettings,
+    providers: &[String],
     pace: Pace,
 ) -> Result<Arc<Survey>, String> {
-    let (members, parent) = targets(server, zone).await?;
+    let (members, parent) = everybody(server, zone, providers).await?;
     let clock: &dyn Clock = &*server.clock;
     let asker = Asker::default();
     let (mut seen, elsewhere) = futures_util::future::join(
@@ -145,16 +137,21 @@ pub(super) async fn look(
     server
         .plans
         .differ(&zone.origin, differences, &unasked, seen.over(), lag);
-    if let Err(why) = keep(server, zone, &seen).await {
+    if let Err(why) = keep(server, zone, providers, &seen).await {
         tracing::warn!(zone = %zone.origin, "{why}");
     }
     Ok(seen)
 }
 
 /// Keeps what a look saw.
-async fn keep(server: &Arc<Server>, zone: &ZoneSettings, seen: &Arc<Survey>) -> Result<(), String> {
+async fn keep(
+    server: &Arc<Server>,
+    zone: &ZoneSettings,
+    providers: &[String],
+    seen: &Arc<Survey>,
+) -> Result<(), String> {
     let events = events(server, &zone.origin).await?;
-    let others = zone.providers.iter().cloned().map(Party::Provider);
+    let others = providers.iter().cloned().map(Party::Provider);
     let parties: Vec<Party> = [Party::Ours].into_iter().chain(others).collect();
     let bounds = observations::bounds(&server.config.load(), zone);
     let (server, origin, seen) = (Arc::clone(server), zone.origin.clone(), Arc::clone(seen));
@@ -219,76 +216,4 @@ fn members(server: &Server, zone: &ZoneSettings, seen: &Survey) -> Vec<Member> {
         });
     }
     members
-}
-
-/// Where everybody is asked: this server first, then the providers in the order of the configuration; and the parent.
-async fn targets(server: &Arc<Server>, zone: &ZoneSettings) -> Result<(Vec<Targets>, Targets), String> {
-    let now = server.clock.steady();
-    if let Some((until, members, parent)) = lock(&server.plans.targets).get(&zone.origin)
-        && *until > now
-    {
-        return Ok((members.clone(), parent.clone()));
-    }
-    let config = server.config.load_full();
-    let whereabouts = Whereabouts::new(&config);
-    let ours = server.addresses().iter().map(|address| {
-        Ok(At {
-            name: None,
-            address: reachable(*address),
-        })
-    });
-    let mut members = vec![Targets {
-        names: zone.our_servers.clone(),
-        servers: ours.collect(),
-    }];
-    for name in &zone.providers {
-        let settings = config.providers.iter().find(|known| known.name == *name);
-        let settings = settings.ok_or_else(|| format!("there is no [[provider]] named \"{name}\""))?;
-        let driver = server.peers.driver(settings).map_err(|refusal| refusal.error)?;
-        let found = whereabouts.of_provider(&zone.origin, settings, &*driver).await;
-        let mut names = settings.server_names.clone();
-        if names.is_empty() {
-            names.extend(found.iter().filter_map(|found| found.as_ref().ok()?.name.clone()));
-        }
-        if names.is_empty() {
-            // Where addresses are configured, its API may still tell the names.
-            let said = Provider::servers(&*driver, &zone.origin)
-                .await
-                .unwrap_or_default();
-            names.extend(said.into_iter().filter_map(|server| server.name));
-        }
-        let mut servers: Vec<Result<At, String>> = Vec::new();
-        for found in found {
-            let found = found.map_err(|(name, why)| match name {
-                Some(name) => format!("{name}: {why}"),
-                None => why,
-            });
-            if !servers.contains(&found) {
-                servers.push(found);
-            }
-        }
-        members.push(Targets { names, servers });
-    }
-    let parent = whereabouts.of_parent(zone).await;
-    let parent = Targets {
-        names: Vec::new(),
-        servers: parent
-            .into_iter()
-            .map(|found| found.map_err(|(_, why)| why))
-            .collect(),
-    };
-    let all_found = {
-        let every = members
-            .iter()
-            .chain([&parent])
-            .flat_map(|targets| &targets.servers);
-        every.clone().all(Result::is_ok)
-    };
-    // What was not found is looked for again.
-    if all_found {
-        let until = now + WHEREABOUTS_HOLD;
-        let found = (until, members.clone(), parent.clone());
-        lock(&server.plans.targets).insert(zone.origin.clone(), found);
-    }
-    Ok((members, parent))
 }

@@ -16,6 +16,7 @@ mod look;
 mod notice;
 mod orders;
 mod report;
+mod targets;
 #[cfg(test)]
 mod tests;
 mod wanted;
@@ -42,7 +43,7 @@ use crate::{
             journal::{RunJournal as _, RunJournalError, last_run},
         },
         safety::ProviderId,
-        survey::{Difference, Targets},
+        survey::Difference,
     },
     wire::Name,
 };
@@ -111,15 +112,11 @@ struct Rest {
 pub struct Plans {
     known: Mutex<BTreeMap<Name, Known>>,
     turns: Mutex<BTreeMap<Name, Arc<tokio::sync::Mutex<()>>>>,
-    targets: Mutex<BTreeMap<Name, Everybody>>,
+    targets: Mutex<BTreeMap<Name, targets::Everybody>>,
     places: elsewhere::Places,
     /// Why runs could not be told of time that nobody knows to have passed.
     unsettled: Mutex<Option<String>>,
 }
-
-/// Until when, by steady time, it is taken for true where everybody is asked; this server, the other providers; and the
-/// parent.
-type Everybody = (Duration, Vec<Targets>, Targets);
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -178,7 +175,7 @@ pub(super) async fn observe(server: &Arc<Server>, zone: &ZoneSettings) {
         Some(_) => Pace::Now,
         None => Pace::Rarely,
     };
-    if let Err(why) = look::look(server, zone, pace).await {
+    if let Err(why) = look::look(server, zone, &zone.providers, pace).await {
         tracing::debug!(zone = %zone.origin, "not looked at: {why}");
     }
 }
@@ -480,6 +477,15 @@ async fn loop_of(server: &Arc<Server>, zone: &ZoneSettings, run: &mut Run) -> Re
             continue;
         }
         let (now, sane) = time(server);
+        // What was there before is measured all the same.
+        if let Some(why) = targets::newcomer(run, zone) {
+            if let Some(event) = run.noticed(&view, now) {
+                journal(server, &zone.origin, run, event).await?;
+                looked = Some(view);
+                continue;
+            }
+            return Err(why);
+        }
         let rest = |why: String, until, halted| Rest {
             why,
             until,

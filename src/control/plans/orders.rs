@@ -10,7 +10,9 @@ use super::{
         reckon::reckon,
         server::{Server, unknown},
     },
-    append, causes, clock, journal, look, report, time, wanted,
+    append, causes, clock, journal, look, report,
+    targets::gone,
+    time, wanted,
 };
 use crate::{
     clock::Clock,
@@ -274,6 +276,8 @@ pub(super) fn put(server: &Server, zone: &Name, run: Run) {
 async fn abort(server: &Arc<Server>, settings: &ZoneSettings, why: String) -> Result<PlanReply, Refusal> {
     let zone = &settings.origin;
     let mut run = active(server, zone)?;
+    // A way back is as blind as the plan.
+    let gone = gone(&run, settings);
     // What the parent was asked for and has not done need not be taken back there.
     let seen = look::view(server, settings, &run).await.ok();
     let not_done = seen.and_then(|view| run.as_the_parent_left_it(&view));
@@ -283,7 +287,10 @@ async fn abort(server: &Arc<Server>, settings: &ZoneSettings, why: String) -> Re
         Ok((report::planned(&plan, Vec::new())?, plan))
     });
     // Whatever comes of that, it is given up.
-    let back = back.await;
+    let back = match gone {
+        None => back.await,
+        Some(why) => Err(refusal(why, "")),
+    };
     let said = journal(server, zone, &mut run, Event::Aborted { why }).await;
     said.map_err(|why| refusal(why, ""))?;
     put(server, zone, run);
