@@ -60,6 +60,8 @@ impl World {
         {
             self.parent.ns.members = members;
             acts = true;
+            self.story
+                .tell(self.now, || "the parent takes its NS RRset from CSYNC".to_owned());
         }
         if acts {
             self.story.tell(self.now, || {

@@ -461,6 +461,17 @@ impl History {
             }
         };
         let mut serves: Vec<Value> = current.into_values().collect();
+        // CSYNC that is to go is there for all that anybody knows, until it was seen that it is not.
+        for value in serves
+            .iter_mut()
+            .filter(|value| matches!(value, Value::Csync(_, None)))
+        {
+            let course = self.courses.get(&value.slot());
+            let leaving = course.filter(|course| course.coming.is_some());
+            if let Some(there) = leaving.and_then(Course::expected) {
+                *value = there;
+            }
+        }
         serves.iter_mut().for_each(raise);
         past.iter_mut().for_each(|past| raise(&mut past.value));
         past.sort_by_key(|past| past.until);

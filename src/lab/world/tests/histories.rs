@@ -70,6 +70,36 @@ fn random_histories_hurt_nobody() {
     assert!(worlds < 100 || reached * 2 > worlds, "{reached} of {worlds}");
 }
 
+/// Whether a join or a leave ended well, and the parent took its NS RRset from CSYNC so often.
+fn by_csync(scenario: Scenario, faults: &[Fault], seed: u64) -> (bool, usize) {
+    let draw = Draw {
+        scenario,
+        faults: faults.to_vec(),
+        story: true,
+        ..drawn(seed)
+    };
+    let outcome = run(&draw, &|_| false, true);
+    assert!(outcome.sound(), "{}", told(&outcome));
+    let lines = outcome.story.iter();
+    let taken = lines.filter(|line| line.what == "the parent takes its NS RRset from CSYNC");
+    (outcome.end == super::super::End::Reached, taken.count())
+}
+
+/// The parent takes its NS RRset by itself, and takes it back when the plan is given up.
+#[test]
+fn a_parent_that_reads_csync_follows_there_and_back() {
+    for scenario in [Scenario::Join, Scenario::Leave] {
+        let there: Vec<(bool, usize)> = (0..20).map(|seed| by_csync(scenario, &[], seed)).collect();
+        assert!(there.iter().all(|(reached, _)| *reached));
+        let followed = there.iter().filter(|(_, taken)| *taken == 1).count();
+        assert!(followed >= 4, "{scenario:?}: {there:?}");
+    }
+    let back = (0..150).map(|seed| by_csync(Scenario::Leave, &[Fault::GivenUp], seed));
+    let back = back.filter(|(reached, taken)| *reached && *taken == 2).count();
+    println!("{back} go back");
+    assert!(back >= 3, "{back} go back");
+}
+
 /// Given up while the parent still had a change on its way, a plan took the sight of what was there before for its way back.
 #[test]
 fn what_is_still_on_its_way_is_not_taken_for_taken_back() {

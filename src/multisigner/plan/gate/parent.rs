@@ -28,7 +28,12 @@ impl Gate<'_> {
                 Value::Cds(provider, _) => Some(self.still(*provider, value, "the CDS of before")),
                 _ => None,
             }),
-            Value::ParentNs(ns) if ns.from_csync => self.parent_takes(ns, waits),
+            Value::ParentNs(ns) => {
+                self.parent_has_followed(waits);
+                if ns.from_csync {
+                    self.parent_takes(ns, waits);
+                }
+            }
             Value::ChildNs(..) => self.since_ended(waits, |value| match value {
                 Value::Csync(provider, Some(_)) => Some(self.still(*provider, value, "CSYNC")),
                 _ => None,
@@ -46,6 +51,23 @@ impl Gate<'_> {
                 let now = self.history.now(&value.slot());
                 let differs = !matches!(now, Some(Value::ChildNs(_, now)) if now.members == held.members);
                 differs.then(|| self.still(*provider, value, "the NS RRset of before"))
+            }
+            _ => None,
+        });
+    }
+
+    /// What it has read in CSYNC that is past it has done, or does not do any more: on the way back the NS RRset of before
+    /// is no evidence until then.
+    fn parent_has_followed(&self, waits: &mut Vec<Wait>) {
+        self.since_ended(waits, |value| match value {
+            Value::Csync(provider, Some(_)) => {
+                let child = self.situation.lag(&value.slot());
+                let parent = self.situation.parent.propagation;
+                let why = format!(
+                    "the parent may have read the CSYNC of before at {} until {child} s from then, and take {parent} s to follow it",
+                    self.situation.name(*provider)
+                );
+                Some((child.saturating_add(parent), why))
             }
             _ => None,
         });

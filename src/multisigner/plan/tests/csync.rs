@@ -282,6 +282,21 @@ fn the_way_back_takes_it_away_first_and_asks_for_what_was() {
         ]);
         assert_eq!(told, expected.collect::<Vec<_>>(), "from step {steps}");
     }
+    // It may have read our CSYNC of before, and come late.
+    let back_from_four = back(&plan, 4);
+    let of_parent = |step: &&Step| {
+        step.changes
+            .iter()
+            .any(|value| value.slot() == Slot::Csync(provider("A")))
+    };
+    let again = back_from_four.steps.iter().filter(of_parent).nth(1).unwrap();
+    let waits = again.waits.iter().map(|wait| (wait.since, wait.seconds));
+    assert!(
+        waits
+            .collect::<Vec<_>>()
+            .contains(&(Since::Step(1), 2 * SMALL.lag)),
+        "{again:#?}"
+    );
     // A join that the parent may have followed goes back as a leave.
     let plan = join();
     let is_shown = |step: &Step| matches!(step.action, Action::Csync { .. });
