@@ -134,6 +134,7 @@ pub(super) enum KeysCommand {
     Ds(KeysDsArguments),
     Import(ImportArguments),
     Withdraw(WithdrawArguments),
+    Readmit(ReadmitArguments),
 }
 
 /// Makes a key, or without --role a KSK and a ZSK.
@@ -216,8 +217,25 @@ pub(super) struct WithdrawArguments {
     /// The key's tag.
     pub tag: u16,
     /// Do it, for this reason, which is kept in the register.
-    #[arg(long, value_name = "REASON", required = true)]
+    #[arg(long, value_name = "REASON", required = true, value_parser = reason)]
     pub force: String,
+    /// Also when servers of its provider still show it: what it signs is bogus to whoever has our DNSKEY RRset.
+    #[arg(long)]
+    pub served: bool,
+    #[command(flatten)]
+    pub state: StateArgument,
+}
+
+/// Lets a provider's key in again that was withdrawn here.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  countersign keys readmit example. 12345")]
+pub(super) struct ReadmitArguments {
+    /// The zone.
+    pub origin: Name,
+    /// The key's tag.
+    pub tag: u16,
     #[command(flatten)]
     pub state: StateArgument,
 }
@@ -333,7 +351,7 @@ pub(super) struct PeerWithdrawArguments {
     #[command(flatten)]
     pub common: PeerArguments,
     /// Do it, for this reason, which is logged.
-    #[arg(long, value_name = "REASON", required = true)]
+    #[arg(long, value_name = "REASON", required = true, value_parser = reason)]
     pub force: String,
 }
 
@@ -518,6 +536,15 @@ fn origin_and_file(text: &str) -> Result<(Option<Name>, PathBuf), String> {
 
 fn duration(text: &str) -> Result<Duration, String> {
     config::duration(text).ok_or_else(|| "write a time as 30s, 5m or 2h".to_owned())
+}
+
+/// A reason that says something.
+pub(super) fn reason(text: &str) -> Result<String, String> {
+    let said = text.trim();
+    if said.is_empty() {
+        return Err("say in words why; it is kept".to_owned());
+    }
+    Ok(said.to_owned())
 }
 
 fn log_level(text: &str) -> Result<LogLevel, String> {

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::{
     access::{Access, open},
     arguments::{
-        GenerateArguments, ImportArguments, KeysCommand, KeysDsArguments, ListArguments, RoleArgument,
-        WithdrawArguments, ZoneKeys,
+        GenerateArguments, ImportArguments, KeysCommand, KeysDsArguments, ListArguments, ReadmitArguments,
+        RoleArgument, WithdrawArguments, ZoneKeys,
     },
     client::{keys_table, print_ds},
     outcome::{Failure, Report},
@@ -17,7 +17,7 @@ use crate::{
     clock::{Clock, SystemClock},
     control::{
         keys,
-        protocol::{Generate, Import, KeysChanged, Refusal, Withdraw},
+        protocol::{Generate, Import, KeysChanged, Readmit, Refusal, Withdraw},
     },
     dnssec::{custody::Place, register::Journal},
     wire::Name,
@@ -30,6 +30,7 @@ pub(super) fn run(command: &KeysCommand) -> Result<Report, Failure> {
         KeysCommand::Ds(arguments) => ds(arguments),
         KeysCommand::Import(arguments) => import(arguments),
         KeysCommand::Withdraw(arguments) => withdraw(arguments),
+        KeysCommand::Readmit(arguments) => readmit(arguments),
     }
 }
 
@@ -126,6 +127,7 @@ fn withdraw(arguments: &WithdrawArguments) -> Result<Report, Failure> {
     let request = Withdraw {
         tag: arguments.tag,
         reason: arguments.force.clone(),
+        served: arguments.served,
     };
     let changed = match open(&arguments.state.folder()?)? {
         Access::Server(client) => client.withdraw(origin, &request)?,
@@ -137,6 +139,17 @@ fn withdraw(arguments: &WithdrawArguments) -> Result<Report, Failure> {
             }
             keys::withdraw(origin, &request, None, &store, clock.now())?
         }
+        Access::Nothing(absent) => return Err(absent.into()),
+    };
+    Ok(print_changed(&changed))
+}
+
+fn readmit(arguments: &ReadmitArguments) -> Result<Report, Failure> {
+    let origin = &arguments.origin;
+    let request = Readmit { tag: arguments.tag };
+    let changed = match open(&arguments.state.folder()?)? {
+        Access::Server(client) => client.readmit(origin, &request)?,
+        Access::Store(store, clock) => keys::readmit(origin, &request, &store, clock.now())?,
         Access::Nothing(absent) => return Err(absent.into()),
     };
     Ok(print_changed(&changed))

@@ -4,7 +4,7 @@
 use clap::{Args, ValueEnum};
 
 use super::{
-    arguments::ZoneArguments,
+    arguments::{ZoneArguments, reason},
     outcome::{Failure, Report},
 };
 use crate::control::{
@@ -96,7 +96,7 @@ pub(super) struct ApplyArguments {
     #[command(flatten)]
     pub wanted: WantedArguments,
     /// Carry it out though it is not safe, for this reason, which is journaled.
-    #[arg(long, value_name = "REASON")]
+    #[arg(long, value_name = "REASON", value_parser = reason)]
     pub force: Option<String>,
 }
 
@@ -109,7 +109,7 @@ pub(super) struct PauseArguments {
     #[command(flatten)]
     pub zone: ZoneArguments,
     /// Why.
-    #[arg(default_value = "a person wants it")]
+    #[arg(default_value = "a person wants it", value_parser = reason)]
     pub reason: String,
 }
 
@@ -147,6 +147,7 @@ pub(super) struct AbortArguments {
     #[command(flatten)]
     pub zone: ZoneArguments,
     /// Why.
+    #[arg(value_parser = reason)]
     pub reason: String,
     /// Give up a journal that was cut or altered. What the plan did stays as it is.
     #[arg(long)]

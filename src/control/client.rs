@@ -15,7 +15,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{
     protocol::{
         ClockAccepted, ContentAccepted, DsRecords, Generate, Import, KeyList, KeysChanged, PeerRequest,
-        PeersReport, PlanOrder, PlanReply, Refusal, Reloaded, Status, Withdraw,
+        PeersReport, PlanOrder, PlanReply, Readmit, Refusal, Reloaded, Status, Withdraw,
     },
     socket,
 };
@@ -215,6 +215,16 @@ impl Client {
         )
     }
 
+    /// `POST /v1/zones/ORIGIN/keys/readmit`.
+    #[expect(clippy::missing_errors_doc, reason = "as for `status`")]
+    pub fn readmit(&self, zone: &Name, request: &Readmit) -> Result<KeysChanged, ClientError> {
+        self.call(
+            Method::POST,
+            &format!("/v1/zones/{}/keys/readmit", encode(zone)),
+            request,
+        )
+    }
+
     /// `POST /v1/zones/ORIGIN/keys/withdraw`.
     #[expect(clippy::missing_errors_doc, reason = "as for `status`")]
     pub fn withdraw(&self, zone: &Name, request: &Withdraw) -> Result<KeysChanged, ClientError> {
@@ -243,7 +253,9 @@ impl Client {
 
     /// Waits.
     pub fn pause(&self, how_long: Duration) {
-        self.runtime.block_on(tokio::time::sleep(how_long));
+        // A timer is made where a runtime runs.
+        self.runtime
+            .block_on(async { tokio::time::sleep(how_long).await });
     }
 
     fn call<T: DeserializeOwned>(

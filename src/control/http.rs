@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::{
     content, peers, plans,
-    protocol::{Generate, Import, PeerRequest, PlanOrder, Refusal, Withdraw},
+    protocol::{Generate, Import, PeerRequest, PlanOrder, Readmit, Refusal, Withdraw},
     server::Server,
 };
 use crate::wire::Name;
@@ -35,6 +35,7 @@ pub fn router(server: Arc<Server>) -> Router {
         .route("/v1/zones/{origin}/keys", get(keys).post(generate))
         .route("/v1/zones/{origin}/keys/import", post(import))
         .route("/v1/zones/{origin}/keys/withdraw", post(withdraw))
+        .route("/v1/zones/{origin}/keys/readmit", post(readmit))
         .route("/v1/zones/{origin}/peers", post(peer_action))
         .route("/v1/zones/{origin}/plan", post(plan))
         .route("/v1/zones/{origin}/content/accept", post(accept_content))
@@ -109,6 +110,14 @@ async fn withdraw(
     Json(request): Json<Withdraw>,
 ) -> Response {
     answer(move || server.withdraw(&name(&origin)?, &request)).await
+}
+
+async fn readmit(
+    State(server): Shared,
+    Path(origin): Path<String>,
+    Json(request): Json<Readmit>,
+) -> Response {
+    answer(move || server.readmit(&name(&origin)?, &request)).await
 }
 
 /// What waits for other servers waits here, and only what waits for a disk on a thread of its own.

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use data_encoding::HEXUPPER;
 
-use super::protocol::{DsRecords, Generate, Import, KeyList, KeyStatus, KeysChanged, Refusal, Withdraw};
+use super::protocol::{
+    DsRecords, Generate, Import, KeyList, KeyStatus, KeysChanged, Readmit, Refusal, Withdraw,
+};
 use crate::{
     clock::UnixTime,
     dnssec::{
@@ -61,14 +63,33 @@ pub fn withdraw(
     journal: &dyn Journal,
     now: UnixTime,
 ) -> Result<KeysChanged, Refusal> {
-    let withdrawn = custody::withdraw(zone, request.tag, &request.reason, folder, journal, now)
+    if request.reason.trim().is_empty() {
+        return Err(Refusal {
+            error: "nothing is withdrawn without a reason".to_owned(),
+            advice: Some("say in words why".to_owned()),
+        });
+    }
+    let tag = request.tag;
+    let shown = custody::shown_by_servers(zone, tag, journal).map_err(|error| refusal(&error))?;
+    if !shown.is_empty() && !request.served {
+        let shown: Vec<String> = shown.iter().map(ToString::to_string).collect();
+        return Err(Refusal {
+            error: format!(
+                "key {tag} is not withdrawn: {} shows it, and what it signs would be bogus to whoever has our DNSKEY RRset",
+                shown.join(", ")
+            ),
+            advice: Some("if that has to be, say --served too".to_owned()),
+        });
+    }
+    let withdrawn = custody::withdraw(zone, tag, &request.reason, folder, journal, now)
         .map_err(|error| refusal(&error))?;
     let still_in: Vec<String> = withdrawn.still_in.iter().map(ToString::to_string).collect();
     let mut remarks = Vec::new();
     if !still_in.is_empty() {
         remarks.push(format!(
-            "it is still in {} and stays out of the DNSKEY RRset all the same; take it out there",
-            still_in.join(", ")
+            "it is still in {} and stays out of the DNSKEY RRset all the same; take it out there (countersign keys readmit {zone} {} lets it in again)",
+            still_in.join(", "),
+            tag
         ));
     }
     let key = KeyStatus {
@@ -81,6 +102,29 @@ pub fn withdraw(
     Ok(KeysChanged {
         keys: vec![key],
         remarks,
+    })
+}
+
+/// Lets a provider's key in again that a person withdrew.
+///
+/// # Errors
+/// When there is no such key, or more than one.
+pub fn readmit(
+    zone: &Name,
+    request: &Readmit,
+    journal: &dyn Journal,
+    now: UnixTime,
+) -> Result<KeysChanged, Refusal> {
+    let key = custody::readmit(zone, request.tag, journal, now).map_err(|error| refusal(&error))?;
+    let key = KeyStatus {
+        origin: "provider".to_owned(),
+        state: "seen".to_owned(),
+        since: Some(now),
+        ..describe(&key)
+    };
+    Ok(KeysChanged {
+        keys: vec![key],
+        remarks: Vec::new(),
     })
 }
 

@@ -307,18 +307,15 @@ pub async fn exchange(server: Arc<Server>) {
 ///
 /// # Errors
 /// When it cannot be asked, or does not take them.
-pub(super) async fn give(
-    server: &Arc<Server>,
-    zone: &ZoneSettings,
-    provider: &str,
-) -> Result<PeerReport, Refusal> {
+pub(super) async fn give(server: &Arc<Server>, zone: &ZoneSettings, provider: &str) -> Result<(), Refusal> {
     let doing = Doing {
         take: true,
         gift: Some(Gift::Keys),
         trust_api: false,
         by_plan: true,
     };
-    visit(server, &server.config.load_full(), zone, provider, doing).await
+    let visited = visit(server, &server.config.load_full(), zone, provider, doing).await;
+    visited.map(drop)
 }
 
 async fn routine(server: &Arc<Server>, config: &Config, zone: ZoneSettings, name: String) {
@@ -388,7 +385,8 @@ async fn visit(
             seen = peer.look(server, doing).await?;
             seen.verdict.findings.extend(dropped);
         }
-        Some(Err(error)) if doing.gift != Some(Gift::Keys) => {
+        // A plan takes what was not taken for not done, and tries again.
+        Some(Err(error)) if doing.by_plan || doing.gift != Some(Gift::Keys) => {
             return Err(Refusal {
                 error: format!("{}: {}", error.provider, error.what),
                 advice: error.advice,

@@ -333,6 +333,16 @@ pub struct Withdraw {
     pub tag: u16,
     /// The person's reason.
     pub reason: String,
+    /// Also when servers of its provider show it.
+    #[serde(default)]
+    pub served: bool,
+}
+
+/// Let a provider's key in again that a person withdrew.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Readmit {
+    /// Its tag.
+    pub tag: u16,
 }
 
 /// What a change of keys did.

@@ -20,7 +20,8 @@ use super::{
     peers::Peers,
     plans::Plans,
     protocol::{
-        DsRecords, Generate, Import, KeyList, KeysChanged, Outcome, Refusal, Reloaded, Status, Withdraw,
+        DsRecords, Generate, Import, KeyList, KeysChanged, Outcome, Readmit, Refusal, Reloaded, Status,
+        Withdraw,
     },
     status,
     zones::{self, Held, Loading},
@@ -443,6 +444,17 @@ impl Server {
         let folder = Some(work.config.keys.as_path());
         let changed = keys::withdraw(zone, request, folder, &*self.store, self.clock.now())?;
         tracing::warn!(%zone, tag = request.tag, "a person withdrew a key: {}", request.reason);
+        Ok(self.serve_change(&work, zone, changed))
+    }
+
+    /// Lets a provider's key in again that a person withdrew, and serves the zone with it.
+    ///
+    /// # Errors
+    /// When there is no such key, or more than one.
+    pub fn readmit(&self, zone: &Name, request: &Readmit) -> Result<KeysChanged, Refusal> {
+        let work = self.work();
+        let changed = keys::readmit(zone, request, &*self.store, self.clock.now())?;
+        tracing::info!(%zone, tag = request.tag, "a person lets a key in again");
         Ok(self.serve_change(&work, zone, changed))
     }
 

@@ -192,6 +192,7 @@ fn a_clock_that_jumps_is_told_stores_nothing_and_withdraws_nothing() {
     let withdraw = Withdraw {
         tag: 1,
         reason: "x".to_owned(),
+        served: false,
     };
     let refusal = server.withdraw(&name("example."), &withdraw).unwrap_err();
     assert!(refusal.error.contains("clock"), "{refusal:?}");

@@ -153,8 +153,10 @@ fn from_nothing_to_two_signers_and_back() {
         .peer(&["pull", ORIGIN, "--trust-api"])
         .says(0, &["believed by a person's word"]);
     assert_eq!(world.key_count(ours), 4, "theirs are served at once");
+    // One server takes its time, and is waited for.
+    world.ns1.knob("key-delay", "2:3s");
     world
-        .peer(&["push", ORIGIN])
+        .peer(&["push", ORIGIN, "--wait", "30s"])
         .says(0, &["the key set countersign was made"]);
     for server in world.dns {
         assert_eq!(world.key_count(server), 4);
@@ -171,7 +173,29 @@ fn from_nothing_to_two_signers_and_back() {
     let told = Told::of(output(&mut world.command(&["status", ORIGIN])));
     told.says(0, &["ns1's API"]);
 
+    // What its servers show is not withdrawn by the way, and what was withdrawn can be let in again.
+    let theirs = status["peers"][0]["servers"][0]["theirs"][0].to_string();
+    let withdraw = [
+        "keys",
+        "withdraw",
+        ORIGIN,
+        theirs.as_str(),
+        "--force",
+        "it leaked",
+    ];
+    Told::of(output(&mut world.command(&withdraw))).says(1, &["is not withdrawn", "--served"]);
+    assert_eq!(world.key_count(ours), 4);
+    let withdraw = [&withdraw[..], &["--served"]].concat();
+    Told::of(output(&mut world.command(&withdraw))).says(0, &["keys readmit example. "]);
+    assert_eq!(world.key_count(ours), 3);
+    let readmit = ["keys", "readmit", ORIGIN, theirs.as_str()];
+    Told::of(output(&mut world.command(&readmit))).says(0, &[]);
+    assert_eq!(world.key_count(ours), 4);
+
     // The way back asks for a reason, and for the exchange to be off, which it is.
+    world
+        .peer(&["withdraw", ORIGIN, "--force", " "])
+        .says(2, &["say in words why"]);
     world
         .peer(&["withdraw", ORIGIN, "--force", "back to one"])
         .says(0, &[]);

@@ -459,6 +459,39 @@ fn what_cannot_be_asked_for_is_said_in_words() {
     }
 }
 
+/// A parent that reads our CDS RRset may follow a wish of which no plan knows.
+#[test]
+fn a_cds_rrset_of_its_own_stops_what_changes_the_ds() {
+    let world = World::new("1s", "3");
+    let file = world.state().with_file_name("countersign.toml");
+    let written = std::fs::read_to_string(&file).unwrap();
+    let set = |cds: &str| {
+        let text = written.replace(
+            "auto_keys = true\n",
+            &format!("auto_keys = true\ncds = \"{cds}\"\n"),
+        );
+        std::fs::write(&file, text).unwrap();
+        world.does(&["reload"]);
+    };
+    set("publish");
+    let refused = wait_for(SHOWING, || {
+        let (code, text) = world.says(&["apply", "roll-ksk", ORIGIN]);
+        (code == Some(1) && text.contains("`cds = \"publish\"`")).then_some(())
+    });
+    assert!(refused.is_some(), "{}", world.ours.log());
+    assert!(world.plan_status().is_null());
+
+    set("off");
+    world.apply(&["roll-ksk", ORIGIN]);
+    world.tells("the DS RRset at the parent");
+    set("delete");
+    world.reaches("paused");
+    world.tells("`cds = \"delete\"`");
+    set("off");
+    world.does(&["resume", ORIGIN]);
+    world.tells("the DS RRset at the parent");
+}
+
 /// What a person saw may be over when it is applied: what is carried out is what the servers show then.
 #[test]
 fn what_is_applied_is_what_the_servers_show_at_that_moment() {

@@ -19,7 +19,7 @@ use crate::{
     },
     multisigner::{
         execute::{Event, Run},
-        plan::{Action, Actor, Situation},
+        plan::{Action, Actor, Plan, Situation, Step},
         safety::{KeyId, KeySet, ProviderId, Slot, Value},
     },
     provider::{Provider, ProviderError, Published},
@@ -32,6 +32,22 @@ pub(super) enum Failed {
     Again(String),
     /// It is not possible as things are: a person has to decide.
     Refused(String),
+}
+
+/// What is wrong with a plan that changes the DS RRset while our CDS RRset asks for another one: a parent that reads it
+/// may change the DS RRset at a time that no plan knows of.
+pub(super) fn against_the_plan(cds: Cds, plan: &Plan) -> Option<String> {
+    let setting = match cds {
+        Cds::Off | Cds::Rollover => return None,
+        Cds::Publish => "publish",
+        Cds::Delete => "delete",
+    };
+    let changes_ds = |step: &Step| matches!(step.action, Action::Ds { .. });
+    plan.steps.iter().any(changes_ds).then(|| {
+        format!(
+            "the plan changes the DS RRset, and by `cds = \"{setting}\"` the zone asks the parent for another one at the same time"
+        )
+    })
 }
 
 /// Does the action of a step that was journaled as begun.
@@ -79,7 +95,7 @@ pub(super) async fn step(
         Action::Give { provider } => {
             let name = run.plan.situation.name(*provider).to_owned();
             let given = peers::give(server, zone, &name).await;
-            given.map(drop).map_err(|refusal| Failed::Again(refusal.error))
+            given.map_err(|refusal| Failed::Again(refusal.error))
         }
         Action::ChildNs { provider, members } if matches!(step.by, Actor::Api { .. }) => {
             write_ns(server, zone, run, *provider, members).await

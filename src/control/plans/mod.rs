@@ -471,6 +471,15 @@ async fn loop_of(server: &Arc<Server>, zone: &ZoneSettings, run: &mut Run) -> Re
             Some(view) => view,
             None => Arc::new(look::view(server, zone, run).await?),
         };
+        if run.force.is_none()
+            && matches!(run.stage, Stage::Running)
+            && let Some(why) = act::against_the_plan(zone.cds, &run.plan)
+        {
+            let advice =
+                "set it to \"rollover\" or \"off\", reload and `countersign resume`, or `countersign abort`";
+            let why = format!("{why}; {advice}");
+            journal(server, &zone.origin, run, Event::Paused { why }).await?;
+        }
         // A key that another provider was to make for this plan, and has made.
         if let Some(event) = look::made_by_others(run, &view) {
             journal(server, &zone.origin, run, event).await?;

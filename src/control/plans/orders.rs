@@ -10,7 +10,7 @@ use super::{
         reckon::reckon,
         server::{Server, unknown},
     },
-    append, causes, clock, journal, look, report,
+    act, append, causes, clock, journal, look, report,
     targets::gone,
     time, wanted,
 };
@@ -192,6 +192,7 @@ async fn weigh(
         remarks,
         events,
     } = make(server, zone, wanted).await?;
+    let cds = zone.cds;
     let weighed = judged(move || {
         let harm = plan.harm().map_err(|error| refusal(error.to_string(), ""))?;
         if let (Some(harm), None) = (&harm, &force) {
@@ -207,7 +208,14 @@ async fn weigh(
                 "--force REASON carries it out all the same, and the reason is journaled",
             ));
         }
-        let force = force.filter(|_| harm.is_some() || amiss.is_some());
+        let asks = act::against_the_plan(cds, &plan);
+        if let (Some(why), None) = (&asks, &force) {
+            return Err(refusal(
+                format!("the plan is not begun: {why}"),
+                "set it to \"rollover\" or \"off\" and reload; --force REASON carries it out all the same, and the reason is journaled",
+            ));
+        }
+        let force = force.filter(|_| harm.is_some() || amiss.is_some() || asks.is_some());
         let reply = report::planned(&plan, remarks)?;
         Ok((plan, force, reply))
     })

@@ -497,6 +497,18 @@ fn only(apex: NameRef<'_>, tag: u16, candidates: Vec<&Dnskey>) -> Result<Dnskey,
     }
 }
 
+/// The servers of other providers that show a key with this tag.
+///
+/// # Errors
+/// When the register cannot be read.
+pub fn shown_by_servers(apex: &Name, tag: u16, journal: &dyn Journal) -> Result<Vec<Source>, CommandError> {
+    let register = register_of(Some(journal), apex.as_ref()).map_err(CustodyError::from)?;
+    let meant = register.foreign.iter().filter(|(key, _)| key.key_tag() == tag);
+    let sources = meant.flat_map(|(_, foreign)| &foreign.shown_by);
+    let servers = sources.filter(|source| matches!(source, Source::Server { .. }));
+    Ok(servers.cloned().collect())
+}
+
 /// Withdraws another provider's key, or buries a lost one of ours. `folder` is the key folder, where it is
 /// known; otherwise the one in which the register last saw it.
 ///

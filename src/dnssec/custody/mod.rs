@@ -25,7 +25,7 @@ use std::{
 
 pub use self::commands::{
     CommandError, Listed, Place, Stored, Wanted, Withdrawn, generate, import, list, own_ds, readmit,
-    union_ds, withdraw,
+    shown_by_servers, union_ds, withdraw,
 };
 #[cfg(test)]
 pub(crate) use self::commands::{generate_on, import_on};
@@ -310,7 +310,7 @@ impl fmt::Display for Note {
             ),
             Self::Barred { tag, sources, reason } => write!(
                 f,
-                "key {tag} was withdrawn ({reason}) and stays out, though it is still in {}; take it out there",
+                "key {tag} was withdrawn ({reason}) and stays out, though it is still in {}; take it out there, or let it in again by `keys readmit`",
                 joined(sources)
             ),
             Self::ExternalIgnored { error } => {
