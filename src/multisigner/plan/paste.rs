@@ -16,6 +16,7 @@ use crate::dnssec::{
 pub(super) fn dnskeys(situation: &Situation, keys: KeySet, ttl: Seconds) -> Vec<String> {
     made(situation, keys.iter())
         .map(|(_, key)| format!("{} {ttl} IN DNSKEY {key}", situation.zone))
+        .chain(to_come(situation, keys))
         .collect()
 }
 
@@ -31,7 +32,8 @@ pub(super) fn ds(situation: &Situation, ds: &DsSet) -> Vec<String> {
         let rdata = key.ds(situation.zone.as_ref(), digest_type);
         Some(format!("{} {} IN DS {}", situation.zone, ds.ttl, ds_text(&rdata)))
     });
-    records.collect()
+    let keys = ds.records.iter().map(|record| record.key).collect();
+    records.chain(to_come(situation, keys)).collect()
 }
 
 /// CDS and CDNSKEY records, for a provider that takes them from a person.
@@ -45,6 +47,7 @@ pub(super) fn cds(situation: &Situation, wanted: KeySet, ttl: Seconds) -> Vec<St
                 format!("{zone} {ttl} IN CDNSKEY {key}"),
             ]
         })
+        .chain(to_come(situation, wanted))
         .collect()
 }
 
@@ -64,7 +67,8 @@ pub(super) fn ns(situation: &Situation, members: &BTreeSet<ProviderId>, ttl: Sec
         .collect()
 }
 
-/// What the person of a step pastes, as far as the keys are made; nothing for a step without records.
+/// What the person of a step pastes; of keys that are still to be made a comment says so. Nothing for a step without
+/// records.
 pub(super) fn lines(situation: &Situation, action: &Action, changes: &[Value]) -> Option<Vec<String>> {
     changes.iter().find_map(|value| match (action, value) {
         (Action::Give { .. }, Value::Keys(_, rrset)) => {
@@ -134,6 +138,18 @@ impl Plan {
             }
         }
     }
+}
+
+/// What is said of keys that are still to be made: without them the lines are not whole.
+fn to_come(situation: &Situation, keys: KeySet) -> impl Iterator<Item = String> {
+    let unmade = move |key: &KeyId| situation.key(*key).is_none_or(|key| key.dnskey.is_none());
+    keys.iter().filter(unmade).map(|key| {
+        format!(
+            "; and the same of {}: `countersign status {}` shows it once the key is made",
+            situation.label(key),
+            situation.zone
+        )
+    })
 }
 
 fn made(situation: &Situation, keys: impl Iterator<Item = KeyId>) -> impl Iterator<Item = (KeyId, &Dnskey)> {

@@ -91,6 +91,17 @@ fn check(
             .key(*key)
             .ok_or(Unplannable::UnknownKey { place: key.place() })?;
     }
+    // One that is not in the delegation has a key set all the same, with keys of everybody, and may join.
+    for member in &situation.members {
+        for key in new.iter().filter_map(|key| situation.key(*key)) {
+            if !member.can_sign_with(key.algorithm) {
+                return Err(Unplannable::CannotSign {
+                    provider: member.name.clone(),
+                    algorithm: key.algorithm,
+                });
+            }
+        }
+    }
     for provider in members {
         let name = || situation.name(*provider).to_owned();
         let own: Vec<_> = new
@@ -98,17 +109,6 @@ fn check(
             .filter_map(|key| situation.key(*key))
             .filter(|key| key.owner == Some(*provider))
             .collect();
-        for key in new.iter().filter_map(|key| situation.key(*key)) {
-            let able = situation
-                .member(*provider)
-                .is_some_and(|member| member.can_sign_with(key.algorithm));
-            if !able {
-                return Err(Unplannable::CannotSign {
-                    provider: name(),
-                    algorithm: key.algorithm,
-                });
-            }
-        }
         for role in [Role::Ksk, Role::Zsk] {
             if !own.iter().any(|key| key.role == role || key.role == Role::Csk) {
                 return Err(Unplannable::NoNewKey {

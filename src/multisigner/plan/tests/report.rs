@@ -47,7 +47,12 @@ fn what_is_pasted_follows_the_key_that_is_made() {
         Actor::Person { paste, .. } => paste.clone(),
         other => panic!("{other:?}"),
     };
-    assert_eq!(pasted(&plan).len(), 2, "KA and ZA");
+    let lines = pasted(&plan);
+    assert_eq!(lines.len(), 3, "KA, ZA, and a word on what is to come: {lines:?}");
+    assert!(
+        lines[2].starts_with("; and the same of the new ZSK: "),
+        "{lines:?}"
+    );
     plan.made(key("ZA2"), dnskey.clone());
     assert!(pasted(&plan).contains(&format!("example.com. 2 IN DNSKEY {dnskey}")));
     assert!(plan.steps[1].what.contains(&format!("ZSK {}", dnskey.key_tag())));

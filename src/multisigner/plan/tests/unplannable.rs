@@ -63,6 +63,14 @@ fn a_provider_with_one_algorithm_keeps_all_at_it() {
     zone.situation.members[1].algorithms = Some(vec![Algorithm::ECDSAP256SHA256]);
     let said = refusal(&zone, &algorithm());
     assert!(said.contains("B cannot sign with ED25519"), "{said}");
+    // Nor without it in the delegation: it may come.
+    zone.set(&[
+        zone.parent_ns("A"),
+        zone.child_ns("A", "A"),
+        zone.child_ns("B", "A"),
+    ]);
+    let said = refusal(&zone, &algorithm());
+    assert!(said.contains("B cannot sign with ED25519"), "{said}");
     let list = |labels: &str| keys(labels).iter().collect();
     let without = Kind::Algorithm {
         old: list("KA ZA KB ZB"),
