@@ -176,6 +176,7 @@ fn print_status(status: &Status, named: bool) -> String {
         .collect();
     if !watched.is_empty() {
         out.push_str(&format!("\n{}", watch_table(&watched).print(0)));
+        out.push_str(&expected_lines(&watched));
     }
     if named {
         out.push_str(&lowered_table(&status.zones));
@@ -243,6 +244,22 @@ fn watch_table(zones: &[&ZoneStatus]) -> Table {
         ]);
     }
     table
+}
+
+/// What the watch found, and a plan that goes on explains. Empty where there is nothing of it.
+fn expected_lines(zones: &[&ZoneStatus]) -> String {
+    let of_zone = |zone: &&ZoneStatus| {
+        let expected = zone.monitor.iter().flat_map(|seen| &seen.expected);
+        expected
+            .map(|what| format!("  {} {what}\n", zone.origin))
+            .collect::<String>()
+    };
+    let lines: String = zones.iter().map(of_zone).collect();
+    if lines.is_empty() {
+        lines
+    } else {
+        format!("\nexpected\n{lines}")
+    }
 }
 
 /// TTLs that are served no more, and that caches may still hold something with. Empty where there are none.

@@ -219,6 +219,9 @@ pub struct MonitorStatus {
     pub unseen: usize,
     /// Of everything that any server gave, what ends first.
     pub first_to_end: Option<Ending>,
+    /// What would be an alarm, and is as a plan that goes on has it, in words.
+    #[serde(default)]
+    pub expected: Vec<String>,
 }
 
 /// A signature that ends.

@@ -13,10 +13,11 @@ use crate::{
         server::Server,
         whereabouts::{Whereabouts, reachable},
     },
+    dnssec::algorithm::Algorithm,
     multisigner::{
         observe::At,
         verify::{
-            Report, Severity, Target,
+            Finding, Report, Severity, Target,
             ask::{self, Progress, Request},
             finding::Told,
             judge, samples,
@@ -56,7 +57,7 @@ pub(super) async fn at(server: &Arc<Server>, config: &Config, subject: Option<&N
     };
     let (report, ()) =
         futures_util::future::join(verify(server, config, zone), plans::observe(server, zone)).await;
-    let report = match report {
+    let mut report = match report {
         Ok(report) => report,
         Err(fault) => {
             troubles.push(Trouble::in_words(Level::Alarm, fault));
@@ -64,6 +65,16 @@ pub(super) async fn at(server: &Arc<Server>, config: &Config, subject: Option<&N
             return Sight { troubles, status };
         }
     };
+    let on_the_way = server.plans.algorithms_on_the_way(&zone.origin);
+    let expected = report
+        .findings
+        .extract_if(.., |finding| is_expected(finding, &on_the_way));
+    let expected: Vec<String> = expected
+        .map(|finding| {
+            let what = finding.told().what;
+            format!("as the plan that goes on has it, and over with it: {what}")
+        })
+        .collect();
     troubles.extend(report.findings.iter().filter_map(|finding| {
         let level = match finding.severity() {
             Severity::Bogus | Severity::WouldBe => Level::Alarm,
@@ -74,7 +85,7 @@ pub(super) async fn at(server: &Arc<Server>, config: &Config, subject: Option<&N
     }));
     Sight {
         troubles,
-        status: Some(status(&report)),
+        status: Some(status(&report, expected)),
     }
 }
 
@@ -90,7 +101,20 @@ fn trouble(level: Level, told: Told) -> Trouble {
     }
 }
 
-fn status(report: &Report) -> MonitorStatus {
+/// Whether a finding is what a change between these algorithms looks like from outside: one provider signs with all of them
+/// already, or still, and nobody with others. Without one that all sign with, there is harm (RFC 8901 §4).
+fn is_expected(finding: &Finding, on_the_way: &BTreeSet<Algorithm>) -> bool {
+    let Finding::AlgorithmsDiffer { by_server } = finding else {
+        return false;
+    };
+    let planned = by_server.iter().all(|(_, signs)| signs.is_subset(on_the_way));
+    let common = on_the_way
+        .iter()
+        .any(|algorithm| by_server.iter().all(|(_, signs)| signs.contains(algorithm)));
+    planned && common
+}
+
+fn status(report: &Report, expected: Vec<String>) -> MonitorStatus {
     MonitorStatus {
         looked: report.now,
         holds: report.holds(false),
@@ -103,6 +127,7 @@ fn status(report: &Report) -> MonitorStatus {
             expires: ending.expiration,
             slack_seconds: ending.expiration.0 as i64 - report.now.0 as i64,
         }),
+        expected,
     }
 }
 
@@ -170,4 +195,34 @@ async fn targets(
     let mut seen = BTreeSet::new();
     targets.retain(|target| seen.insert(target.at.address));
     targets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_of_algorithm_that_is_on_its_way_is_expected_and_nothing_else() {
+        const RSA: Algorithm = Algorithm::RSASHA256;
+        const P256: Algorithm = Algorithm::ECDSAP256SHA256;
+        const ED25519: Algorithm = Algorithm::ED25519;
+        let differ = |ours: &[Algorithm], theirs: &[Algorithm]| Finding::AlgorithmsDiffer {
+            by_server: vec![
+                ("ours".to_owned(), ours.iter().copied().collect()),
+                ("theirs".to_owned(), theirs.iter().copied().collect()),
+            ],
+        };
+        let plan = BTreeSet::from([P256, ED25519]);
+        assert!(is_expected(&differ(&[P256, ED25519], &[P256]), &plan));
+        assert!(is_expected(&differ(&[ED25519], &[P256, ED25519]), &plan));
+        // No plan; nothing in common; a third one; another trouble.
+        assert!(!is_expected(&differ(&[P256, ED25519], &[P256]), &BTreeSet::new()));
+        assert!(!is_expected(&differ(&[ED25519], &[P256]), &plan));
+        assert!(!is_expected(&differ(&[P256, RSA], &[P256]), &plan));
+        let strict = Finding::BogusToTheStrict {
+            servers: Vec::new(),
+            why: String::new(),
+        };
+        assert!(!is_expected(&strict, &plan));
+    }
 }

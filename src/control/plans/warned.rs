@@ -1,9 +1,9 @@
 //! What a person should see to, and what makes it the same the next time.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use super::{Known, Plans, lock};
-use crate::{clock::UnixTime, multisigner::survey::Difference, wire::Name};
+use crate::{clock::UnixTime, dnssec::algorithm::Algorithm, multisigner::survey::Difference, wire::Name};
 
 /// Something that a person should see to.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -70,6 +70,14 @@ impl Plans {
             known.differences.extend(before);
             (known.looked, known.lag) = (at, lag);
         }
+    }
+}
+
+impl Plans {
+    /// The algorithms that a zone's plan leads between, as long as nothing surprised it.
+    pub(in super::super) fn algorithms_on_the_way(&self, zone: &Name) -> BTreeSet<Algorithm> {
+        let run = self.active(zone).filter(|run| run.alarm.is_none());
+        run.map(|run| run.algorithms()).unwrap_or_default()
     }
 }
 

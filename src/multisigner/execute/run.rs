@@ -1,19 +1,22 @@
 //! A run: a plan, and how far it has come, read from its journal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     super::{
-        plan::{Actor, Plan, PlanKey, Since, Situation, Times},
+        plan::{Actor, Kind, Plan, PlanKey, Since, Situation, Times},
         safety::{KeyId, ProviderId, Seconds, Slot, Terms, Value},
     },
     gate,
     measured::History,
     view::View,
 };
-use crate::{clock::UnixTime, dnssec::key::Dnskey};
+use crate::{
+    clock::UnixTime,
+    dnssec::{algorithm::Algorithm, key::Dnskey},
+};
 
 /// What is journaled of a run, with its time.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -569,6 +572,23 @@ impl Run {
         situation.past.extend(past);
         situation.at = at;
         situation
+    }
+}
+
+impl Run {
+    /// The algorithms between which this run leads, where it changes the algorithm or takes such a change back: on its way one
+    /// provider signs with both while another signs with one.
+    pub fn algorithms(&self) -> BTreeSet<Algorithm> {
+        let mut kind = &self.plan.kind;
+        while let Kind::Retreat { from } = kind {
+            kind = from;
+        }
+        let Kind::Algorithm { old, new } = kind else {
+            return BTreeSet::new();
+        };
+        let keys = old.iter().chain(new);
+        let keys = keys.filter_map(|key| self.plan.situation.key(*key));
+        keys.map(|key| key.algorithm).collect()
     }
 }
 
