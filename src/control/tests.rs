@@ -40,7 +40,7 @@ impl Fixture {
         Self::with_store(origins, folder, store)
     }
 
-    fn with_store(origins: &[&str], folder: tempfile::TempDir, store: Store) -> Self {
+    pub(super) fn with_store(origins: &[&str], folder: tempfile::TempDir, store: Store) -> Self {
         Self::at(NOW, origins, folder, store)
     }
 
@@ -84,7 +84,7 @@ impl Fixture {
         keys.published().iter().map(|key| key.dnskey.clone()).collect()
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 }

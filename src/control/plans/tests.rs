@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use futures_util::poll;
+
 use super::{
     super::{
         protocol::{PlanOrder, Refusal},
@@ -180,6 +182,28 @@ fn a_clock_that_is_accepted_is_told_to_every_plan_or_none() {
     runtime.block_on(accept_clock(server)).unwrap();
     fixture.plans_began(NOW.plus(by).minus(HOUR));
     assert_eq!(time(server), (NOW.plus(by), true));
+}
+
+#[test]
+fn who_hangs_up_while_a_clock_is_accepted_leaves_nothing_half_done() {
+    let disk = SimulatedDisk::new(1);
+    let fixture = begin(&disk, NOW);
+    let server = &fixture.server;
+    fixture.clock.jump(NOW.plus(3 * DAY));
+    runtime().block_on(async {
+        read_new(server).await;
+        let slow = disk.hold();
+        let mut accepting = Box::pin(accept_clock(server));
+        assert!(poll!(&mut accepting).is_pending());
+        drop(accepting);
+        drop(slow);
+        for zone in ORIGINS {
+            drop(server.plans.turn(&name(zone)).lock_owned().await);
+        }
+        // Here: a runtime that ends waits for what it has begun.
+        assert_eq!(time(server), (NOW.plus(3 * DAY), true));
+        fixture.plans_began(NOW.plus(3 * DAY).minus(HOUR));
+    });
 }
 
 #[test]

@@ -140,6 +140,11 @@ impl SimulatedDisk {
         self.state().fault = Some((operations, how));
     }
 
+    /// Makes it slow: nothing is done on it as long as this is held.
+    pub(crate) fn hold(&self) -> impl Sized + '_ {
+        self.state()
+    }
+
     /// Whether there is no more room.
     pub(crate) fn fill(&self, full: bool) {
         self.state().full = full;
