@@ -5,7 +5,7 @@
 use std::{
     collections::HashMap,
     fs, io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
 };
 
@@ -222,7 +222,7 @@ impl Resolver {
         let (four, six) = (four?, six?);
         let mut addresses: Vec<_> = at_end_of_chain(&four.message, name, RrType::A)
             .chain(at_end_of_chain(&six.message, name, RrType::AAAA))
-            .filter_map(address)
+            .filter_map(Record::address)
             .collect();
         addresses.sort_unstable();
         addresses.dedup();
@@ -337,18 +337,6 @@ fn at_end_of_chain<'m>(
         .answers
         .iter()
         .filter(move |record| record.rtype == rtype && record.owner == end)
-}
-
-fn address(record: &Record) -> Option<IpAddr> {
-    match record.rtype {
-        RrType::A => <[u8; 4]>::try_from(&*record.rdata)
-            .ok()
-            .map(|octets| Ipv4Addr::from(octets).into()),
-        RrType::AAAA => <[u8; 16]>::try_from(&*record.rdata)
-            .ok()
-            .map(|octets| Ipv6Addr::from(octets).into()),
-        _ => None,
-    }
 }
 
 /// The apex of the zone that holds `candidate`, from the answer to a question for its SOA: its own, or the one that

@@ -13,13 +13,20 @@ use crate::{
     serve::limits,
     wire::Name,
 };
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 settings! {
     /// The whole file.
     pub(super) struct File {
         /// The addresses on which UDP and TCP are served.
         listen: At<Vec<At<SocketAddr>>>,
+        /// Addresses in NS RRsets that lead to this server from outside and not from here, as behind NAT: for plans it is enough that
+        /// it is asked where it listens. Name no address of another host.
+        public_addresses: Vec<IpAddr> = Vec::new(),
         /// The folder that holds the key register and the control socket.
         /// Without it: `$STATE_DIRECTORY` when that is set, as systemd does, else `state` in the current folder.
         state: Option<PathBuf> = None,

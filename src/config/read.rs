@@ -6,7 +6,7 @@
 
 use super::problem::Position;
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -348,6 +348,21 @@ impl Value for PathBuf {
 impl Value for SocketAddr {
     fn wanted() -> String {
         "an address and a port, as \"192.0.2.1:53\" or \"[2001:db8::1]:53\"".to_owned()
+    }
+
+    fn read(value: &Spanned<DeValue<'_>>, reader: &mut Reader<'_>) -> Option<Self> {
+        let read = value.get_ref().as_str().and_then(|text| text.parse().ok());
+        read.or_else(|| reader.wrong(value))
+    }
+
+    fn write(&self) -> String {
+        format!("\"{self}\"")
+    }
+}
+
+impl Value for IpAddr {
+    fn wanted() -> String {
+        "an address, as \"192.0.2.1\" or \"2001:db8::1\"".to_owned()
     }
 
     fn read(value: &Spanned<DeValue<'_>>, reader: &mut Reader<'_>) -> Option<Self> {

@@ -57,6 +57,8 @@ pub struct Config {
     pub source: Option<PathBuf>,
     /// Where UDP and TCP are served.
     pub listen: Vec<SocketAddr>,
+    /// Addresses that lead here from outside, and not from here.
+    pub public_addresses: Vec<IpAddr>,
     /// The folder of the store and the control socket.
     pub state: PathBuf,
     /// The folder of our key files.
@@ -407,6 +409,7 @@ fn resolve(file: File, path: &Path, reader: &mut Reader<'_>) -> Option<Config> {
     Some(Config {
         source: Some(path.to_owned()),
         listen: file.listen.value.iter().map(|address| address.value).collect(),
+        public_addresses: file.public_addresses,
         state: file.state.map_or_else(default_state, |state| folder.join(state)),
         keys: folder.join(&file.keys.value),
         user: file.user,
@@ -649,6 +652,7 @@ pub fn from_arguments(arguments: Arguments) -> Result<Config, String> {
     Ok(Config {
         source: None,
         listen: arguments.listen,
+        public_addresses: Vec::new(),
         state: arguments.state.unwrap_or_else(default_state),
         keys: arguments.keys,
         user: None,
@@ -827,7 +831,7 @@ mod tests {
             (
                 "something_else = true",
                 &[
-                    "c.toml:1:1: unknown setting `something_else`; known here: listen, state, keys, user, nsid, log, \
+                    "c.toml:1:1: unknown setting `something_else`; known here: listen, public_addresses, state, keys, user, nsid, log, \
                  udp, tcp, signing, monitor, resolvers, provider, vantage, tsig, zone",
                 ],
             ),

@@ -549,6 +549,7 @@ fn take_config(current: &mut Config, new: Config) -> Vec<String> {
     differs("udp", current.udp != new.udp);
     differs("tcp", current.tcp != new.tcp);
     differs("signing", current.signing != new.signing);
+    current.public_addresses = new.public_addresses;
     current.resolvers = new.resolvers;
     current.vantages = new.vantages;
     current.monitor = new.monitor;

@@ -69,7 +69,7 @@ impl Fixture {
         }
     }
 
-    fn started(origins: &[&str]) -> Self {
+    pub(super) fn started(origins: &[&str]) -> Self {
         let fixture = Self::new(origins);
         let started = fixture.server.start();
         assert!(started.is_whole(), "{started:?}");

@@ -1,6 +1,6 @@
 //! Where the servers of a zone's other providers, and of its parent, are: written down, told by an API, or looked up.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::{peers::in_words, zones::causes};
 use crate::{
@@ -114,16 +114,27 @@ impl Whereabouts {
     }
 
     async fn look_up(&self, name: &Name) -> Result<Vec<At>, String> {
-        let resolver = self.resolver.as_ref().map_err(String::clone)?;
-        let addresses = resolver
-            .addresses_of(name)
-            .await
-            .map_err(|error| causes(&error))?;
+        let addresses = self.addresses_of(name).await?;
         let at = |address| At {
             name: Some(name.clone()),
-            address: resolver.ports().at(address),
+            address: self.at(address),
         };
         Ok(addresses.into_iter().map(at).collect())
+    }
+
+    /// The addresses of a server.
+    pub(super) async fn addresses_of(&self, name: &Name) -> Result<Vec<IpAddr>, String> {
+        let resolver = self.resolver.as_ref().map_err(String::clone)?;
+        let addresses = resolver.addresses_of(name).await;
+        addresses.map_err(|error| causes(&error))
+    }
+
+    /// Where a server with this address answers.
+    pub(super) fn at(&self, address: IpAddr) -> SocketAddr {
+        match &self.resolver {
+            Ok(resolver) => resolver.ports().at(address),
+            Err(_) => (address, DNS_PORT).into(),
+        }
     }
 
     /// Whom the parent wants to be told that records of this type have changed, each with its addresses.

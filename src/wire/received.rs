@@ -3,6 +3,8 @@
 //! Ours and not a library's, for what comes in by a transfer must be read by the same table of types that serves it
 //! again (RFC 3597 §4): a parser that refuses a record it finds odd would lose it.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use super::{
     Class, Name, RrType, Ttl,
     message::{HEADER, Opcode, Rcode, expand_name},
@@ -22,6 +24,21 @@ pub struct Record {
     pub ttl: Ttl,
     /// The rdata, names in it written out.
     pub rdata: Box<[u8]>,
+}
+
+impl Record {
+    /// The address in an A or AAAA record.
+    pub fn address(&self) -> Option<IpAddr> {
+        match self.rtype {
+            RrType::A => <[u8; 4]>::try_from(&*self.rdata)
+                .ok()
+                .map(|octets| Ipv4Addr::from(octets).into()),
+            RrType::AAAA => <[u8; 16]>::try_from(&*self.rdata)
+                .ok()
+                .map(|octets| Ipv6Addr::from(octets).into()),
+            _ => None,
+        }
+    }
 }
 
 /// The OPT record's fixed part (RFC 6891 §6.1.3).

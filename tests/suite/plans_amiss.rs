@@ -12,7 +12,7 @@ use countersign::wire::Name;
 use redb::{Database, ReadableTable as _, TableDefinition};
 
 use crate::harness::{
-    planned::{ORIGIN, SHOWING, Setting, World},
+    planned::{ORIGIN, ROLLING, SHOWING, Setting, World},
     process::{Deadline, wait_for},
     small_disk::SmallDisk,
 };
@@ -561,6 +561,41 @@ fn providers_that_come_and_go_amid_a_plan_halt_it() {
     let warned = world.does(&["status", ORIGIN]);
     assert!(warned.contains("the plan is halted"), "{warned}");
     reload(&before);
+    world.reaches("reached");
+    assert_eq!(world.keys().len(), published.len() - 1);
+}
+
+/// A second host of ours, say, with the keys of last week: whoever is led to it by the NS RRset gets what it has.
+#[test]
+fn a_server_in_the_ns_rrset_that_cannot_be_asked_holds_a_plan_up() {
+    let world = World::new("4s", "3");
+    let path = |name: &str| world.state().with_file_name(name);
+    let config = fs::read_to_string(path("countersign.toml")).unwrap();
+    let config = config.replace(
+        "our_servers = [\"ours.example.\"]",
+        "our_servers = [\"ours.example.\", \"ns3.example.\"]",
+    );
+    let reload = |more: &str| {
+        fs::write(path("countersign.toml"), format!("{more}{config}")).unwrap();
+        world.does(&["reload"]);
+    };
+    world.apply(&["roll-zsk", ORIGIN]);
+    world.waits();
+    let published = world.keys();
+    let zone = fs::read_to_string(path("zone")).unwrap();
+    fs::write(path("zone"), format!("{zone}@ NS ns3\nns3 A 192.0.2.3\n")).unwrap();
+    reload("");
+    let why = || world.plan_status()["why"].as_str().unwrap_or_default().to_owned();
+    let told = wait_for(ROLLING, || {
+        let why = why();
+        let is_it = why.contains("ns3.example. 192.0.2.3") && why.contains("cannot be reached from here");
+        is_it.then_some(why)
+    });
+    let told = told.unwrap_or_else(|| panic!("{}\n{}", why(), world.ours.log()));
+    assert!(told.contains("`public_addresses`"), "{told}");
+    assert_eq!(world.keys(), published);
+    // A person's word: it leads to this server.
+    reload("public_addresses = [\"192.0.2.3\"]\n");
     world.reaches("reached");
     assert_eq!(world.keys().len(), published.len() - 1);
 }

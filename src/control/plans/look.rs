@@ -1,10 +1,11 @@
 //! Looks at every server of a zone, for its plan.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use super::{
-    super::{observations, reckon::reckon, server::Server},
+    super::{observations, reckon::reckon, server::Server, whereabouts::reachable},
     elsewhere::{self, Pace},
+    named,
     targets::{everybody, providers_of},
 };
 use crate::{
@@ -26,6 +27,9 @@ use crate::{
     },
     wire::Name,
 };
+
+/// How often is looked again at once because the NS RRsets name servers that were not asked.
+const MOST_LOOKS: usize = 3;
 
 /// What everybody shows, for a run.
 pub(super) async fn view(server: &Arc<Server>, zone: &ZoneSettings, run: &Run) -> Result<View, String> {
@@ -116,20 +120,8 @@ pub(super) async fn look(
     providers: &[String],
     pace: Pace,
 ) -> Result<Arc<Survey>, String> {
-    let (members, parent) = everybody(server, zone, providers).await?;
-    let clock: &dyn Clock = &*server.clock;
-    let asker = Asker::default();
-    let (mut seen, elsewhere) = futures_util::future::join(
-        survey(&asker, &zone.origin, &members, &parent, clock),
-        elsewhere::look(server, zone, pace, &members, &parent),
-    )
-    .await;
+    let (seen, unasked) = ask_everybody(server, zone, providers, pace).await?;
     let config = server.config.load_full();
-    let mut unasked = Vec::new();
-    match elsewhere {
-        Some(elsewhere) => seen.add(elsewhere),
-        None => unasked.extend(config.vantages.iter().map(|place| place.name.clone())),
-    }
     let seen = Arc::new(seen);
     let lag = super::longest_lag(&config, zone);
     let compared = Arc::clone(&seen);
@@ -141,6 +133,52 @@ pub(super) async fn look(
         tracing::warn!(zone = %zone.origin, "{why}");
     }
     Ok(seen)
+}
+
+/// Asks until the NS RRsets name nobody any more who was not asked. With the places whose turn it was not.
+async fn ask_everybody(
+    server: &Arc<Server>,
+    zone: &ZoneSettings,
+    providers: &[String],
+    pace: Pace,
+) -> Result<(Survey, Vec<String>), String> {
+    let clock: &dyn Clock = &*server.clock;
+    let asker = Asker::default();
+    let listening: Vec<SocketAddr> = server.addresses().iter().copied().map(reachable).collect();
+    let mut named = named::lately(server, &zone.origin);
+    let mut last = None;
+    for _ in 0..=MOST_LOOKS {
+        let targets = everybody(server, zone, providers, &named).await?;
+        match last {
+            // What was new leads to nobody else.
+            Some((asked, seen)) if asked == targets => return Ok(seen),
+            _ => {}
+        }
+        let (members, parent) = &targets;
+        let (mut seen, elsewhere) = futures_util::future::join(
+            survey(&asker, &zone.origin, members, parent, clock),
+            elsewhere::look(server, zone, pace, members, parent),
+        )
+        .await;
+        let mut unasked = Vec::new();
+        match elsewhere {
+            Some(elsewhere) => seen.add(elsewhere),
+            None => {
+                let config = server.config.load();
+                unasked.extend(config.vantages.iter().map(|place| place.name.clone()));
+            }
+        }
+        seen.advise(named::IF_OURS, |at| !listening.contains(&at.address));
+        if named::take(server, &seen).is_subset(&named) {
+            return Ok((seen, unasked));
+        }
+        named = named::lately(server, &zone.origin);
+        last = Some((targets, (seen, unasked)));
+    }
+    Err(
+        "the NS RRsets of the zone and of its parent name other servers at each look: wait until they stand still"
+            .to_owned(),
+    )
 }
 
 /// Keeps what a look saw.

@@ -13,6 +13,7 @@ mod clock;
 mod elsewhere;
 mod follow;
 mod look;
+mod named;
 mod notice;
 mod orders;
 mod report;
@@ -114,6 +115,7 @@ pub struct Plans {
     turns: Mutex<BTreeMap<Name, Arc<tokio::sync::Mutex<()>>>>,
     targets: Mutex<BTreeMap<Name, targets::Everybody>>,
     places: elsewhere::Places,
+    named: Mutex<BTreeMap<Name, named::Lately>>,
     /// Why runs could not be told of time that nobody knows to have passed.
     unsettled: Mutex<Option<String>>,
 }

@@ -3,7 +3,12 @@
 //! A run knows its providers by their places in its plan, and the configuration may be another one by now: who is asked
 //! follows the names in the plan.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{
     super::{
@@ -11,6 +16,7 @@ use super::{
         whereabouts::{Whereabouts, reachable},
     },
     lock,
+    named::{self, Named},
 };
 use crate::{
     clock::Clock,
@@ -71,6 +77,8 @@ struct Wanted {
     providers: Vec<ProviderSettings>,
     parent: Vec<ServerAt>,
     resolvers: Vec<SocketAddr>,
+    public: Vec<IpAddr>,
+    named: BTreeSet<Named>,
 }
 
 impl Wanted {
@@ -79,6 +87,7 @@ impl Wanted {
         config: &Config,
         zone: &ZoneSettings,
         providers: &[String],
+        named: &BTreeSet<Named>,
     ) -> Result<Self, String> {
         let settings = |name: &String| {
             let settings = config.providers.iter().find(|known| known.name == *name);
@@ -92,6 +101,8 @@ impl Wanted {
             providers: providers.iter().map(settings).collect::<Result<_, _>>()?,
             parent: zone.parent.clone(),
             resolvers: config.resolvers.clone(),
+            public: config.public_addresses.clone(),
+            named: named.clone(),
         })
     }
 }
@@ -106,15 +117,17 @@ pub(super) struct Everybody {
     parent: Targets,
 }
 
-/// Where everybody is asked: this server first, then these providers in this order; and the parent.
+/// Where everybody is asked: this server first, then these providers in this order; and the parent. `named`: whom NS
+/// RRsets name.
 pub(super) async fn everybody(
     server: &Arc<Server>,
     zone: &ZoneSettings,
     providers: &[String],
+    named: &BTreeSet<Named>,
 ) -> Result<(Vec<Targets>, Targets), String> {
     let now = server.clock.steady();
     let config = server.config.load_full();
-    let wanted = Wanted::new(server, &config, zone, providers)?;
+    let wanted = Wanted::new(server, &config, zone, providers, named)?;
     if let Some(found) = lock(&server.plans.targets).get(&zone.origin)
         && found.until > now
         && found.wanted == wanted
@@ -135,6 +148,8 @@ pub(super) async fn everybody(
     for settings in &wanted.providers {
         members.push(of_provider(server, zone, &whereabouts, settings).await?);
     }
+    let public = &wanted.public;
+    named::add(server, &zone.origin, &whereabouts, named, public, &mut members).await;
     let parent = whereabouts.of_parent(zone).await;
     let parent = Targets {
         names: Vec::new(),

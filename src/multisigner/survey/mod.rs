@@ -22,6 +22,7 @@ mod cds;
 mod csync;
 mod differences;
 mod elsewhere;
+mod named;
 mod observed;
 mod read;
 mod situation;
@@ -37,6 +38,7 @@ use std::{
 pub use ask::{Targets, survey};
 pub use differences::Difference;
 pub use elsewhere::{Elsewhere, from_elsewhere};
+pub use named::whose;
 pub use situation::{ContentTtls, Known, NotPlain};
 
 use super::observe::{At, Unseen};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Answered, MemberSeen, Survey, ask::NOBODYS_TYPE};
+use super::{Answered, Survey, ask::NOBODYS_TYPE, whose};
 use crate::{
     dnssec::keyset::Role,
     dnssec::{
@@ -364,16 +364,8 @@ impl Reading<'_> {
         })
     }
 
-    /// Whose server has this name. Where ours are not named, it is every one that no other provider has.
     fn whose(&self, name: &Name) -> Result<ProviderId, Unseen> {
-        let has = |member: &MemberSeen| member.names.contains(name);
-        let (ours, others) = match self.survey.members.split_first() {
-            Some(parts) => parts,
-            None => return odd("there are no providers"),
-        };
-        let other = others.iter().position(has).map(|place| place + 1);
-        let ours = has(ours) || (ours.names.is_empty() && others.iter().all(|other| !other.names.is_empty()));
-        let place = other.or_else(|| ours.then_some(0));
+        let place = whose(self.survey.members.iter().map(|member| &*member.names), name);
         match place.and_then(|place| ProviderId::at(place).ok()) {
             Some(provider) => Ok(provider),
             None => odd(format!(

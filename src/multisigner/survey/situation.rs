@@ -157,10 +157,11 @@ fn one_value(reading: &Reading<'_>, slot: &Slot) -> Result<Value, String> {
         slots: [(slot.clone(), sights)].into(),
         strangers: Vec::new(),
     };
-    if view.shows(&found, UnixTime(0)) {
-        Ok(found)
-    } else {
-        Err("its servers differ; wait until they show the same".to_owned())
+    match view.lacking(&found, UnixTime(0)) {
+        None => Ok(found),
+        Some(why) => Err(format!(
+            "its servers differ; wait until they show the same ({why})"
+        )),
     }
 }
 

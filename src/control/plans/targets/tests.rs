@@ -73,9 +73,14 @@ fn run(providers: &[&str]) -> Run {
 /// The ports that the providers of a run are asked at.
 async fn ports(server: &Arc<Server>, run: &Run) -> Vec<u16> {
     let zone = server.config.load().zones[0].clone();
-    let (members, _) = everybody(server, &zone, &providers_of(run, &zone).unwrap())
-        .await
-        .unwrap();
+    let (members, _) = everybody(
+        server,
+        &zone,
+        &providers_of(run, &zone).unwrap(),
+        &BTreeSet::new(),
+    )
+    .await
+    .unwrap();
     let others = members.iter().skip(1).flat_map(|member| member.servers.iter());
     others.map(|at| at.as_ref().unwrap().address.port()).collect()
 }

@@ -1,6 +1,7 @@
 //! What answers show, and what they do not.
 
 mod kept;
+mod named;
 mod ways;
 
 use super::{
