@@ -11,6 +11,8 @@
 //! | API and servers differ, servers differ | told |
 //! | a server that cannot be reached from here | neither seen nor gone; told |
 
+mod addresses;
+
 use std::{collections::BTreeSet, fmt};
 
 use super::{
@@ -379,6 +381,7 @@ pub fn judge(round: &Round<'_>, register: &Register) -> Verdict {
     judge.new_keys();
     judge.missing_ds(&ds);
     judge.keep_trust();
+    judge.addresses_of_before();
     judge.verdict
 }
 

@@ -454,3 +454,52 @@ fn an_address_family_that_is_missing_here_is_stood_for() {
     world.servers[0].at.name = None;
     assert!(matches!(&world.findings()[..], [Finding::Unreachable { .. }]));
 }
+
+/// Else a key that was last seen there would stay for ever, as one that somebody still has.
+#[test]
+fn an_address_that_is_gone_shows_no_key_that_nobody_else_shows() {
+    let mut world = World::new();
+    let all = [ksk(1), zsk(2), ksk(11), zsk(12)];
+    world.servers.push(server(3, &[&all[..], &[zsk(13)]].concat()));
+    world.take();
+    let gone = |world: &World| -> Vec<Observation> {
+        let of_before = at(3).address;
+        let observed = world.judge().observations.into_iter();
+        let is_there = |seen: &Observation| match seen.source {
+            Source::Server { address, .. } => address == of_before,
+            _ => false,
+        };
+        observed.filter(is_there).collect()
+    };
+    assert_eq!(gone(&world).len(), 1, "it was seen there now");
+    world.servers.pop();
+    let found = gone(&world);
+    assert_eq!(found.len(), 1);
+    assert_eq!(
+        found[0].keys,
+        [zsk(12), ksk(11)]
+            .into_iter()
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect::<Vec<_>>()
+    );
+    assert_eq!((&found[0].ttl, &found[0].trust), (&None, &None));
+
+    // Nothing follows while one of today's servers is not reached, is not believed, shows the key, or there is none.
+    let whole = world.servers.clone();
+    world.servers[1].seen = Err(Unseen::Unreachable("no answer".to_owned()));
+    assert_eq!(gone(&world), []);
+    world.servers.clone_from(&whole);
+    answer(&mut world.servers[1]).signers = vec![ksk(19)];
+    assert_eq!(gone(&world), []);
+    world.servers[1].seen = Err(Unseen::Odd("it refuses".to_owned()));
+    assert_eq!(gone(&world), []);
+    world.servers = vec![server(1, &[&all[..], &[zsk(13)]].concat()), server(2, &all)];
+    assert_eq!(gone(&world), []);
+    world.servers.clear();
+    assert_eq!(gone(&world), []);
+    // Nor where the addresses alone are others.
+    world.servers = whole;
+    world.api().own.push(zsk(13));
+    assert_eq!(gone(&world), []);
+}
