@@ -4,6 +4,7 @@
 //! `--zone` form of the command line gives the same [`Config`] without a file, so the server knows one way
 //! to be told things.
 
+mod differing;
 mod file;
 mod problem;
 mod read;

@@ -12,6 +12,7 @@ pub mod peers;
 pub mod plans;
 pub mod protocol;
 mod reckon;
+mod reload;
 pub mod server;
 pub mod socket;
 mod status;

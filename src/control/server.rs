@@ -23,7 +23,7 @@ use super::{
         DsRecords, Generate, Import, KeyList, KeysChanged, Outcome, Readmit, Refusal, Reloaded, Status,
         Withdraw,
     },
-    status,
+    reload, status,
     zones::{self, Held, Loading},
 };
 use crate::{
@@ -175,6 +175,7 @@ impl Server {
     pub fn reload(&self) -> Reloaded {
         let mut work = self.work();
         let mut reloaded = Reloaded::default();
+        let (providers, at_work) = (work.config.providers.clone(), self.plans.at_work());
         if let Some(source) = work.config.source.clone() {
             match config::load(&source) {
                 Ok(config) => {
@@ -186,6 +187,8 @@ impl Server {
         }
         self.config_problems.store(Arc::new(reloaded.problems.clone()));
         reloaded.zones = self.load(&work);
+        reload::tell_providers(&mut reloaded.zones, &providers, &work.config);
+        reload::tell_plans(&mut reloaded.zones, &at_work);
         log_reload(&reloaded);
         reloaded
     }

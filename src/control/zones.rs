@@ -382,6 +382,7 @@ impl<'a> Draft<'a> {
     fn finish(mut self, now: UnixTime) -> (HeldZone, ZoneReloaded) {
         self.said.serving = Remarks::default();
         let served = self.serve(now);
+        self.tell_settings();
         self.warn_of_left_out_keys(&served);
         self.warn_of_name_servers();
         let held = HeldZone {
@@ -541,6 +542,17 @@ impl<'a> Draft<'a> {
             };
             self.changes
                 .push(format!("key sets: {} → {}", sets(old.keys()), sets(new.keys())));
+        }
+    }
+
+    /// Settings of which nothing else tells that they changed.
+    fn tell_settings(&mut self) {
+        const TOLD: [&str; 3] = ["denial", "overload", "signature_validity"];
+        let Some(before) = self.before else { return };
+        let mut differing = self.settings.differing(&before.settings);
+        differing.retain(|setting| !TOLD.contains(setting));
+        if !differing.is_empty() {
+            self.changes.push(format!("settings: {}", differing.join(", ")));
         }
     }
 

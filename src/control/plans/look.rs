@@ -11,7 +11,7 @@ use super::{
 use crate::{
     client::Asker,
     clock::Clock,
-    config::{ProviderKind, ZoneSettings},
+    config::{ContentSource, ProviderKind, ZoneSettings},
     dnssec::{
         algorithm::Algorithm,
         csync::Csyncing,
@@ -21,7 +21,7 @@ use crate::{
     multisigner::{
         execute::{Event, Run, View},
         observations::Party,
-        plan::{Hand, Member, Parent, ParentHand, PlanKey, Situation},
+        plan::{Hand, Member, OwnNs, Parent, ParentHand, PlanKey, Situation},
         safety::{KeyId, ProviderId},
         survey::{ContentTtls, Known, Survey, survey},
     },
@@ -31,9 +31,14 @@ use crate::{
 /// How often is looked again at once because the NS RRsets name servers that were not asked.
 const MOST_LOOKS: usize = 3;
 
-/// What everybody shows, for a run.
-pub(super) async fn view(server: &Arc<Server>, zone: &ZoneSettings, run: &Run) -> Result<View, String> {
-    let seen = look(server, zone, &providers_of(run, zone)?, Pace::Now).await?;
+/// What everybody shows, for a run, which takes from it what servers are called now: a person may have said so since.
+pub(super) async fn view(server: &Arc<Server>, zone: &ZoneSettings, run: &mut Run) -> Result<View, String> {
+    let providers = providers_of(run, zone)?;
+    let seen = look(server, zone, &providers, Pace::Now).await?;
+    let others = providers.iter().map(|name| Some(name.as_str()));
+    for (name, member) in [None].into_iter().chain(others).zip(&seen.members) {
+        run.plan.rename_servers(name, &member.names);
+    }
     let events = events(server, &zone.origin).await?;
     let (situation, ttls) = (run.plan.situation.clone(), ttls(server, &zone.origin));
     reckon(move || seen.view(&situation, &Register::of(&events), ttls)).await
@@ -129,6 +134,9 @@ pub(super) async fn look(
     server
         .plans
         .differ(&zone.origin, differences, &unasked, seen.over(), lag);
+    if let Some(leads_here) = seen.parent_leads_here() {
+        server.plans.leads_here(&zone.origin, leads_here);
+    }
     if let Err(why) = keep(server, zone, providers, &seen).await {
         tracing::warn!(zone = %zone.origin, "{why}");
     }
@@ -233,6 +241,7 @@ fn members(server: &Server, zone: &ZoneSettings, seen: &Survey) -> Vec<Member> {
     let config = server.config.load();
     let mut members = vec![Member {
         servers: zone.our_servers.clone(),
+        own_ns: own_ns(zone),
         ..Member::new("this server", Hand::Ours, 0)
     }];
     for (name, seen) in zone.providers.iter().zip(seen.members.iter().skip(1)) {
@@ -254,4 +263,23 @@ fn members(server: &Server, zone: &ZoneSettings, seen: &Survey) -> Vec<Member> {
         });
     }
     members
+}
+
+/// Where our own NS RRset comes from.
+fn own_ns(zone: &ZoneSettings) -> OwnNs {
+    if !zone.name_servers.is_empty() {
+        return OwnNs::Person("in `name_servers` of the [[zone]], and reloads".to_owned());
+    }
+    match &zone.source {
+        ContentSource::File { path, .. } => OwnNs::Person(format!(
+            "in {}, or in `name_servers` of the [[zone]], and reloads",
+            path.display()
+        )),
+        ContentSource::Axfr { .. } => OwnNs::Person("at the primary of this server".to_owned()),
+        ContentSource::Ns1 { provider, .. } => {
+            let place = zone.providers.iter().position(|known| known == provider);
+            let followed = place.and_then(|place| ProviderId::at(place + 1).ok());
+            followed.map_or_else(|| OwnNs::Person(format!("at {provider}")), OwnNs::Follows)
+        }
+    }
 }

@@ -91,6 +91,8 @@ struct Known {
     /// When all servers were last looked at, and how long a change may take to all of them.
     looked: UnixTime,
     lag: Duration,
+    /// Whether some server of the parent named ours at the last look that saw one.
+    leads_here: bool,
     /// What servers did not show alike by every way at that look, each by what it is about, with the time since when.
     differences: BTreeMap<String, (Difference, UnixTime)>,
 }
@@ -136,12 +138,37 @@ impl Plans {
         (!matches!(run.stage, Stage::Over(_))).then(|| run.clone())
     }
 
-    /// The keys of ours that a provider is to have, while a plan says so.
+    /// The keys of ours that a provider is to have, while a plan says so, or one that is over took this server out of the
+    /// delegation: then none, unless the parent leads to us all the same.
     pub(super) fn ours_at(&self, zone: &Name, provider: &str) -> Option<Vec<Dnskey>> {
-        let run = self.active(zone)?;
+        let Some(run) = self.active(zone) else {
+            let known = lock(&self.known);
+            let known = known.get(zone)?;
+            let is_out = known.run.as_ref().is_some_and(Run::is_out);
+            return (is_out && !known.leads_here).then(Vec::new);
+        };
         let members = run.plan.situation.members.iter();
         let place = members.clone().position(|member| member.name == provider)?;
         run.given(ProviderId::at(place).ok()?, ProviderId::FIRST)
+    }
+
+    /// Keeps whether the parent leads to this server.
+    fn leads_here(&self, zone: &Name, leads_here: bool) {
+        if let Some(known) = lock(&self.known).get_mut(zone) {
+            let is_out = known.run.as_ref().is_some_and(Run::is_out);
+            if leads_here && !known.leads_here && is_out {
+                tracing::warn!(%zone, "the parent names servers of ours, which a plan had taken out: other providers are given our keys again; \"join\" is the plan for that");
+            }
+            known.leads_here = leads_here;
+        }
+    }
+
+    /// The goals of the runs that are not over, in words.
+    pub(super) fn at_work(&self) -> BTreeMap<Name, String> {
+        let known = lock(&self.known);
+        let at_work = known.iter().filter(|(_, known)| known.is_active());
+        let goals = at_work.filter_map(|(zone, known)| Some((zone.clone(), known.run.as_ref()?.plan.goal())));
+        goals.collect()
     }
 
     fn change<T>(&self, zone: &Name, change: impl FnOnce(&mut Known) -> T) -> T {
@@ -528,7 +555,10 @@ async fn loop_of(server: &Arc<Server>, zone: &ZoneSettings, run: &mut Run) -> Re
             }
             Next::Watch { step, lacking } => {
                 run.looked(&view);
-                let why = report::watches(run, step, &lacking);
+                let mut why = report::watches(run, step, &lacking);
+                if let Some(more) = report::by_exchange(&run.plan, step, zone.exchange_keys) {
+                    why.push_str(&format!("; {more}"));
+                }
                 return Ok((rest(why, None, false), Pause::Growing));
             }
             Next::Halted { why } => {

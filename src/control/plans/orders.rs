@@ -142,10 +142,16 @@ async fn make(server: &Arc<Server>, zone: &ZoneSettings, wanted: PlanWanted) -> 
     let seen = look::situation(server, zone, previous).await;
     let mut from = seen.map_err(|why| refusal(why, "countersign peer status shows what is seen"))?;
     let ttls = look::ttls(server, &zone.origin);
+    let exchange_keys = zone.exchange_keys;
     judged(move || {
         let kind = wanted::kind(&wanted, &mut from.situation, &from.register)?;
-        let plan = plan::build(&kind, &from.situation).map_err(|error| refusal(error.to_string(), ""))?;
-        let remarks = from.seen.validity_remarks(&plan, ttls);
+        let plan = plan::build(&kind, &from.situation).and_then(|plan| {
+            plan.has_names()?;
+            Ok(plan)
+        });
+        let plan = plan.map_err(|error| refusal(error.to_string(), ""))?;
+        let mut remarks = from.seen.validity_remarks(&plan, ttls);
+        remarks.extend(report::by_exchanges(&plan, exchange_keys));
         let events = from.events;
         Ok(Made {
             plan,
@@ -244,6 +250,9 @@ pub(super) async fn adopt(
     let (adopted, forced) = (plan.clone(), force.clone());
     let run = judged(move || Run::adopt(adopted, forced, at).map_err(|fault| refusal(fault.to_string(), "")))
         .await?;
+    let run = super::lock(&server.plans.known)
+        .get(zone)
+        .map_or_else(|| run.clone(), |known| run.clone().after(known.run.as_ref()));
     let event = Event::Adopted {
         plan: Box::new(plan),
         force,
@@ -284,10 +293,21 @@ pub(super) fn put(server: &Server, zone: &Name, run: Run) {
 async fn abort(server: &Arc<Server>, settings: &ZoneSettings, why: String) -> Result<PlanReply, Refusal> {
     let zone = &settings.origin;
     let mut run = active(server, zone)?;
+    if run.is_a_way_back_not_taken() {
+        let said = journal(server, zone, &mut run, Event::Aborted { why }).await;
+        said.map_err(|why| refusal(why, ""))?;
+        put(server, zone, run);
+        let mut reply = report::told(server, zone);
+        reply.text.push_str(&format!(
+            "\nThe way back had not done anything, and is given up too. What is served stays as it is; what can be \
+             planned from here: countersign plan NAME {zone}\n"
+        ));
+        return Ok(reply);
+    }
     // A way back is as blind as the plan.
     let gone = gone(&run, settings);
     // What the parent was asked for and has not done need not be taken back there.
-    let seen = look::view(server, settings, &run).await.ok();
+    let seen = look::view(server, settings, &mut run).await.ok();
     let not_done = seen.and_then(|view| run.as_the_parent_left_it(&view));
     let (from, now) = (not_done.unwrap_or_else(|| run.clone()), time(server).0);
     let back = judged(move || {

@@ -11,8 +11,8 @@ use crate::{
     clock::UnixTime,
     multisigner::{
         execute::{Outcome, Run, Stage},
-        plan::{Actor, Plan, Report, Since},
-        safety::{Invariant, Terms, Verdict, check},
+        plan::{Action, Actor, Plan, Report, Since},
+        safety::{Invariant, ProviderId, Terms, Value, Verdict, check},
     },
     wire::Name,
 };
@@ -112,6 +112,29 @@ pub(super) fn watches(run: &Run, step: usize, lacking: &str) -> String {
     }
 }
 
+/// What a person has to say so that a step comes true which the exchange of keys does, where `exchange_keys` is off.
+pub(super) fn by_exchange(plan: &Plan, step: usize, exchange_keys: bool) -> Option<String> {
+    let step = plan.steps.get(step).filter(|_| !exchange_keys)?;
+    let takes = |value: &Value| matches!(value, Value::Keys(ProviderId::FIRST, _));
+    let is_exchanged = step.action == Action::Await && step.changes.iter().any(takes);
+    is_exchanged.then(|| {
+        format!(
+            "with `exchange_keys = false` nobody takes the keys of others by himself: say `countersign peer pull {}`",
+            plan.situation.zone
+        )
+    })
+}
+
+/// The same, of all steps.
+pub(super) fn by_exchanges(plan: &Plan, exchange_keys: bool) -> Vec<String> {
+    let steps = plan.steps.iter().enumerate();
+    let said = steps.filter_map(|(place, step)| {
+        let what = by_exchange(plan, place, exchange_keys)?;
+        Some(format!("Step {}, \"{}\": {what}.", place + 1, step.what))
+    });
+    said.collect()
+}
+
 impl super::Plans {
     /// What is shown of a zone's last plan.
     pub(in super::super) fn status(&self, zone: &Name) -> Option<PlanStatus> {
@@ -177,5 +200,65 @@ fn of_run(run: &Run, known: &Known) -> PlanStatus {
         forced: run.force.clone(),
         parent_told: known.told.clone(),
         steps: steps.collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::multisigner::{
+        plan::{Hand, Kind, Member, Parent, ParentHand, Situation, Step},
+        safety::{KeyRrset, KeySet},
+    };
+
+    /// The step would be waited for, for ever, without a word.
+    #[test]
+    fn what_no_exchange_brings_a_person_has_to_pull() {
+        let awaited = |place| {
+            let keys = KeyRrset {
+                keys: KeySet::default(),
+                signers: KeySet::default(),
+                ttl: 3600,
+            };
+            Step {
+                what: "this server publishes the keys of B".to_owned(),
+                action: Action::Await,
+                by: Actor::We,
+                changes: vec![Value::Keys(ProviderId::at(place).unwrap(), keys)],
+                waits: Vec::new(),
+                withdraws: false,
+                back: String::new(),
+            }
+        };
+        let plan = Plan {
+            kind: Kind::Join {
+                provider: ProviderId::at(1).unwrap(),
+            },
+            situation: Situation {
+                zone: "example.".parse().unwrap(),
+                at: UnixTime(1_000),
+                keys: Vec::new(),
+                members: vec![
+                    Member::new("this server", Hand::Ours, 0),
+                    Member::new("B", Hand::Api, 0),
+                ],
+                parent: Parent {
+                    hand: ParentHand::Person,
+                    reads_csync: false,
+                    propagation: 0,
+                },
+                serves: Vec::new(),
+                past: Vec::new(),
+                margin: 0,
+            },
+            steps: vec![awaited(1), awaited(0)],
+        };
+        let said = by_exchanges(&plan, false);
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(
+            said[0].starts_with("Step 2,") && said[0].contains("countersign peer pull example."),
+            "{said:?}"
+        );
+        assert_eq!(by_exchanges(&plan, true), [""; 0]);
     }
 }

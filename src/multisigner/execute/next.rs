@@ -14,7 +14,7 @@
 use super::{
     super::{
         plan::{Action, Actor, Kind, Step},
-        safety::{Class, Slot, Value},
+        safety::{Class, ProviderId, Slot, Value},
     },
     gate::Gate,
     items::{items, same, ttl},
@@ -128,7 +128,15 @@ impl Run {
         let no_sight = step.changes.is_empty() && (by_person || matches!(step.by, Actor::Provider { .. }));
         // On the way back a sight alone is no evidence: what a registrar was given before, and has still on its way, shows
         // nowhere either.
-        let by_word = no_sight || by_person && matches!(self.plan.kind, Kind::Retreat { .. });
+        let on_the_way_back = by_person && matches!(self.plan.kind, Kind::Retreat { .. });
+        // This server goes on answering, so nothing is seen of it.
+        let we_stop = matches!(
+            step.action,
+            Action::Stop {
+                provider: ProviderId::FIRST
+            }
+        );
+        let by_word = no_sight || on_the_way_back || by_person && we_stop;
         if by_word && step.action != Action::Await && !self.reported {
             return Some("nobody has said that it is done".to_owned());
         }

@@ -178,6 +178,8 @@ pub struct Run {
     /// What the plan is held to: what the checker found safe of it at the start.
     pub(super) terms: Vec<Terms>,
     pub(super) surprises: usize,
+    /// An earlier run of the journal took this server out of the delegation, and none has brought it back.
+    was_out: bool,
     /// The time of the last entry: what comes after is not before it.
     pub(super) last: UnixTime,
 }
@@ -267,7 +269,8 @@ impl Run {
                     return Err(JournalFault::Busy);
                 }
                 (_, Event::Adopted { plan, force }) => {
-                    run = Some(Self::adopt((**plan).clone(), force.clone(), entry.at)?);
+                    let next = Self::adopt((**plan).clone(), force.clone(), entry.at)?;
+                    run = Some(next.after(run.as_ref()));
                 }
                 (None, _) => return Err(JournalFault::NoPlan),
                 (Some(run), _) => run.apply(entry)?,
@@ -300,8 +303,29 @@ impl Run {
             looked: BTreeMap::new(),
             terms,
             surprises: 0,
+            was_out: false,
             last: at,
         })
+    }
+
+    /// The run that follows another one of the same zone.
+    pub fn after(mut self, before: Option<&Self>) -> Self {
+        self.was_out = before.is_some_and(Self::is_out);
+        self
+    }
+
+    /// Whether a plan took this server out of the delegation, and none has brought it back since: that others do not have
+    /// our keys any more is what it was for.
+    pub fn is_out(&self) -> bool {
+        match (&self.stage, &self.plan.kind) {
+            (Stage::Over(Outcome::Reached), Kind::Leave { provider }) if *provider == ProviderId::FIRST => {
+                true
+            }
+            (Stage::Over(Outcome::Reached), Kind::Join { provider }) if *provider == ProviderId::FIRST => {
+                false
+            }
+            _ => self.was_out,
+        }
     }
 
     /// The run after one more entry.
@@ -321,7 +345,9 @@ impl Run {
         let at = entry.at.max(self.last);
         self.last = at;
         match &entry.event {
-            Event::Adopted { plan, force } => *self = Self::adopt((**plan).clone(), force.clone(), at)?,
+            Event::Adopted { plan, force } => {
+                *self = Self::adopt((**plan).clone(), force.clone(), at)?.after(Some(self));
+            }
             Event::Made { key, dnskey } => self.plan.made(*key, dnskey.clone()),
             Event::Begun { step } => {
                 self.was_early = self.is_early(*step);
@@ -545,6 +571,13 @@ impl Run {
             run.begun = None;
         }
         Some(run)
+    }
+
+    /// Whether this is a way back that is paused, and has done nothing yet: nothing of it is there to be taken back.
+    pub fn is_a_way_back_not_taken(&self) -> bool {
+        let is_back = matches!(self.plan.kind, Kind::Retreat { .. });
+        let is_paused = matches!(self.stage, Stage::Paused { .. });
+        is_back && is_paused && self.done.is_empty() && !self.acted
     }
 
     /// What a step leads to: what was planned, with what nobody planned and is carried on.

@@ -11,47 +11,108 @@ use std::collections::BTreeSet;
 
 use super::{
     super::safety::{Csync, NsSet, ProviderId, Slot, Value},
-    Action, Actor, Hand, Unplannable,
-    draft::{Draft, Move},
+    Action, Actor, Hand, OwnNs, Plan, Unplannable,
+    draft::{Draft, Move, US},
     paste,
 };
+use crate::wire::Name;
+
+impl Plan {
+    /// Whether every name that the plan, or its way back, writes into an NS RRset is known.
+    ///
+    /// # Errors
+    /// Whose is not, and which setting says it.
+    pub fn has_names(&self) -> Result<(), Unplannable> {
+        let changes = self.steps.iter().flat_map(|step| &step.changes);
+        let of_ns = changes.filter(|value| matches!(value, Value::ParentNs(_) | Value::ChildNs(..)));
+        let before = of_ns
+            .clone()
+            .filter_map(|value| self.situation.value(&value.slot()));
+        for value in of_ns.clone().chain(before) {
+            let (Value::ParentNs(ns) | Value::ChildNs(_, ns)) = value else {
+                continue;
+            };
+            for provider in &ns.members {
+                let member = self.situation.member(*provider);
+                if member.is_some_and(|member| !member.servers.is_empty()) {
+                    continue;
+                }
+                let name = self.situation.name(*provider).to_owned();
+                return Err(match *provider {
+                    US => Unplannable::NamelessHere,
+                    _ => Unplannable::Nameless { provider: name },
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The servers of a provider, or of this server where none is named, are called so now; without names, as before.
+    pub fn rename_servers(&mut self, provider: Option<&str>, names: &[Name]) {
+        let mut members = self.situation.members.iter_mut();
+        let member = match provider {
+            None => members.next(),
+            Some(provider) => members.skip(1).find(|member| member.name == provider),
+        };
+        if let Some(member) = member.filter(|_| !names.is_empty()) {
+            member.servers = names.to_vec();
+        }
+    }
+}
 
 impl Draft<'_> {
-    /// A provider's own NS RRset names exactly these.
+    /// A provider's own NS RRset names exactly these; ours with it, where that is ours too.
     pub fn point_child_ns_to(
         &mut self,
         provider: ProviderId,
         members: &BTreeSet<ProviderId>,
         back: &str,
     ) -> Result<(), Unplannable> {
+        let own = self.situation.member(US).map(|member| member.own_ns.clone());
+        let own = own.unwrap_or_default();
+        // Ours changes by itself then, whenever it is fetched.
+        let (provider, with_it) = match own {
+            OwnNs::Follows(source) if provider == US || provider == source => (source, Some(US)),
+            _ => (provider, None),
+        };
         let now = self.child_ns(provider)?;
-        if now.members != *members {
-            // A parent that finds it would take what is on its way.
-            self.take_back_csync()?;
+        let mut changes = Vec::new();
+        for whose in [provider].into_iter().chain(with_it) {
+            let now = self.child_ns(whose)?;
+            if now.members != *members {
+                // A parent that finds it would take what is on its way.
+                self.take_back_csync()?;
+            }
+            let members = members.clone();
+            changes.push(Value::ChildNs(whose, NsSet { members, ..now }));
         }
         let name = self.situation.name(provider);
-        let by = match self.situation.hand(provider)? {
-            Hand::Ours => Actor::We,
-            Hand::Api => Actor::Api { provider },
-            Hand::Person => Actor::Person {
+        let paste = || paste::ns(self.situation, members, now.ttl);
+        let by = match (self.situation.hand(provider)?, own) {
+            (Hand::Ours, OwnNs::Person(place)) => Actor::Person {
+                place,
+                paste: paste(),
+            },
+            (Hand::Ours, OwnNs::Follows(_)) => Actor::We,
+            (Hand::Api, _) => Actor::Api { provider },
+            (Hand::Person, _) => Actor::Person {
                 place: format!("at {name}"),
-                paste: paste::ns(self.situation, members, now.ttl),
+                paste: paste(),
             },
         };
+        let follows = match with_it {
+            Some(us) => format!(", and with it that of {}", self.situation.name(us)),
+            None => String::new(),
+        };
+        let named = self.situation.names(members);
         self.step(Move {
-            what: format!("the NS RRset of {name} names {}", self.situation.names(members)),
+            what: format!("the NS RRset of {name} names {named}{follows}"),
             action: Action::ChildNs {
                 provider,
                 members: members.iter().copied().collect(),
             },
             by,
-            changes: vec![Value::ChildNs(
-                provider,
-                NsSet {
-                    members: members.clone(),
-                    ..now
-                },
-            )],
+            changes,
             back: back.to_owned(),
         });
         Ok(())

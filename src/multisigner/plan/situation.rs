@@ -39,6 +39,22 @@ pub enum Hand {
     Person,
 }
 
+/// Where this server's own NS RRset is changed: no plan does that.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OwnNs {
+    /// By a person, at this place: "in /etc/countersign/example.zone".
+    Person(String),
+    /// At another provider, whose content is served here: it follows.
+    Follows(ProviderId),
+}
+
+impl Default for OwnNs {
+    fn default() -> Self {
+        Self::Person("where the content of this server comes from".to_owned())
+    }
+}
+
 /// A signing provider. Its place in [`Situation::members`] is its [`ProviderId`]; the first is this server.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Member {
@@ -58,6 +74,9 @@ pub struct Member {
     pub shows_csync: bool,
     /// The names of its servers, for NS RRsets that a person writes. Empty where they are not known.
     pub servers: Vec<Name>,
+    /// Where its NS RRset is changed, when it is this server.
+    #[serde(default)]
+    pub own_ns: OwnNs,
 }
 
 impl Member {
@@ -71,6 +90,7 @@ impl Member {
             shows_cds: hand == Hand::Ours,
             shows_csync: hand == Hand::Ours,
             servers: Vec::new(),
+            own_ns: OwnNs::default(),
         }
     }
 

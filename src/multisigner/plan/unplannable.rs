@@ -124,6 +124,19 @@ pub enum Unplannable {
         /// The provider.
         provider: String,
     },
+    /// NS RRsets are to be written, and a name of ours in them is not known.
+    #[error(
+        "what this server is called in NS RRsets is not known, and this plan, or its way back, writes them: set `our_servers` of the [[zone]], and reload"
+    )]
+    NamelessHere,
+    /// The same, of another provider.
+    #[error(
+        "what the servers of {provider} are called in NS RRsets is not known, and this plan, or its way back, writes them: set `server_names` of its [[provider]], and reload"
+    )]
+    Nameless {
+        /// The provider.
+        provider: String,
+    },
     /// Something that a plan needs to know was not observed.
     #[error(
         "{what} was not seen yet at every server; look at the zone's servers first (`countersign peer`), and see that each can be reached"

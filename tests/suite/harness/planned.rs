@@ -2,6 +2,7 @@
 //! for, and who asks all the while.
 
 use std::{
+    fs,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, Output},
@@ -260,6 +261,36 @@ impl World {
             self.says(&arguments).1,
             self.ours.log()
         );
+    }
+
+    /// Waits until a person is asked to do something at a place that is called so; the lines that are to be pasted.
+    #[track_caller]
+    pub fn asks(&self, place: &str) -> Vec<String> {
+        let asked = wait_for(ROLLING, || {
+            let plan = self.plan_status();
+            let steps = plan["steps"].as_array()?;
+            let is_open = |step: &&Value| step["begun"].is_u64() && step["seen"].is_null();
+            let open = steps.iter().find(is_open)?;
+            open["place"].as_str().filter(|at| at.contains(place))?;
+            let paste = open["paste"].as_array().cloned().unwrap_or_default();
+            Some(
+                paste
+                    .iter()
+                    .map(|line| line.as_str().unwrap().to_owned())
+                    .collect(),
+            )
+        });
+        asked.unwrap_or_else(|| panic!("{:#}\n{}", self.plan_status(), self.ours.log()))
+    }
+
+    /// Changes the configuration file, and reloads it; what is said to that.
+    #[track_caller]
+    pub fn reconfigured(&self, from: &str, to: &str) -> String {
+        let path = self.folder.join("countersign.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{from:?} in\n{text}");
+        fs::write(path, text.replacen(from, to, 1)).unwrap();
+        self.says(&["reload"]).1
     }
 
     pub fn status(&self) -> Value {

@@ -118,19 +118,10 @@ impl Driver {
             Action::ParentNs { members } => Deed::ParentNs {
                 members: view::members_of(members.iter().copied()),
             },
-            Action::ChildNs { provider, members } => {
-                let deed = Deed::ChildNs {
-                    provider: provider.place(),
-                    members: view::members_of(members.iter().copied()),
-                };
-                match provider.place() {
-                    0 => return world.do_deed(&deed),
-                    _ => deed,
-                }
-            }
-            Action::Stop { provider } if provider.place() == 0 => {
-                return world.do_deed(&Deed::Stop { provider: 0 });
-            }
+            Action::ChildNs { provider, members } => Deed::ChildNs {
+                provider: provider.place(),
+                members: view::members_of(members.iter().copied()),
+            },
             Action::Stop { provider } => Deed::Stop {
                 provider: provider.place(),
             },

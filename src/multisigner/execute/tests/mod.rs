@@ -3,6 +3,7 @@
 
 mod clock;
 mod early;
+mod ends;
 mod harm;
 mod rules;
 mod surprises;

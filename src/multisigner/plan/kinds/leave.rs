@@ -60,13 +60,18 @@ pub(super) fn plan(situation: &Situation, provider: ProviderId) -> Result<Plan, 
 
 fn stop(draft: &mut Draft<'_>, provider: ProviderId) {
     let name = draft.situation.name(provider);
-    let by = if provider == US {
-        Actor::We
+    // It goes on answering, for caches may lead to it still; what counts is that nothing new is fetched from it.
+    let place = if provider == US {
+        let zone = &draft.situation.zone;
+        format!(
+            "who says `countersign done {zone}`: remove nothing, and keep the zone configured until the plan is over"
+        )
     } else {
-        Actor::Person {
-            place: format!("at {name}"),
-            paste: Vec::new(),
-        }
+        format!("at {name}")
+    };
+    let by = Actor::Person {
+        place,
+        paste: Vec::new(),
     };
     let step = Move {
         what: format!("{name} stops answering for the zone"),

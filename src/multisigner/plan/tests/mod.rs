@@ -4,6 +4,7 @@
 mod cds;
 mod csync;
 mod mutations;
+mod own_ns;
 mod random;
 mod report;
 mod retreat;

@@ -153,3 +153,66 @@ fn standby_keys_that_are_not_or_are_there() {
     };
     assert!(refusal(&there, &back).contains("countersign abort"));
 }
+
+/// A way back writes the names of before, so those who leave must be known too.
+#[test]
+fn a_plan_that_writes_names_which_nobody_knows_says_which_setting_has_them() {
+    let b = provider("B");
+    let named = |members: &[usize]| {
+        let name = |zone: &mut Zone| {
+            for place in members {
+                let server = format!("ns.{place}.example.").parse().unwrap();
+                zone.situation.members[*place].servers = vec![server];
+            }
+        };
+        let (mut one, mut two) = (Zone::one(), Zone::two());
+        name(&mut one);
+        name(&mut two);
+        [
+            one.plan(&Kind::Join { provider: b }),
+            two.plan(&Kind::Leave { provider: b }),
+            two.plan(&Kind::Leave {
+                provider: provider("A"),
+            }),
+        ]
+    };
+    for plan in named(&[1]) {
+        let said = plan.has_names().unwrap_err().to_string();
+        assert!(said.contains("set `our_servers` of the [[zone]]"), "{said}");
+    }
+    for plan in named(&[0]) {
+        let said = plan.has_names().unwrap_err().to_string();
+        assert!(
+            said.contains("servers of B") && said.contains("`server_names`"),
+            "{said}"
+        );
+    }
+    for plan in named(&[0, 1]) {
+        plan.has_names().unwrap();
+    }
+    Zone::two().plan(&roll("zsk")).has_names().unwrap();
+}
+
+#[test]
+fn a_name_that_is_said_during_a_plan_is_written() {
+    let mut plan = Zone::one().plan(&Kind::Join {
+        provider: provider("B"),
+    });
+    let place = plan
+        .steps
+        .iter()
+        .position(|step| matches!(step.action, Action::ParentNs { .. }));
+    let (place, ours) = (place.unwrap(), "ns.a.example.".parse().unwrap());
+    let pasted = |plan: &Plan| plan.pasted(place, &plan.steps[place].changes).unwrap();
+    assert_eq!(pasted(&plan), [""; 0]);
+    plan.rename_servers(None, &[ours]);
+    plan.rename_servers(Some("B"), &["ns.b.example.".parse().unwrap()]);
+    let said = [
+        "example.com. 4 IN NS ns.a.example.",
+        "example.com. 4 IN NS ns.b.example.",
+    ];
+    assert_eq!(pasted(&plan), said);
+    // What is not known any more is written as it was.
+    plan.rename_servers(Some("B"), &[]);
+    assert_eq!(pasted(&plan), said);
+}
