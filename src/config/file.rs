@@ -224,8 +224,8 @@ settings! {
         parent: Vec<At<ServerAt>> = Vec::new(),
         /// How long a change at the parent may take to show at all its servers.
         parent_propagation: Duration = Duration::from_secs(300),
-        /// The names of this server, and of those that take the zone from it, in NS RRsets. Without any: all that no
-        /// provider has.
+        /// The names of this server in NS RRsets, and of further hosts of ours, which plans ask too. Without any: all that
+        /// no provider has.
         our_servers: Vec<At<Name>> = Vec::new(),
         /// How much longer than its TTL some caches may keep anything: every wait of a plan is longer by it.
         safety_margin: Duration = Duration::from_secs(3600),
