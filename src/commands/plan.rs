@@ -95,7 +95,8 @@ Examples:
 pub(super) struct ApplyArguments {
     #[command(flatten)]
     pub wanted: WantedArguments,
-    /// Carry it out though it is not safe, for this reason, which is journaled.
+    /// Carry it out though it is not safe, for this reason, which is journaled. What was served before anybody looked is
+    /// not waited for either.
     #[arg(long, value_name = "REASON", value_parser = reason)]
     pub force: Option<String>,
 }

@@ -14,7 +14,7 @@ use crate::{
     clock::UnixTime,
     config::{Config, ZoneSettings},
     multisigner::observations::{
-        Bounds, Change, Class, Counted, Log, ObservationError, ObservationStore, Party, Seen,
+        Bounds, Change, Class, Counted, Log, ObservationError, ObservationStore, Party, Seen, Standing,
     },
     wire::{Name, RrType},
 };
@@ -156,6 +156,11 @@ impl Observations {
     /// The TTLs with which caches may hold something of a zone; nothing while its log could not be read.
     pub(super) fn counting(&self, zone: &Name, at: UnixTime, bounds: Bounds) -> Option<Vec<Counted>> {
         Some(lock(&self.logs).get(zone)?.counting(at, bounds.beyond_ttl))
+    }
+
+    /// Since when everybody shows what they show of a zone; nothing while its log could not be read.
+    pub(super) fn standing(&self, zone: &Name) -> Option<Vec<Standing>> {
+        Some(lock(&self.logs).get(zone)?.standing())
     }
 
     /// For `status`.

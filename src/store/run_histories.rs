@@ -234,6 +234,7 @@ impl World {
             },
             serves,
             past: Vec::new(),
+            first_seen: Vec::new(),
             margin: 5,
         };
         let served = self.signed(&situation);

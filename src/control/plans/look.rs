@@ -85,7 +85,8 @@ pub(super) async fn situation(
     let events = events(server, &zone.origin).await?;
     let bounds = observations::bounds(&server.config.load(), zone);
     let counted = server.observations.counting(&zone.origin, seen.over(), bounds);
-    let counted = counted.ok_or("nothing can be planned while it is not known which TTLs were served lately: what was seen earlier cannot be read from the store, and the log says why")?;
+    let standing = server.observations.standing(&zone.origin);
+    let (counted, standing) = counted.zip(standing).ok_or("nothing can be planned while it is not known which TTLs were served lately: what was seen earlier cannot be read from the store, and the log says why")?;
     let parent = Parent {
         hand: match zone.cds {
             Cds::Rollover => ParentHand::Cds,
@@ -99,6 +100,7 @@ pub(super) async fn situation(
     reckon(move || {
         let known = Known {
             counted: &counted,
+            standing: &standing,
             events: &events,
             ttls,
             dnskey_ttl,

@@ -39,7 +39,7 @@ pub async fn order(server: &Arc<Server>, zone: &Name, order: PlanOrder) -> Resul
     let (server, zone) = (Arc::clone(server), zone.clone());
     let event = match order {
         PlanOrder::Plan { wanted } => {
-            let Made { plan, remarks, .. } = make(&server, &settings, wanted).await?;
+            let Made { plan, remarks, .. } = make(&server, &settings, wanted, Unseen::IsWaitedFor).await?;
             return judged(move || report::planned(&plan, remarks)).await;
         }
         PlanOrder::Apply { wanted, force } => {
@@ -114,16 +114,32 @@ fn usable(server: &Server, zone: &Name) -> Result<(), Refusal> {
     }
 }
 
+/// What is made of it that nobody saw what was served before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unseen {
+    /// The plan waits until no cache can hold it.
+    IsWaitedFor,
+    /// A person takes it on themselves.
+    IsLeftAside,
+}
+
 /// A plan as it can be made now.
 struct Made {
     plan: Plan,
+    /// Whether something is left aside that would be waited for.
+    hastens: bool,
     /// What else is to be said of what was seen.
     remarks: Vec<String>,
     /// How many events the register had.
     events: usize,
 }
 
-async fn make(server: &Arc<Server>, zone: &ZoneSettings, wanted: PlanWanted) -> Result<Made, Refusal> {
+async fn make(
+    server: &Arc<Server>,
+    zone: &ZoneSettings,
+    wanted: PlanWanted,
+    unseen: Unseen,
+) -> Result<Made, Refusal> {
     if !wanted::NAMES.contains(&wanted.kind.as_str()) {
         let what = format!("there is no plan \"{}\"", wanted.kind.escape_debug());
         return Err(refusal(
@@ -144,6 +160,10 @@ async fn make(server: &Arc<Server>, zone: &ZoneSettings, wanted: PlanWanted) -> 
     let ttls = look::ttls(server, &zone.origin);
     let exchange_keys = zone.exchange_keys;
     judged(move || {
+        let hastens = unseen == Unseen::IsLeftAside && !from.situation.first_seen.is_empty();
+        if hastens {
+            from.situation.first_seen.clear();
+        }
         let kind = wanted::kind(&wanted, &mut from.situation, &from.register)?;
         let plan = plan::build(&kind, &from.situation).and_then(|plan| {
             plan.has_names()?;
@@ -155,6 +175,7 @@ async fn make(server: &Arc<Server>, zone: &ZoneSettings, wanted: PlanWanted) -> 
         let events = from.events;
         Ok(Made {
             plan,
+            hastens,
             remarks,
             events,
         })
@@ -193,11 +214,16 @@ async fn weigh(
             "set the clock, or if it is right: countersign accept clock",
         ));
     }
+    let unseen = match force {
+        Some(_) => Unseen::IsLeftAside,
+        None => Unseen::IsWaitedFor,
+    };
     let Made {
         plan,
+        hastens,
         remarks,
         events,
-    } = make(server, zone, wanted).await?;
+    } = make(server, zone, wanted, unseen).await?;
     let cds = zone.cds;
     let weighed = judged(move || {
         let harm = plan.harm().map_err(|error| refusal(error.to_string(), ""))?;
@@ -221,7 +247,8 @@ async fn weigh(
                 "set it to \"rollover\" or \"off\" and reload; --force REASON carries it out all the same, and the reason is journaled",
             ));
         }
-        let force = force.filter(|_| harm.is_some() || amiss.is_some() || asks.is_some());
+        let needed = harm.is_some() || amiss.is_some() || asks.is_some() || hastens;
+        let force = force.filter(|_| needed);
         let reply = report::planned(&plan, remarks)?;
         Ok((plan, force, reply))
     })

@@ -116,7 +116,12 @@ pub fn play(settings: &Settings) -> Outcome {
 
 /// Plays what was drawn; `judged`: by the safety checker too, at the end.
 pub(super) fn run(draw: &Draw, spoil: Spoil<'_>, judged: bool) -> Outcome {
-    let Begun { world, plan, person } = scenario::begin(draw);
+    run_from(scenario::begin(draw), draw, spoil, judged)
+}
+
+/// The same from a beginning that is made otherwise than it was drawn.
+pub(super) fn run_from(begun: Begun, draw: &Draw, spoil: Spoil<'_>, judged: bool) -> Outcome {
+    let Begun { world, plan, person } = begun;
     let habits = Habits {
         killed_often: draw.faults.contains(&Fault::Restart),
         resumes: !draw.seed.is_multiple_of(4),

@@ -335,30 +335,60 @@ fn member(provider: &Provider) -> Member {
     member
 }
 
-/// What a plan starts from: what is seen now, and what caches may hold of before.
+/// A part with this TTL, where it is one of those of which others keep no account.
+fn with_ttl(part: Part, ttl: Time) -> Part {
+    match part {
+        Part::Ds(ds) => Part::Ds(super::chain::Ds { ttl, ..ds }),
+        Part::Ns(ns) => Part::Ns(super::chain::Ns { ttl, ..ns }),
+        Part::Dnskeys(dnskeys) => Part::Dnskeys(super::chain::Dnskeys { ttl, ..dnskeys }),
+        other => other,
+    }
+}
+
+/// A version as our server knows it when another one came after it: of what others serve, and of NS RRsets, it keeps the
+/// TTLs, and since when they are as they are; of its own keys and signatures it keeps all. Whether it is known.
+fn remembered(party: Option<usize>, before: &Part, newest: &Part) -> (Part, bool) {
+    let kept = match (before, party) {
+        (Part::Dnskeys(_), Some(0)) => None,
+        (Part::Dnskeys(dnskeys), _) => Some(dnskeys.ttl),
+        (Part::Ds(ds), _) => Some(ds.ttl),
+        (Part::Ns(ns), _) => Some(ns.ttl),
+        _ => None,
+    };
+    match kept {
+        Some(ttl) if with_ttl(*before, 0) != with_ttl(*newest, 0) => (with_ttl(*newest, ttl), false),
+        _ => (*before, true),
+    }
+}
+
+/// What a plan starts from: what is seen now, and what is known of what caches may hold of before.
 pub(super) fn situation(world: &World, margin: Time) -> Situation {
     let mut serves: Vec<Value> = Vec::new();
     let mut past: Vec<Past> = Vec::new();
+    let mut unknown: Vec<(Slot, UnixTime)> = Vec::new();
     for party in 0..world.servers.of.len() {
         let provider = (party != world.parent_party()).then_some(party);
         for versions in world.servers.served(party, world.now) {
-            let Some(newest) = versions.last().and_then(|version| value(provider, &version.part)) else {
+            let Some(last) = versions.last() else { continue };
+            let Some(newest) = value(provider, &last.part) else {
                 continue;
             };
             // Nobody serves anything for longer than a week and a margin after its end.
             let held = |version: &&Version| version.last + 8 * 86_400 + margin >= world.now;
             let before = versions[..versions.len() - 1].iter().filter(held);
-            past.extend(before.filter_map(|version| {
-                Some(Past {
-                    value: value(provider, &version.part)?,
-                    until: unix(version.last),
-                })
-            }));
+            for version in before {
+                let (part, is_known) = remembered(provider, &version.part, &last.part);
+                let until = unix(version.last);
+                past.extend(value(provider, &part).map(|value| Past { value, until }));
+                if !is_known {
+                    unknown.push((newest.slot(), until));
+                }
+            }
             serves.push(newest);
         }
     }
     past.sort_by_key(|past| past.until);
-    Situation {
+    let mut situation = Situation {
         zone: "example.".parse().expect("this is a name"),
         at: unix(world.now),
         keys: world.keys.iter().map(plan_key).collect(),
@@ -373,8 +403,13 @@ pub(super) fn situation(world: &World, margin: Time) -> Situation {
         },
         serves,
         past,
+        first_seen: Vec::new(),
         margin,
-    }
+    };
+    let unknown = unknown.into_iter();
+    let lately = unknown.filter_map(|(slot, at)| situation.first_seen_at(&slot, at));
+    situation.first_seen = lately.collect();
+    situation
 }
 
 /// What was really served, to the last second, as the safety checker takes it. What another provider broke is mended in

@@ -55,7 +55,7 @@ pub(super) fn items(value: &Value) -> BTreeSet<Item> {
 }
 
 /// Whether two values have the same items.
-pub(super) fn same(a: &Value, b: &Value) -> bool {
+pub(in crate::multisigner) fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Ds(a), Value::Ds(b)) => a.records == b.records,
         (Value::ParentNs(a), Value::ParentNs(b)) => a.members == b.members,
@@ -146,17 +146,6 @@ pub(super) fn made_of(value: &Value, items: &BTreeSet<Item>) -> Value {
             let csync = items.contains(&Item::HasCsync).then_some(Csync { addresses });
             Value::Csync(*provider, csync)
         }
-    }
-}
-
-/// The TTL of a value, where it has one.
-pub(super) fn ttl(value: &Value) -> Option<u64> {
-    match value {
-        Value::Ds(ds) => Some(ds.ttl),
-        Value::ParentNs(ns) | Value::ChildNs(_, ns) => Some(ns.ttl),
-        Value::Keys(_, keys) => Some(keys.ttl),
-        Value::Data(_, _, data) => Some(data.ttl),
-        Value::Serving(..) | Value::Cds(..) | Value::Csync(..) => None,
     }
 }
 

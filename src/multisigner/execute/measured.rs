@@ -13,7 +13,7 @@ use super::{
         plan::{Past, Plan, Step},
         safety::{Change, Seconds, Slot, Timeline, TooMany, Value},
     },
-    items::{Item, items, made_of, raise_ttl, same, ttl},
+    items::{Item, items, made_of, raise_ttl, same},
 };
 use crate::clock::UnixTime;
 
@@ -131,9 +131,9 @@ impl Course {
 
     /// The largest TTL with which caches may have got it.
     pub fn largest_ttl(&self) -> Seconds {
-        let planned = self.planned.as_ref().and_then(ttl).unwrap_or(0);
+        let planned = self.planned.as_ref().and_then(Value::ttl).unwrap_or(0);
         let coming = self.coming.as_ref();
-        let coming = coming.and_then(|coming| ttl(&coming.value)).unwrap_or(0);
+        let coming = coming.and_then(|coming| coming.value.ttl()).unwrap_or(0);
         self.largest_ttl.max(planned).max(coming)
     }
 

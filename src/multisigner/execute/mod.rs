@@ -21,6 +21,6 @@ mod run;
 pub(crate) mod tests;
 mod view;
 
-pub(super) use items::raise_ttl;
+pub(super) use items::{raise_ttl, same};
 pub use run::{Entry, Event, JournalFault, Next, Outcome, Run, Stage};
 pub use view::{Shown, Sight, View};

@@ -17,7 +17,7 @@ use super::{
         safety::{Class, ProviderId, Slot, Value},
     },
     gate::Gate,
-    items::{items, same, ttl},
+    items::{items, same},
     run::{Event, Next, Run, Stage},
     view::{Shown, View},
 };
@@ -264,7 +264,7 @@ impl Run {
                     _ => None,
                 })
             };
-            let largest = values().filter_map(|(_, value)| ttl(value)).max().unwrap_or(0);
+            let largest = values().filter_map(|(_, value)| value.ttl()).max().unwrap_or(0);
             let largest = largest.min(LARGEST_TTL);
             if largest > course.largest_ttl() {
                 let slot = slot.clone();
@@ -386,19 +386,6 @@ impl Run {
 
     /// What people call a slot.
     pub fn slot_in_words(&self, slot: &Slot) -> String {
-        let name = |provider| {
-            let member = self.plan.situation.member(provider);
-            member.map_or_else(|| "a provider".to_owned(), |member| member.name.clone())
-        };
-        match slot {
-            Slot::Ds => "the DS RRset at the parent".to_owned(),
-            Slot::ParentNs => "the NS RRset at the parent".to_owned(),
-            Slot::Keys(provider) => format!("the DNSKEY RRset of {}", name(*provider)),
-            Slot::Data(provider, _) => format!("the data of {}", name(*provider)),
-            Slot::ChildNs(provider) => format!("the NS RRset of {}", name(*provider)),
-            Slot::Serving(provider) => format!("whether {} answers", name(*provider)),
-            Slot::Cds(provider) => format!("the CDS RRset of {}", name(*provider)),
-            Slot::Csync(provider) => format!("the CSYNC record of {}", name(*provider)),
-        }
+        self.plan.situation.slot_in_words(slot)
     }
 }

@@ -517,6 +517,9 @@ impl Run {
         for past in &mut situation.past {
             past.until = moved(past.until);
         }
+        for first in &mut situation.first_seen {
+            first.at = moved(first.at);
+        }
         for wait in self.plan.steps.iter_mut().flat_map(|step| &mut step.waits) {
             if let Since::Time(time) = &mut wait.since {
                 *time = moved(*time);

@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use super::{Bounds, Class, Counted, LARGEST_TTL, Observation, Party, Seconds, Seen};
+use super::{Bounds, Class, Counted, LARGEST_TTL, Observation, Party, Seconds, Seen, Standing};
 use crate::clock::UnixTime;
 
 /// How far behind the store may be with when something was last seen: a look alone is no reason to write.
@@ -13,6 +13,9 @@ const BEHIND: Seconds = 600;
 
 /// How far ahead of the clock an entry may be: what is more, the clock was wrong.
 const AHEAD: Seconds = 3_600;
+
+/// The value of merged entries that had several: none that can be seen.
+const SEVERAL: &str = "several";
 
 /// What is to be written.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -146,6 +149,9 @@ impl Log {
                 if entry.source != old.source {
                     entry.source = "several servers".to_owned();
                 }
+                if entry.value != old.value {
+                    SEVERAL.clone_into(&mut entry.value);
+                }
                 entry.merged += old.merged + 1;
                 self.unwritten.insert(younger);
             }
@@ -254,6 +260,54 @@ impl Log {
             }
         }
         least
+    }
+
+    /// Since when each party shows what it shows of each class. A source that was never asked before makes younger
+    /// nothing that others have shown for longer.
+    pub fn standing(&self) -> Vec<Standing> {
+        let mut of_class: BTreeMap<(&Party, Class), Vec<&Observation>> = BTreeMap::new();
+        for ((party, _, class), number) in &self.latest {
+            let latest = self.entries.get(number);
+            of_class.entry((party, *class)).or_default().extend(latest);
+        }
+        let standing = of_class.into_iter().filter_map(|((party, class), latest)| {
+            Some(Standing {
+                party: party.clone(),
+                class,
+                since: self.since(&latest)?,
+            })
+        });
+        standing.collect()
+    }
+
+    /// Since when all these sources of a class show one value.
+    fn since(&self, latest: &[&Observation]) -> Option<UnixTime> {
+        let newest = latest.iter().max_by_key(|entry| entry.last)?;
+        let (mut changed, mut began) = (None, None);
+        for entry in latest {
+            if entry.value != newest.value {
+                // A source that is asked no more may have shown it for longer than the store knows.
+                let seen = entry.last.0.saturating_add(BEHIND);
+                changed = changed.max(Some(UnixTime(seen).min(newest.last)));
+                continue;
+            }
+            let is_of_source = |other: &&Observation| source(other) == source(entry);
+            let mut first = entry.first;
+            let mut before = self.entries.values().rev().filter(is_of_source);
+            let other = before.find(|before| {
+                let is_same = before.value == entry.value;
+                if is_same {
+                    first = before.first.min(first);
+                }
+                !is_same
+            });
+            match other {
+                // It may have shown the other until the answer came that was new.
+                Some(other) => changed = changed.max(Some(first)).max(other.ended),
+                None => began = Some(began.map_or(first, |known: UnixTime| known.min(first))),
+            }
+        }
+        changed.or(began)
     }
 
     /// How many entries there are.

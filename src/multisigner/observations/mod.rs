@@ -155,6 +155,18 @@ pub struct Counted {
     pub ended: Option<UnixTime>,
 }
 
+/// Since when something is as it is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Standing {
+    /// Whose answers.
+    pub party: Party,
+    /// What kind of answer.
+    pub class: Class,
+    /// When the last of its sources was first seen to show what it shows; the TTL is left aside. Nobody saw what was
+    /// before where that was the first look of all.
+    pub since: UnixTime,
+}
+
 /// How much is kept of a zone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Bounds {

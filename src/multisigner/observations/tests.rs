@@ -198,6 +198,82 @@ fn what_is_gone_ends_when_that_was_known_and_what_is_new_began_when_it_was_asked
     assert_eq!(log.entries().last().map(|entry| entry.last), Some(at(190)));
 }
 
+/// When what is shown was first seen.
+fn standing(log: &Log) -> u64 {
+    let standing = log.standing();
+    assert_eq!(standing.len(), 1);
+    standing[0].since.since(AT).as_secs()
+}
+
+#[test]
+fn what_is_shown_stands_since_the_last_source_shows_it_whatever_its_ttl() {
+    let mut log = Log::default();
+    assert_eq!(log.standing(), []);
+    let mut look = |seconds, x: (&str, u64), y: (&str, u64)| {
+        note(
+            &mut log,
+            vec![seen("x", x.0, x.1), seen("y", y.0, y.1)],
+            at(seconds),
+            BOUNDS,
+        );
+        standing(&log)
+    };
+    // Of the first look nobody knows what was before.
+    assert_eq!(look(5, ("a", 50), ("a", 50)), 5);
+    assert_eq!(look(20, ("a", 40), ("a", 50)), 5);
+    assert_eq!(look(30, ("b", 50), ("a", 50)), 30);
+    assert_eq!(look(40, ("b", 50), ("b", 50)), 40);
+    assert_eq!(look(50, ("b", 30), ("b", 20)), 40);
+    // There and back.
+    look(60, ("a", 50), ("b", 50));
+    assert_eq!(look(70, ("b", 50), ("b", 50)), 70);
+}
+
+#[test]
+fn a_source_that_is_new_makes_nothing_younger_and_one_that_left_with_something_else_does() {
+    let mut log = Log::default();
+    note(&mut log, vec![seen("x", "a", 50)], at(0), BOUNDS);
+    note(
+        &mut log,
+        vec![seen("x", "a", 50), seen("y", "a", 50)],
+        at(1_000),
+        BOUNDS,
+    );
+    assert_eq!(standing(&log), 0);
+    note(&mut log, vec![seen("x", "b", 50)], at(2_000), BOUNDS);
+    note(&mut log, vec![seen("x", "b", 50)], at(9_000), BOUNDS);
+    // The store may be behind with when it was last seen.
+    assert_eq!(standing(&log), 2_000);
+    note(&mut log, vec![seen("y", "a", 50)], at(9_000), BOUNDS);
+    note(&mut log, vec![seen("x", "b", 50)], at(9_100), BOUNDS);
+    assert_eq!(standing(&log), 9_100);
+    note(&mut log, vec![seen("x", "b", 50)], at(9_900), BOUNDS);
+    assert_eq!(standing(&log), 9_600);
+}
+
+/// A server behind a cache has another TTL at every look.
+#[test]
+fn what_stands_for_long_stands_so_when_its_entries_are_merged() {
+    let bounds = Bounds { entries: 5, ..BOUNDS };
+    let mut log = Log::default();
+    for second in 0..200 {
+        note(&mut log, vec![seen("x", "a", 1_000 - second)], at(second), bounds);
+    }
+    assert!(log.merged() > 100);
+    assert_eq!(standing(&log), 0);
+    for second in 200..400 {
+        let value = if second == 300 { "b" } else { "a" };
+        note(
+            &mut log,
+            vec![seen("x", value, 1_000 - second)],
+            at(second),
+            bounds,
+        );
+    }
+    let since = standing(&log);
+    assert!((301..=400).contains(&since), "{since}");
+}
+
 #[test]
 fn what_was_noted_while_the_clock_was_years_ahead_does_not_count_for_years() {
     let mut log = Log::default();

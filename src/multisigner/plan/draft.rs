@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::{
-    super::safety::{Class, DsSet, KeyId, KeyRrset, KeySet, NsSet, ProviderId, SignedData, Slot, Value},
+    super::safety::{
+        Class, DsRecord, DsSet, KeyId, KeyRrset, KeySet, NsSet, ProviderId, SignedData, Slot, Value,
+    },
     Action, Actor, Kind, Plan, Situation, Step, Unplannable, Wait,
     gate::{self, Link, points_to, starts_strict},
     history::History,
@@ -20,6 +22,8 @@ pub(super) struct Draft<'a> {
     steps: Vec<Step>,
     /// Whether steps wait for caches.
     waits: bool,
+    /// Whether some step waits already for what nobody saw.
+    waits_for_unseen: bool,
 }
 
 /// A step, but for what follows from it.
@@ -41,6 +45,7 @@ impl<'a> Draft<'a> {
             history,
             steps: Vec::new(),
             waits: true,
+            waits_for_unseen: false,
         }
     }
 
@@ -91,9 +96,15 @@ impl<'a> Draft<'a> {
                 waits.extend(gate::waits(self.situation, &self.history, self.link, changes));
             }
         }
-        let waits = gate::binding(waits);
         let mut served = step.changes.iter().chain(then);
         let withdraws = !waits.is_empty() || served.any(|value| self.takes_away(value));
+        let mut served = step.changes.iter().chain(then);
+        // Those that come after it come later.
+        if self.waits && !self.waits_for_unseen && !served.all(|value| self.suits_all(value)) {
+            waits.extend(gate::of_unseen(self.situation));
+            self.waits_for_unseen = true;
+        }
+        let waits = gate::binding(waits);
         self.history.step(self.steps.len(), &step.changes);
         self.steps.push(Step {
             what: step.what,
@@ -141,6 +152,25 @@ impl<'a> Draft<'a> {
             (Value::Csync(_, now), Value::Csync(_, then)) => now.is_some() && then.is_none(),
             _ => false,
         }
+    }
+
+    /// Whether a value fits whatever was served before, wherever the one does that it replaces: a DNSKEY RRset with keys
+    /// more, of algorithms that it has, and a DS RRset likewise. What CDS or CSYNC lead to is judged beside them.
+    fn suits_all(&self, value: &Value) -> bool {
+        let algorithm = |key: KeyId| self.situation.key(key).map(|key| key.algorithm);
+        let has_kinds = match (self.history.now(&value.slot()), value) {
+            (Some(Value::Keys(_, now)), Value::Keys(_, then)) => {
+                let kinds = |set: &KeyRrset| -> BTreeSet<_> { set.keys.iter().map(algorithm).collect() };
+                kinds(then).is_subset(&kinds(now))
+            }
+            (Some(Value::Ds(now)), Value::Ds(then)) => {
+                let kind = |record: &DsRecord| (algorithm(record.key), record.digest_type);
+                let kinds = |ds: &DsSet| -> BTreeSet<_> { ds.records.iter().map(kind).collect() };
+                kinds(then).is_subset(&kinds(now))
+            }
+            (_, value) => return matches!(value, Value::Cds(..) | Value::Csync(..)),
+        };
+        has_kinds && !self.takes_away(value)
     }
 
     /// The plan.

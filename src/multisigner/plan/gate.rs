@@ -62,6 +62,22 @@ pub(super) fn waits(situation: &Situation, history: &History, link: Link, change
     binding(waits)
 }
 
+/// The waits for what nobody saw: it may fit nothing that a plan leads to.
+pub(super) fn of_unseen(situation: &Situation) -> Vec<Wait> {
+    let first_seen = situation.first_seen.iter();
+    let wait = first_seen.map(|first| Wait {
+        since: Since::Time(first.at),
+        seconds: first.held,
+        why: format!(
+            "{} was first seen then as it is; what it was before nobody saw, and a cache may hold it, or what it led to \
+             ({} s)",
+            situation.slot_in_words(&first.slot),
+            first.held
+        ),
+    });
+    wait.collect()
+}
+
 struct Gate<'a> {
     situation: &'a Situation,
     history: &'a History,

@@ -136,7 +136,7 @@ impl History {
 
     /// When the last caches may lose a value; nothing when it can still be got, or was never in any.
     pub fn holds(&self, version: &Version, situation: &Situation) -> Vec<Hold> {
-        let Some(ttl) = ttl(&version.value) else {
+        let Some(ttl) = version.value.ttl() else {
             return Vec::new();
         };
         let slot = version.value.slot();
@@ -205,16 +205,6 @@ fn provider(slot: &Slot) -> Option<ProviderId> {
         | Slot::Serving(provider)
         | Slot::Cds(provider)
         | Slot::Csync(provider) => Some(*provider),
-    }
-}
-
-fn ttl(value: &Value) -> Option<Seconds> {
-    match value {
-        Value::Ds(ds) => Some(ds.ttl),
-        Value::ParentNs(ns) | Value::ChildNs(_, ns) => Some(ns.ttl),
-        Value::Keys(_, keys) => Some(keys.ttl),
-        Value::Data(_, _, data) => Some(data.ttl),
-        Value::Serving(..) | Value::Cds(..) | Value::Csync(..) => None,
     }
 }
 

@@ -40,7 +40,7 @@ pub use judge::Judgement;
 pub use kinds::build;
 pub use report::Report;
 pub use schedule::{Planned, Times};
-pub use situation::{Hand, Member, OwnNs, Parent, ParentHand, Past, PlanKey, Situation};
+pub use situation::{FirstSeen, Hand, Member, OwnNs, Parent, ParentHand, Past, PlanKey, Situation};
 pub use size::Largest;
 pub use unplannable::{NoWayBack, Unplannable};
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{
     super::safety::{KeyId, ProviderId, Seconds, Slot, TooMany, Value, Verdict},
-    Action, Actor, Emergency, Judgement, Kind, ParentHand, Plan, Since, Step,
+    Action, Actor, Emergency, Judgement, Kind, ParentHand, Plan, Since, Step, gate,
 };
 use crate::{
     clock::UnixTime,
@@ -211,7 +211,7 @@ fn verdict_report(judgement: &Judgement) -> VerdictReport {
 }
 
 fn remarks(plan: &Plan, judged: &[Judgement]) -> Vec<String> {
-    let mut remarks = Vec::new();
+    let (mut remarks, situation) = (Vec::new(), &plan.situation);
     if let Some(largest) = plan.largest_dnskey()
         && largest.octets > usize::from(UDP_PAYLOAD)
     {
@@ -266,6 +266,15 @@ fn remarks(plan: &Plan, judged: &[Judgement]) -> Vec<String> {
             most - now,
             3 * (most - now)
         ));
+    }
+    let unseen = gate::of_unseen(situation);
+    let mut waits = plan.steps.iter().flat_map(|step| &step.waits);
+    if waits.any(|wait| unseen.contains(wait)) {
+        remarks.push(
+            "What was changed so lately that nobody saw what was before is waited for as if caches held anything in its \
+             place. Who knows that they do not begins the plan without that wait: `countersign apply` with --force REASON."
+                .to_owned(),
+        );
     }
     if let Kind::Emergency { old, policy, .. } = &plan.kind {
         remarks.extend(of_emergency(plan, *old, *policy));

@@ -133,6 +133,17 @@ pub struct Past {
     pub until: UnixTime,
 }
 
+/// That a slot was first seen with the value that it has so lately that caches may hold another one, which nobody saw.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FirstSeen {
+    /// The slot.
+    pub slot: Slot,
+    /// When it was first seen so at the last server that is seen from here.
+    pub at: UnixTime,
+    /// How long after that a cache may hold what was before, or what it led to.
+    pub held: Seconds,
+}
+
 /// What is known at the start of a plan.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Situation {
@@ -148,9 +159,12 @@ pub struct Situation {
     pub parent: Parent,
     /// What is served, one value a slot, each with the largest TTL that caches may have got it with.
     pub serves: Vec<Value>,
-    /// What was served before, in order of time. A slot without an entry has been as it is for longer than any cache
-    /// holds anything.
+    /// What was served before, in order of time. A slot without an entry here or in `first_seen` has been as it is for
+    /// longer than any cache holds anything.
     pub past: Vec<Past>,
+    /// Where it is not known what was served before, and caches may still hold it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub first_seen: Vec<FirstSeen>,
     /// How much longer than its TTL caches may hold anything.
     pub margin: Seconds,
 }
@@ -228,6 +242,42 @@ impl Situation {
             | Slot::Serving(provider)
             | Slot::Cds(provider)
             | Slot::Csync(provider) => self.member(*provider).map_or(0, |member| member.propagation),
+        }
+    }
+
+    /// A slot that was first seen as it is at this time, where caches may still hold what was before: for the largest
+    /// TTL that is known of it. Who was sent to a server by an NS RRset of before may hold what it got there besides.
+    pub fn first_seen_at(&self, slot: &Slot, at: UnixTime) -> Option<FirstSeen> {
+        let largest = |counts: &dyn Fn(&Slot) -> bool| {
+            let past = self.past.iter().map(|past| &past.value);
+            let all = self.serves.iter().chain(past);
+            let of_slot = all.filter(|value| counts(&value.slot()));
+            of_slot.filter_map(Value::ttl).max().unwrap_or(0)
+        };
+        let answers = |slot: &Slot| matches!(slot, Slot::Keys(_) | Slot::Data(..));
+        let then = match slot {
+            Slot::ParentNs | Slot::ChildNs(_) => largest(&answers) + self.margin,
+            _ => 0,
+        };
+        let held = largest(&|other| other == slot) + self.lag(slot) + self.margin + then;
+        (self.at.since(at).as_secs() <= held).then(|| FirstSeen {
+            slot: slot.clone(),
+            at,
+            held,
+        })
+    }
+
+    /// What people call a slot.
+    pub fn slot_in_words(&self, slot: &Slot) -> String {
+        match slot {
+            Slot::Ds => "the DS RRset at the parent".to_owned(),
+            Slot::ParentNs => "the NS RRset at the parent".to_owned(),
+            Slot::Keys(provider) => format!("the DNSKEY RRset of {}", self.name(*provider)),
+            Slot::ChildNs(provider) => format!("the NS RRset of {}", self.name(*provider)),
+            Slot::Data(provider, _) => format!("the data of {}", self.name(*provider)),
+            Slot::Serving(provider) => format!("whether {} answers", self.name(*provider)),
+            Slot::Cds(provider) => format!("the CDS RRset of {}", self.name(*provider)),
+            Slot::Csync(provider) => format!("the CSYNC record of {}", self.name(*provider)),
         }
     }
 

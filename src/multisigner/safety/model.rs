@@ -301,6 +301,17 @@ impl Value {
             Self::Csync(provider, _) => Slot::Csync(*provider),
         }
     }
+
+    /// Its TTL, where it has one.
+    pub fn ttl(&self) -> Option<Seconds> {
+        match self {
+            Self::Ds(ds) => Some(ds.ttl),
+            Self::ParentNs(ns) | Self::ChildNs(_, ns) => Some(ns.ttl),
+            Self::Keys(_, keys) => Some(keys.ttl),
+            Self::Data(_, _, data) => Some(data.ttl),
+            Self::Serving(..) | Self::Cds(..) | Self::Csync(..) => None,
+        }
+    }
 }
 
 /// A slot gets a value.

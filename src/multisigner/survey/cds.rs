@@ -66,6 +66,7 @@ impl Reading<'_> {
         Ok(Value::Data(provider, Class::Cds, data))
     }
 
+    /// The same, with the largest TTL with which caches may have got them.
     fn signers(&self, server: &Answered) -> Result<(KeySet, Ttl), Unseen> {
         let (_, of_keys) = self.believed(server)?;
         let mut signers = of_keys.keys;
@@ -255,6 +256,7 @@ pub(super) mod tests {
                 },
                 margin: 0,
                 previous: None,
+                standing: &[],
                 counted: &[],
             });
             let situation = situation.unwrap();

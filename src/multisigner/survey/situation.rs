@@ -1,10 +1,14 @@
 //! What a plan starts from, out of one look, the key register and the configuration.
 
 mod lowered;
+mod standing;
 
 use std::collections::BTreeSet;
 
-use self::lowered::with_larger_ttls;
+use self::{
+    lowered::with_larger_ttls,
+    standing::{since, unknown},
+};
 pub use super::read::ContentTtls;
 use super::{Survey, read::Reading};
 use crate::{
@@ -15,8 +19,8 @@ use crate::{
         register::{Event, Register},
     },
     multisigner::{
-        execute::Shown,
-        observations::Counted,
+        execute::{Shown, same},
+        observations::{Counted, Standing},
         plan::{Member, Parent, ParentHand, Past, Situation},
         safety::{Class, KeyId, KeyRrset, KeySet, NsSet, ProviderId, Seconds, SignedData, Slot, Value},
     },
@@ -34,6 +38,8 @@ pub struct Known<'a> {
     pub dnskey_ttl: Ttl,
     /// The TTLs with which caches may hold something, those that were lowered included.
     pub counted: &'a [Counted],
+    /// Since when everybody shows what they show.
+    pub standing: &'a [Standing],
     /// The providers, this server first, as in the look.
     pub members: Vec<Member>,
     /// The parent.
@@ -96,16 +102,24 @@ impl Survey {
             parent: known.parent.clone(),
             serves,
             past: Vec::new(),
+            first_seen: Vec::new(),
             margin: known.margin,
         };
         combined(&mut situation);
         if let Some(previous) = known.previous {
             carry_over(previous, &mut situation);
         }
+        let unknown = unknown(&situation, known.standing);
+        if let Some(previous) = known.previous {
+            changed_since(previous, known.standing, &mut situation);
+        }
         let past = recent(&situation, &known);
         situation.past.extend(past);
         with_larger_ttls(&mut situation, known.counted);
         situation.past.sort_by_key(|past| past.until);
+        let unknown = unknown.into_iter();
+        let lately = unknown.filter_map(|(slot, at)| situation.first_seen_at(&slot, at));
+        situation.first_seen = lately.collect();
         Ok(situation)
     }
 }
@@ -166,13 +180,7 @@ fn one_value(reading: &Reading<'_>, slot: &Slot) -> Result<Value, String> {
 }
 
 fn ttl(value: &Value) -> Seconds {
-    match value {
-        Value::Ds(ds) => ds.ttl,
-        Value::ParentNs(ns) | Value::ChildNs(_, ns) => ns.ttl,
-        Value::Keys(_, keys) => keys.ttl,
-        Value::Data(_, _, data) => data.ttl,
-        Value::Serving(..) | Value::Cds(..) | Value::Csync(..) => 0,
-    }
+    value.ttl().unwrap_or(0)
 }
 
 fn in_words(slot: &Slot, members: &[Member]) -> String {
@@ -272,13 +280,36 @@ fn hold_of(situation: &Situation, ttl: Seconds) -> Seconds {
     ttl + lag + situation.margin
 }
 
+/// What was served until then no cache holds any more.
+fn forgotten(previous: &Situation, situation: &Situation) -> UnixTime {
+    UnixTime(situation.at.0.saturating_sub(hold(previous).max(hold(situation))))
+}
+
 /// Takes over what an earlier plan measured of others, in this situation's names. What we served ourselves is in the
 /// register.
 fn carry_over(previous: &Situation, situation: &mut Situation) {
-    let since = situation.at.0.saturating_sub(hold(previous).max(hold(situation)));
-    for past in previous.past.iter().filter(|past| past.until.0 >= since) {
+    let forgotten = forgotten(previous, situation);
+    for past in previous.past.iter().filter(|past| past.until >= forgotten) {
         if let Some(value) = renamed(&past.value, previous, situation) {
             let until = past.until;
+            situation.past.push(Past { value, until });
+        }
+    }
+}
+
+/// What others served when an earlier plan was over and serve no more. Until when is in the log of what is seen; who signs
+/// another provider's data is not, and no plan rests on who did.
+fn changed_since(previous: &Situation, standing: &[Standing], situation: &mut Situation) {
+    let forgotten = forgotten(previous, situation);
+    for value in &previous.serves {
+        let Some(value) = renamed(value, previous, situation) else {
+            continue;
+        };
+        let slot = value.slot();
+        let (Some(now), Some(until)) = (situation.value(&slot), since(situation, standing, &slot)) else {
+            continue;
+        };
+        if !same(&value, now) && until >= forgotten {
             situation.past.push(Past { value, until });
         }
     }

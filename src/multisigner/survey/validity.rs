@@ -196,6 +196,7 @@ mod tests {
             },
             serves: Vec::new(),
             past: Vec::new(),
+            first_seen: Vec::new(),
             margin: MARGIN,
         };
         let step = |seconds| Step {

@@ -60,6 +60,7 @@ fn run(providers: &[&str]) -> Run {
         },
         serves: Vec::new(),
         past: Vec::new(),
+        first_seen: Vec::new(),
         margin: 0,
     };
     let plan = Plan {

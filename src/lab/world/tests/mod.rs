@@ -2,6 +2,7 @@
 
 mod controls;
 mod histories;
+mod pasted;
 mod table;
 
 use super::{

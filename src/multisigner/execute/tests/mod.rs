@@ -142,6 +142,7 @@ fn situation() -> Situation {
             data(1, THEIR_ZSK),
         ],
         past: Vec::new(),
+        first_seen: Vec::new(),
         margin: MARGIN,
     }
 }

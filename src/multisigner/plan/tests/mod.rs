@@ -9,6 +9,7 @@ mod random;
 mod report;
 mod retreat;
 mod unplannable;
+mod unseen;
 mod waits;
 
 use std::collections::BTreeSet;
@@ -93,6 +94,7 @@ impl Zone {
                 },
                 serves: Vec::new(),
                 past: Vec::new(),
+                first_seen: Vec::new(),
                 margin: numbers.margin,
             },
             numbers,

@@ -31,7 +31,152 @@ fn known<'a>(events: &'a [Event], counted: &'a [Counted]) -> Known<'a> {
         },
         margin: 10,
         previous: None,
+        standing: &[],
     }
+}
+
+/// Ours and theirs, who both have the keys of both, and are in the delegation.
+fn two() -> Situation {
+    let (_, mut situation) = situation();
+    let theirs = SigningKey::generate(SigningAlgorithm::Ed25519, ZONE | SEP).unwrap();
+    let them = ProviderId::at(1).unwrap();
+    situation.keys.push(PlanKey {
+        dnskey: Some(theirs.dnskey().clone()),
+        owner: Some(them),
+        ..situation.keys[0].clone()
+    });
+    let both: KeySet = [KeyId::at(0).unwrap(), KeyId::at(1).unwrap()].into();
+    let keys = |provider, signer| {
+        let signers = [KeyId::at(signer).unwrap()].into();
+        Value::Keys(
+            provider,
+            KeyRrset {
+                keys: both,
+                signers,
+                ttl: 60,
+            },
+        )
+    };
+    let ns = NsSet {
+        members: [ProviderId::FIRST, them].into(),
+        ttl: 20,
+        from_csync: false,
+    };
+    situation
+        .serves
+        .retain(|value| value.slot() != Slot::Keys(ProviderId::FIRST));
+    situation.serves.extend([
+        keys(ProviderId::FIRST, 0),
+        keys(them, 1),
+        ds(&[0, 1]),
+        Value::ParentNs(ns.clone()),
+        Value::ChildNs(ProviderId::FIRST, ns.clone()),
+        Value::ChildNs(them, ns),
+    ]);
+    situation
+}
+
+fn ds(keys: &[usize]) -> Value {
+    let record = |key: &usize| DsRecord {
+        key: KeyId::at(*key).unwrap(),
+        digest_type: 2,
+    };
+    Value::Ds(DsSet {
+        records: keys.iter().map(record).collect(),
+        ttl: 3_000,
+        from_cds: false,
+    })
+}
+
+fn stands(party: Party, class: observations::Class, ago: u64) -> Standing {
+    Standing {
+        party,
+        class,
+        since: UnixTime(NOW.0 - ago),
+    }
+}
+
+/// What was changed by hand a moment ago: the DS RRset, and the keys that another provider has.
+#[test]
+fn what_was_first_seen_lately_is_unknown_before() {
+    let situation = two();
+    let them = Party::Provider("them".to_owned());
+    let ages = |age: u64| {
+        let all = [
+            stands(Party::Parent, observations::Class::Ds, age),
+            stands(Party::Parent, observations::Class::Ns, 9_000),
+            stands(Party::Ours, observations::Class::Ns, 9_000),
+            stands(them.clone(), observations::Class::Dnskey, age),
+            stands(them.clone(), observations::Class::Ns, 9_000),
+        ];
+        let unknown = unknown(&situation, &all).into_iter();
+        let lately = unknown.filter_map(|(slot, at)| situation.first_seen_at(&slot, at));
+        lately.map(|first| (first.slot, first.held)).collect::<Vec<_>>()
+    };
+    // TTL, propagation and margin.
+    let keys = (Slot::Keys(ProviderId::at(1).unwrap()), 60 + 5 + 10);
+    let ds = (Slot::Ds, 3_000 + 10);
+    assert_eq!(ages(75), [keys, ds.clone()]);
+    assert_eq!(ages(76), [ds.clone()]);
+    assert_eq!(ages(3_010), [ds]);
+    assert_eq!(ages(3_011), []);
+    // What nobody noted has begun now, as far as is known.
+    let slots: Vec<Slot> = unknown(&situation, &[])
+        .into_iter()
+        .map(|(slot, _)| slot)
+        .collect();
+    assert_eq!(slots.len(), 5);
+    assert!(!slots.contains(&Slot::Keys(ProviderId::FIRST)));
+}
+
+/// What a plan did itself it has measured.
+#[test]
+fn what_an_earlier_plan_changed_is_known_before() {
+    let mut situation = two();
+    let them = Party::Provider("them".to_owned());
+    let age = 100;
+    let all = [
+        stands(Party::Parent, observations::Class::Ds, age),
+        stands(Party::Parent, observations::Class::Ns, 9_000),
+        stands(Party::Ours, observations::Class::Ns, 9_000),
+        stands(them.clone(), observations::Class::Dnskey, 9_000),
+        stands(them, observations::Class::Ns, 9_000),
+    ];
+    let mut is_known = |value: Value, ago: u64| {
+        let until = UnixTime(NOW.0 - ago);
+        situation.past = vec![Past { value, until }];
+        !unknown(&situation, &all)
+            .iter()
+            .any(|(slot, _)| *slot == Slot::Ds)
+    };
+    assert!(is_known(ds(&[1]), age));
+    assert!(is_known(ds(&[1]), age - 1));
+    // It was changed again since.
+    assert!(!is_known(ds(&[1]), age + 1));
+    // That it was there with another TTL says nothing of what was before.
+    assert!(!is_known(ds(&[0, 1]), age));
+}
+
+/// What was served when the last plan was over, and was changed by hand since.
+#[test]
+fn what_was_changed_since_an_earlier_plan_is_past() {
+    let (mut previous, mut now) = (two(), two());
+    previous.keys.clone_from(&now.keys);
+    previous.serves.retain(|value| value.slot() != Slot::Ds);
+    previous.serves.push(ds(&[1]));
+    let past = |now: &mut Situation, standing: &[Standing]| {
+        now.past.clear();
+        changed_since(&previous, standing, now);
+        let past = now.past.iter();
+        past.map(|past| (past.value.clone(), NOW.since(past.until).as_secs()))
+            .collect::<Vec<_>>()
+    };
+    let stood = |ago| [stands(Party::Parent, observations::Class::Ds, ago)];
+    assert_eq!(past(&mut now, &[]), [(ds(&[1]), 0)]);
+    assert_eq!(past(&mut now, &stood(100)), [(ds(&[1]), 100)]);
+    // No cache holds it any more.
+    assert_eq!(past(&mut now, &stood(3_016)), []);
+    assert_eq!(past(&mut now, &stood(3_015)).len(), 1);
 }
 
 /// Ours with small TTLs; nothing is known of others.
@@ -78,6 +223,7 @@ fn situation() -> (Dnskey, Situation) {
             ),
         ],
         past: Vec::new(),
+        first_seen: Vec::new(),
         margin: 10,
     };
     (csk, situation)

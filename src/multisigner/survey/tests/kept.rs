@@ -66,6 +66,7 @@ fn a_plan_starts_from_the_ttls_that_were_seen_lately() {
             },
             margin: 10,
             previous: None,
+            standing: &[],
         };
         let situation = survey.situation(known).unwrap();
         let past = situation.past.into_iter();

@@ -147,6 +147,7 @@ pub(super) fn view(survey: &Survey, events: &[Event]) -> View {
         },
         serves: Vec::new(),
         past: Vec::new(),
+        first_seen: Vec::new(),
         margin: 0,
     };
     survey.view(&situation, &Register::of(events), ContentTtls::default())
@@ -197,6 +198,7 @@ fn a_key_set_that_nobody_believed_signs_shows_nothing() {
         },
         margin: 0,
         previous: None,
+        standing: &[],
     });
     let problems = seen.unwrap_err().problems;
     assert!(
