@@ -45,12 +45,14 @@ pub(super) struct Good {
     pub algorithm: Algorithm,
     pub labels: u8,
     pub expiration: UnixTime,
+    pub original_ttl: Ttl,
 }
 
 /// Who signs an RRset.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct SignedBy {
-    /// The smallest TTL among the records.
+    /// The largest TTL with which caches may have got it, as far as this answer tells: that of its records, or the original
+    /// TTL of a good signature. Whoever answers from a cache shows what is left of that (RFC 4034 §3.1.4).
     pub ttl: Ttl,
     /// The keys by which a signature is good.
     pub keys: Vec<Dnskey>,
@@ -70,19 +72,23 @@ pub fn signed_by(
 ) -> Option<SignedBy> {
     let mut sets = rrsets(section).into_iter();
     let set = sets.find(|set| set.rtype == rtype && owner.is_none_or(|owner| owner == set.owner))?;
-    let signs = |key: &&Dnskey| {
-        let alone = ZoneKeys::new(apex.clone(), [(*key).clone()]);
-        set.verify(&alone, now).is_ok()
+    let signature = |key: &Dnskey| {
+        let alone = ZoneKeys::new(apex.clone(), [key.clone()]);
+        set.verify(&alone, now).ok()
     };
     let named = |key: &&Dnskey| {
         let mut signatures = set.signatures.iter();
         signatures
             .any(|signature| signature.tag() == key.key_tag() && signature.algorithm() == key.algorithm())
     };
-    let good: Vec<Dnskey> = keys.iter().filter(named).filter(signs).cloned().collect();
+    let signed = keys
+        .iter()
+        .filter(named)
+        .filter_map(|key| Some((key.clone(), signature(key)?.original_ttl)));
+    let (good, original): (Vec<Dnskey>, Vec<Ttl>) = signed.unzip();
     let by_none = |tag: &u16| good.iter().all(|key| key.key_tag() != *tag);
     Some(SignedBy {
-        ttl: set.ttl,
+        ttl: original.into_iter().fold(set.ttl, Ttl::max),
         others: set.signatures.iter().map(Rrsig::tag).filter(by_none).collect(),
         keys: good,
     })
@@ -154,6 +160,10 @@ impl<'m> Rrsig<'m> {
 
     pub fn tag(&self) -> u16 {
         u16::from_be_bytes([self.fixed[16], self.fixed[17]])
+    }
+
+    fn original_ttl(&self) -> Ttl {
+        Ttl::new(self.u32_at(4))
     }
 
     /// The expiration as the time nearest to `now` that has these 32 bits (RFC 4034 §3.1.5, RFC 1982).
@@ -264,6 +274,7 @@ impl Rrset<'_> {
                     algorithm: signature.algorithm(),
                     labels: signature.labels(),
                     expiration: signature.expiration(now),
+                    original_ttl: signature.original_ttl(),
                 });
             }
         }

@@ -1,6 +1,7 @@
 //! What is kept of a look: every RRset that a plan's waits rest on, with its TTL, as each server gave it by each way.
 //!
-//! What is not believed is not kept: who can only make up datagrams must not lengthen a wait.
+//! What is not believed is not kept: who can only make up datagrams must not lengthen a wait. What stands behind a cache
+//! shows what is left of a TTL: where a good signature says more, that counts.
 
 use ring::digest;
 
@@ -36,11 +37,11 @@ impl Survey {
             };
             for server in &member.servers {
                 let believed = reading.classes(provider, server);
-                seen.extend(
-                    believed
-                        .into_iter()
-                        .filter_map(|(class, rtype)| self.seen(party, server, class, rtype)),
-                );
+                seen.extend(believed.into_iter().filter_map(|(class, rtype)| {
+                    let mut seen = self.seen(party, server, class, rtype)?;
+                    seen.ttl = seen.ttl.max(reading.held(class, server));
+                    Some(seen)
+                }));
             }
         }
         for server in &self.parent {
@@ -135,5 +136,17 @@ impl Reading<'_> {
             believed.push((Class::Csync, RrType::CSYNC));
         }
         believed
+    }
+
+    /// The largest TTL with which caches may have got an answer, as far as its signatures tell.
+    fn held(&self, class: Class, server: &Answered) -> u64 {
+        let signed = match class {
+            Class::Dnskey => self.believed(server).map(|(_, signed)| signed),
+            Class::Soa => self.of_apex(server, RrType::SOA),
+            Class::Ns => self.of_apex(server, RrType::NS),
+            Class::Denial => self.proof(server),
+            _ => return 0,
+        };
+        signed.map_or(0, |signed| signed.ttl.seconds().into())
     }
 }

@@ -132,9 +132,9 @@ impl Reading<'_> {
                 };
                 of_member(provider, asked, &|server| self.data(*provider, class, server))
             }
-            Slot::ChildNs(provider) => of_member(provider, RrType::NS, &|server| {
-                Ok(Value::ChildNs(*provider, self.ns_set(server)?))
-            }),
+            Slot::ChildNs(provider) => {
+                of_member(provider, RrType::NS, &|server| self.child_ns(*provider, server))
+            }
             Slot::Serving(provider) => of_member(provider, RrType::SOA, &|server| match authoritative(
                 server,
                 RrType::SOA,
@@ -311,33 +311,11 @@ impl Reading<'_> {
         if *class == Class::Cds {
             return self.signed_cds(provider, server);
         }
-        let known: Vec<Dnskey> = self.keys.iter().filter_map(|key| key.dnskey.clone()).collect();
-        let zone = &self.survey.zone;
-        let signed = |asked: RrType, owner: Option<&Name>, rtype: RrType| -> Result<SignedBy, Unseen> {
-            let received = authoritative(server, asked)?;
-            let sections = [&received.answers, &received.authorities];
-            let found = sections
-                .iter()
-                .find_map(|section| signed_by(section, owner, rtype, zone, &known, self.survey.at));
-            match found {
-                Some(signed) if !signed.keys.is_empty() => Ok(signed),
-                Some(signed) if signed.others.is_empty() => odd(format!("its {rtype} is not signed")),
-                Some(signed) => odd(format!(
-                    "its {rtype} has no good signature; it names key {:?}",
-                    signed.others
-                )),
-                None => odd(format!("it gives no {rtype}")),
-            }
-        };
         let (signed, other, least) = match class {
-            Class::Negative => {
-                let proof = signed(NOBODYS_TYPE, None, RrType::NSEC)
-                    .or_else(|_| signed(NOBODYS_TYPE, None, RrType::NSEC3))?;
-                (proof, None, self.ttls.negative)
-            }
+            Class::Negative => (self.proof(server)?, None, self.ttls.negative),
             _ => {
-                let soa = signed(RrType::SOA, Some(zone), RrType::SOA)?;
-                let ns = signed(RrType::NS, Some(zone), RrType::NS)?;
+                let soa = self.of_apex(server, RrType::SOA)?;
+                let ns = self.of_apex(server, RrType::NS)?;
                 (soa, Some(ns), self.ttls.largest)
             }
         };
@@ -355,6 +333,51 @@ impl Reading<'_> {
             content: Content::Own,
         };
         Ok(Value::Data(provider, class.clone(), data))
+    }
+
+    /// Who signs the proof that a type is not there that no zone has.
+    pub(super) fn proof(&self, server: &Answered) -> Result<SignedBy, Unseen> {
+        let proof = |rtype| self.signed(server, NOBODYS_TYPE, None, rtype);
+        proof(RrType::NSEC).or_else(|_| proof(RrType::NSEC3))
+    }
+
+    /// Who signs an RRset of the apex.
+    pub(super) fn of_apex(&self, server: &Answered, rtype: RrType) -> Result<SignedBy, Unseen> {
+        self.signed(server, rtype, Some(&self.survey.zone), rtype)
+    }
+
+    fn signed(
+        &self,
+        server: &Answered,
+        asked: RrType,
+        owner: Option<&Name>,
+        rtype: RrType,
+    ) -> Result<SignedBy, Unseen> {
+        let known: Vec<Dnskey> = self.keys.iter().filter_map(|key| key.dnskey.clone()).collect();
+        let zone = &self.survey.zone;
+        let received = authoritative(server, asked)?;
+        let sections = [&received.answers, &received.authorities];
+        let found = sections
+            .iter()
+            .find_map(|section| signed_by(section, owner, rtype, zone, &known, self.survey.at));
+        match found {
+            Some(signed) if !signed.keys.is_empty() => Ok(signed),
+            Some(signed) if signed.others.is_empty() => odd(format!("its {rtype} is not signed")),
+            Some(signed) => odd(format!(
+                "its {rtype} has no good signature; it names key {:?}",
+                signed.others
+            )),
+            None => odd(format!("it gives no {rtype}")),
+        }
+    }
+
+    /// The providers that a provider's own NS RRset names.
+    fn child_ns(&self, provider: ProviderId, server: &Answered) -> Seen {
+        let mut ns = self.ns_set(server)?;
+        if let Ok(signed) = self.of_apex(server, RrType::NS) {
+            ns.ttl = ns.ttl.max(signed.ttl.seconds().into());
+        }
+        Ok(Value::ChildNs(provider, ns))
     }
 
     /// The providers that an NS RRset names.

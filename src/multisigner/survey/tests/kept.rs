@@ -49,6 +49,37 @@ fn of_a_look_is_kept_what_is_believed() {
     assert_eq!(kept(&[]), [&none[..], &theirs].concat());
 }
 
+/// A provider behind a cache: what is left of a TTL is no shorter time for those who asked when it was whole. What is signed
+/// with it tells.
+#[test]
+fn a_ttl_that_counts_down_counts_as_it_was_signed() {
+    let (mut survey, events) = whole();
+    let answers = survey.members[0].servers[0].answers.values_mut();
+    let records = answers.filter_map(|answer| answer.as_mut().ok());
+    for record in records.flat_map(|received| received.answers.iter_mut().chain(&mut received.authorities)) {
+        record.ttl = Ttl::new(7);
+    }
+    let view = super::view(&survey, &events);
+    let us = ProviderId::FIRST;
+    use crate::multisigner::safety::Class;
+    for slot in [
+        Slot::Keys(us),
+        Slot::ChildNs(us),
+        Slot::Data(us, Class::Positive),
+        Slot::Data(us, Class::Negative),
+    ] {
+        let Shown::Value(value) = &view.slots[&slot][0].shown else {
+            panic!("{slot:?}: {:?}", view.slots[&slot][0].shown);
+        };
+        assert_eq!(value.ttl(), Some(20), "{slot:?}");
+    }
+    let kept = survey.observed(&Register::of(&events), &[Party::Ours]);
+    let ours = kept.into_iter().filter(|seen| seen.party == Party::Ours);
+    let ttls: Vec<(Kind, u64)> = ours.map(|seen| (seen.class, seen.ttl)).collect();
+    let signed = [Kind::Dnskey, Kind::Soa, Kind::Ns, Kind::Denial].map(|class| (class, 20));
+    assert_eq!(ttls[..4], signed);
+}
+
 #[test]
 fn a_plan_starts_from_the_ttls_that_were_seen_lately() {
     let (survey, events) = whole();
