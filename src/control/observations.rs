@@ -158,6 +158,16 @@ impl Observations {
         Some(lock(&self.logs).get(zone)?.counting(at, bounds.beyond_ttl))
     }
 
+    /// The largest TTLs that were given of a zone after this moment, at any look and from within.
+    pub(super) fn given_since(&self, zone: &Name, at: UnixTime) -> Vec<(Party, Class, u64)> {
+        let logs = lock(&self.logs);
+        let given = logs.get(zone).map(|log| log.given_since(at)).unwrap_or_default();
+        let given = given.into_iter();
+        given
+            .map(|(party, class, ttl)| (party.clone(), class, ttl))
+            .collect()
+    }
+
     /// Since when everybody shows what they show of a zone; nothing while its log could not be read.
     pub(super) fn standing(&self, zone: &Name) -> Option<Vec<Standing>> {
         Some(lock(&self.logs).get(zone)?.standing())

@@ -23,7 +23,7 @@ use crate::{
         observations::Party,
         plan::{Hand, Member, OwnNs, Parent, ParentHand, PlanKey, Situation},
         safety::{KeyId, ProviderId},
-        survey::{ContentTtls, Known, Survey, survey},
+        survey::{ContentTtls, Known, Survey, slots, survey},
     },
     wire::Name,
 };
@@ -58,6 +58,17 @@ pub(super) fn made_by_others(run: &Run, view: &View) -> Option<Event> {
             key: KeyId::at(place).ok()?,
             dnskey: made.dnskey.clone()?,
         })
+    })
+}
+
+/// A larger TTL than the run knows of that was given since it began, at a look that was not its own, or by what was served
+/// here.
+pub(super) fn larger_ttl(server: &Server, run: &Run) -> Option<Event> {
+    let situation = &run.plan.situation;
+    let given = server.observations.given_since(&situation.zone, situation.at);
+    given.into_iter().find_map(|(party, class, ttl)| {
+        let mut slots = slots(situation, &party, class).into_iter();
+        slots.find_map(|slot| run.ttl_given(&slot, ttl))
     })
 }
 

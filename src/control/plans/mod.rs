@@ -514,6 +514,11 @@ async fn loop_of(server: &Arc<Server>, zone: &ZoneSettings, run: &mut Run) -> Re
             journal(server, &zone.origin, run, event).await?;
             continue;
         }
+        if let Some(event) = look::larger_ttl(server, run) {
+            journal(server, &zone.origin, run, event).await?;
+            looked = Some(view);
+            continue;
+        }
         let (now, sane) = time(server);
         // What was there before is measured all the same.
         if let Some(why) = targets::newcomer(run, zone) {

@@ -249,6 +249,7 @@ mod tests {
                 },
                 serves: Vec::new(),
                 past: Vec::new(),
+                first_seen: Vec::new(),
                 margin: 0,
             },
             steps: vec![awaited(1), awaited(0)],

@@ -238,6 +238,18 @@ impl Run {
         matches!(last, Some(Value::Cds(_, Some(_))))
     }
 
+    /// That a slot was given with this TTL since the plan began, where that is news: between two looks of the plan, by another
+    /// look or from within.
+    pub fn ttl_given(&self, slot: &Slot, ttl: u64) -> Option<Event> {
+        let course = self.history.courses.get(slot)?;
+        let ttl = ttl.min(LARGEST_TTL);
+        let is_open = !matches!(self.stage, Stage::Over(_));
+        (is_open && ttl > course.largest_ttl()).then(|| Event::TtlSeen {
+            slot: slot.clone(),
+            ttl,
+        })
+    }
+
     /// What the view shows that waits and gates have to count with, whatever is to be done next: larger TTLs, and what
     /// nobody planned. To be journaled, and asked for again until there is nothing more.
     pub fn noticed(&self, view: &View, now: UnixTime) -> Option<Event> {

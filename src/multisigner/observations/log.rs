@@ -262,6 +262,18 @@ impl Log {
         least
     }
 
+    /// The largest TTL of each class that was given after this moment, however short.
+    pub fn given_since(&self, at: UnixTime) -> Vec<(&Party, Class, Seconds)> {
+        let mut largest: BTreeMap<(&Party, Class), Seconds> = BTreeMap::new();
+        let given = |entry: &&Observation| entry.ended.unwrap_or(entry.last) > at;
+        for entry in self.entries.values().filter(given) {
+            let known = largest.entry((&entry.party, entry.class)).or_default();
+            *known = entry.ttl.max(*known);
+        }
+        let largest = largest.into_iter();
+        largest.map(|((party, class), ttl)| (party, class, ttl)).collect()
+    }
+
     /// Since when each party shows what it shows of each class. A source that was never asked before makes younger
     /// nothing that others have shown for longer.
     pub fn standing(&self) -> Vec<Standing> {

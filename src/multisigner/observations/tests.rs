@@ -198,6 +198,27 @@ fn what_is_gone_ends_when_that_was_known_and_what_is_new_began_when_it_was_asked
     assert_eq!(log.entries().last().map(|entry| entry.last), Some(at(190)));
 }
 
+/// A larger TTL that came and went between two looks of a plan: another look, or what is served here, tells it.
+#[test]
+fn the_largest_ttl_since_a_moment_is_known_however_short_it_was_given() {
+    let mut log = Log::default();
+    let largest = |log: &Log, since| {
+        let given = log.given_since(at(since));
+        given.into_iter().map(|(.., ttl)| ttl).collect::<Vec<_>>()
+    };
+    note(&mut log, vec![seen("x", "a", 9_000)], at(0), BOUNDS);
+    note(&mut log, vec![seen("x", "a", 60)], at(10), BOUNDS);
+    note(&mut log, vec![seen("x", "a", 600)], at(20), BOUNDS);
+    note(&mut log, vec![seen("x", "a", 60)], at(21), BOUNDS);
+    assert_eq!(largest(&log, 9), [9_000]);
+    // What had ended when the plan was made is in its past.
+    assert_eq!(largest(&log, 10), [600]);
+    assert_eq!(largest(&log, 20), [600]);
+    note(&mut log, vec![seen("x", "a", 60)], at(30), BOUNDS);
+    assert_eq!(largest(&log, 21), [60]);
+    assert!(largest(&log, 30).is_empty());
+}
+
 /// When what is shown was first seen.
 fn standing(log: &Log) -> u64 {
     let standing = log.standing();

@@ -39,7 +39,7 @@ pub use ask::{Targets, survey};
 pub use differences::Difference;
 pub use elsewhere::{Elsewhere, from_elsewhere};
 pub use named::whose;
-pub use situation::{ContentTtls, Known, NotPlain};
+pub use situation::{ContentTtls, Known, NotPlain, slots};
 
 use super::observe::{At, Unseen};
 use crate::{

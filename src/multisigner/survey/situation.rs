@@ -5,6 +5,7 @@ mod standing;
 
 use std::collections::BTreeSet;
 
+pub use self::lowered::slots;
 use self::{
     lowered::with_larger_ttls,
     standing::{since, unknown},

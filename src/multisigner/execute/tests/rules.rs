@@ -23,6 +23,22 @@ fn a_roll_does_each_step_once_and_as_early_as_it_may() {
     assert_eq!(world.story, earliest());
 }
 
+/// Between two looks somebody gave a larger TTL for a moment: the view shows nothing of it any more, and caches do.
+#[test]
+fn a_larger_ttl_that_was_given_between_two_looks_is_waited_for() {
+    let mut world = World::of(roll());
+    world.settle();
+    let slot = Slot::Keys(provider(1));
+    assert_eq!(world.run.ttl_given(&slot, TTL_KEYS), None);
+    assert_eq!(world.run.ttl_given(&Slot::Ds, TTL_DS), None);
+    world.journal(world.run.ttl_given(&slot, 3 * TTL_KEYS).unwrap());
+    assert_eq!(world.run.ttl_given(&slot, 3 * TTL_KEYS), None);
+    assert_eq!(world.run_until(START + 900), Next::Over(Outcome::Reached));
+    let switch = world.story.iter().find(|(_, step)| *step == 3).unwrap();
+    assert_eq!(switch.0, START + FORGET_KEYS + 2 * TTL_KEYS + 1);
+    assert_eq!(world.run.ttl_given(&slot, 9 * TTL_KEYS), None);
+}
+
 #[test]
 fn a_restart_at_any_moment_changes_nothing_but_that_an_action_may_be_repeated() {
     // After each entry, and after each action, the process is another one.

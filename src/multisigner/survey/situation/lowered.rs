@@ -12,7 +12,7 @@ use crate::multisigner::{
 pub(super) fn with_larger_ttls(situation: &mut Situation, counted: &[Counted]) {
     for counted in counted {
         let until = counted.ended.unwrap_or(situation.at).min(situation.at);
-        for slot in slots(situation, counted) {
+        for slot in slots(situation, &counted.party, counted.class) {
             let past = situation.past.iter_mut().filter(|past| past.value.slot() == slot);
             for past in past.filter(|past| past.until >= counted.since) {
                 raise_ttl(&mut past.value, counted.ttl);
@@ -28,8 +28,8 @@ pub(super) fn with_larger_ttls(situation: &mut Situation, counted: &[Counted]) {
 }
 
 /// Where answers of a class are found.
-fn slots(situation: &Situation, counted: &Counted) -> Vec<Slot> {
-    let provider = match &counted.party {
+pub fn slots(situation: &Situation, party: &Party, class: observations::Class) -> Vec<Slot> {
+    let provider = match party {
         Party::Parent => None,
         Party::Ours => Some(0),
         Party::Provider(name) => {
@@ -52,7 +52,7 @@ fn slots(situation: &Situation, counted: &Counted) -> Vec<Slot> {
             .map(|provider| Slot::Data(provider, class.clone()));
         slots.collect()
     };
-    match (counted.class, provider) {
+    match (class, provider) {
         (observations::Class::Ds, None) => vec![Slot::Ds],
         (observations::Class::Ns, None) => vec![Slot::ParentNs],
         (observations::Class::Dnskey, Some(provider)) => vec![Slot::Keys(provider)],

@@ -36,7 +36,7 @@ pub(super) fn since(situation: &Situation, standing: &[Standing], slot: &Slot) -
         Slot::ChildNs(provider) => (Some(*provider), Class::Ns),
         Slot::Keys(_) | Slot::Data(..) | Slot::Serving(_) | Slot::Cds(_) | Slot::Csync(_) => {
             return None;
-        },
+        }
     };
     let party = match provider {
         None => Party::Parent,

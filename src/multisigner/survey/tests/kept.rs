@@ -3,6 +3,7 @@
 use super::*;
 use crate::multisigner::{
     observations::{Class as Kind, Counted, Party},
+    safety,
     survey::cds::tests::{made, signed},
 };
 
@@ -61,12 +62,11 @@ fn a_ttl_that_counts_down_counts_as_it_was_signed() {
     }
     let view = super::view(&survey, &events);
     let us = ProviderId::FIRST;
-    use crate::multisigner::safety::Class;
     for slot in [
         Slot::Keys(us),
         Slot::ChildNs(us),
-        Slot::Data(us, Class::Positive),
-        Slot::Data(us, Class::Negative),
+        Slot::Data(us, safety::Class::Positive),
+        Slot::Data(us, safety::Class::Negative),
     ] {
         let Shown::Value(value) = &view.slots[&slot][0].shown else {
             panic!("{slot:?}: {:?}", view.slots[&slot][0].shown);
