@@ -628,6 +628,7 @@ mod tests {
             "countersign done example.",
             "countersign abort example. why --state s",
             "countersign abort example. why --forget-journal",
+            "countersign abort example. why --as-it-is",
             "countersign peer probe example. --api-key-env NS1_API_KEY",
             "countersign peer probe --scratch probe.example. --api-key-file k --endpoint https://localhost/v1/ --report r",
             "countersign peer probe example. -c x.toml --provider ns1 --server 127.0.0.1:5401 --json",

@@ -153,6 +153,9 @@ pub(super) struct AbortArguments {
     /// Give up a journal that was cut or altered. What the plan did stays as it is.
     #[arg(long)]
     pub forget_journal: bool,
+    /// Give it up where it is, though nothing of it can be taken back. What it was to take away stays for you.
+    #[arg(long)]
+    pub as_it_is: bool,
 }
 
 fn wanted(arguments: &WantedArguments) -> PlanWanted {
@@ -214,6 +217,7 @@ pub(super) fn abort(arguments: &AbortArguments) -> Result<Report, Failure> {
     let abort = PlanOrder::Abort {
         why: arguments.reason.clone(),
         forget_journal: arguments.forget_journal,
+        as_it_is: arguments.as_it_is,
     };
     let reply = order(&arguments.zone, &abort)?;
     Ok(report(&reply, &arguments.zone))

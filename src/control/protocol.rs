@@ -588,6 +588,9 @@ pub enum PlanOrder {
         why: String,
         /// Give up a journal that was cut or altered.
         forget_journal: bool,
+        /// Also when nothing of it can be taken back.
+        #[serde(default)]
+        as_it_is: bool,
     },
 }
 

@@ -147,9 +147,14 @@ impl Plans {
             let is_out = known.run.as_ref().is_some_and(Run::is_out);
             return (is_out && !known.leads_here).then(Vec::new);
         };
-        let members = run.plan.situation.members.iter();
-        let place = members.clone().position(|member| member.name == provider)?;
-        run.given(ProviderId::at(place).ok()?, ProviderId::FIRST)
+        let mut members = run.plan.situation.members.iter();
+        let place = members.position(|member| member.name == provider)?;
+        let provider = ProviderId::at(place).ok()?;
+        // One of which the plan says nothing is given what comes, as ever.
+        let concerned = run.plan.concerns(provider);
+        concerned
+            .then(|| run.given(provider, ProviderId::FIRST))
+            .flatten()
     }
 
     /// Keeps whether the parent leads to this server.

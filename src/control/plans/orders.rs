@@ -19,7 +19,7 @@ use crate::{
     config::ZoneSettings,
     multisigner::{
         execute::{Entry, Event, Run, Stage, journal::last_run},
-        plan::{self, Plan, Situation},
+        plan::{self, NoWayBack, Plan, Situation},
     },
     wire::Name,
 };
@@ -54,12 +54,16 @@ pub async fn order(server: &Arc<Server>, zone: &Name, order: PlanOrder) -> Resul
             })
             .await;
         }
-        PlanOrder::Abort { why, forget_journal } => {
+        PlanOrder::Abort {
+            why,
+            forget_journal,
+            as_it_is,
+        } => {
             return to_the_end(turn, async move {
                 if forget_journal {
                     forget(&server, &zone, &why).await
                 } else {
-                    abort(&server, &settings, why).await
+                    abort(&server, &settings, why, as_it_is).await
                 }
             })
             .await;
@@ -317,7 +321,20 @@ pub(super) fn put(server: &Server, zone: &Name, run: Run) {
     });
 }
 
-async fn abort(server: &Arc<Server>, settings: &ZoneSettings, why: String) -> Result<PlanReply, Refusal> {
+/// What can be done of a plan that is given up.
+enum Back {
+    /// This, which undoes what it did.
+    Way(PlanReply, Plan),
+    /// Nothing: something is gone for good, and this says what to do instead.
+    Passed(String),
+}
+
+async fn abort(
+    server: &Arc<Server>,
+    settings: &ZoneSettings,
+    why: String,
+    as_it_is: bool,
+) -> Result<PlanReply, Refusal> {
     let zone = &settings.origin;
     let mut run = active(server, zone)?;
     if run.is_a_way_back_not_taken() {
@@ -338,20 +355,34 @@ async fn abort(server: &Arc<Server>, settings: &ZoneSettings, why: String) -> Re
     let not_done = seen.and_then(|view| run.as_the_parent_left_it(&view));
     let (from, now) = (not_done.unwrap_or_else(|| run.clone()), time(server).0);
     let back = judged(move || {
-        let plan = report::way_back(&from, now).map_err(|why| refusal(why, ""))?;
-        Ok((report::planned(&plan, Vec::new())?, plan))
+        let plan = match report::way_back(&from, now) {
+            Err(why @ NoWayBack::Passed { .. }) => return Ok(Back::Passed(why.to_string())),
+            found => found.map_err(|why| refusal(why.to_string(), ""))?,
+        };
+        Ok(Back::Way(report::planned(&plan, Vec::new())?, plan))
     });
-    // Whatever comes of that, it is given up.
     let back = match gone {
         None => back.await,
         Some(why) => Err(refusal(why, "")),
     };
+    if let (Ok(Back::Passed(why)), false) = (&back, as_it_is) {
+        return Err(refusal(
+            format!("the plan is not given up: {why}"),
+            &format!(
+                "countersign pause {zone} holds it where it is; --as-it-is gives it up all the same, and nobody takes what it was to take away"
+            ),
+        ));
+    }
+    // Whatever comes of that, it is given up.
     let said = journal(server, zone, &mut run, Event::Aborted { why }).await;
     said.map_err(|why| refusal(why, ""))?;
     put(server, zone, run);
     let mut reply = report::told(server, zone);
     match back {
-        Ok((shown, plan)) => {
+        Ok(Back::Passed(why)) => {
+            reply.text.push_str(&format!("\nNothing is taken back: {why}\n"));
+        }
+        Ok(Back::Way(shown, plan)) => {
             if shown.safe {
                 adopt(server, zone, plan, None).await?;
                 reply = report::told(server, zone);

@@ -11,7 +11,7 @@ use crate::{
     clock::UnixTime,
     multisigner::{
         execute::{Outcome, Run, Stage},
-        plan::{Action, Actor, Plan, Report, Since},
+        plan::{Action, Actor, NoWayBack, Plan, Report, Since},
         safety::{Invariant, ProviderId, Terms, Value, Verdict, check},
     },
     wire::Name,
@@ -76,11 +76,9 @@ pub(super) fn told(server: &Server, zone: &Name) -> PlanReply {
 }
 
 /// The plan that undoes a run as far as it has come, or why there is none.
-pub(super) fn way_back(run: &Run, now: UnixTime) -> Result<Plan, String> {
+pub(super) fn way_back(run: &Run, now: UnixTime) -> Result<Plan, NoWayBack> {
     let begun = run.times_so_far();
-    run.plan
-        .retreat(&begun, &run.situation_now(now))
-        .map_err(|error| error.to_string())
+    run.plan.retreat(&begun, &run.situation_now(now))
 }
 
 /// What a step waits for, in words.

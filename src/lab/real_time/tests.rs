@@ -86,6 +86,7 @@ async fn nothing_is_judged_where_others_are_waited_for() {
     let order = PlanOrder::Abort {
         why: "enough".to_owned(),
         forget_journal: false,
+        as_it_is: false,
     };
     let said = plans::order(alone.instance.server(), &alone.person.zone, order).await;
     assert!(said.is_ok(), "{said:?}");

@@ -44,7 +44,7 @@ pub use situation::{FirstSeen, Hand, Member, OwnNs, Parent, ParentHand, Past, Pl
 pub use size::Largest;
 pub use unplannable::{NoWayBack, Unplannable};
 
-use super::safety::{Csync, KeyId, ProviderId, Seconds, Value};
+use super::safety::{Csync, KeyId, ProviderId, Seconds, Slot, Value};
 use crate::{clock::UnixTime, dnssec::keyfile::timing::Claim};
 
 /// What is to be achieved.
@@ -275,4 +275,20 @@ pub struct Plan {
     pub situation: Situation,
     /// The steps, each begun only when the one before it was seen.
     pub steps: Vec<Step>,
+}
+
+impl Plan {
+    /// Whether it says anything of the keys of a provider: that is in the delegation, or a step changes its DNSKEY RRset.
+    pub fn concerns(&self, provider: ProviderId) -> bool {
+        let names = |value: &Value| match value {
+            Value::ParentNs(ns) | Value::ChildNs(_, ns) => ns.members.contains(&provider),
+            _ => false,
+        };
+        let changes = |step: &Step| {
+            step.changes
+                .iter()
+                .any(|value| value.slot() == Slot::Keys(provider))
+        };
+        self.situation.serves.iter().any(names) || self.steps.iter().any(changes)
+    }
 }
