@@ -8,7 +8,7 @@ const NEW_OF_OURS: [usize; 2] = [5, 6];
 const NEW_OF_THEIRS: [usize; 2] = [7, 8];
 
 /// Another algorithm for everybody; they come first in each step.
-fn change() -> Plan {
+pub(super) fn change() -> Plan {
     let mut situation = situation();
     for place in [KSK, OLD, THEIR_KSK, THEIR_ZSK] {
         let flags = if place == KSK || place == THEIR_KSK {

@@ -5,6 +5,7 @@ mod clock;
 mod early;
 mod ends;
 mod harm;
+mod in_step;
 mod rules;
 mod surprises;
 
