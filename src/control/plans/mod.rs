@@ -141,20 +141,22 @@ impl Plans {
     /// The keys of ours that a provider is to have, while a plan says so, or one that is over took this server out of the
     /// delegation: then none, unless the parent leads to us all the same.
     pub(super) fn ours_at(&self, zone: &Name, provider: &str) -> Option<Vec<Dnskey>> {
-        let Some(run) = self.active(zone) else {
-            let known = lock(&self.known);
-            let known = known.get(zone)?;
-            let is_out = known.run.as_ref().is_some_and(Run::is_out);
-            return (is_out && !known.leads_here).then(Vec::new);
-        };
+        let known = lock(&self.known);
+        let known = known.get(zone)?;
+        let run = known.run.as_ref()?;
+        let none_when_out = || (run.is_out() && !known.leads_here).then(Vec::new);
+        if !known.is_active() {
+            return none_when_out();
+        }
         let mut members = run.plan.situation.members.iter();
         let place = members.position(|member| member.name == provider)?;
         let provider = ProviderId::at(place).ok()?;
         // One of which the plan says nothing is given what comes, as ever.
-        let concerned = run.plan.concerns(provider);
-        concerned
-            .then(|| run.given(provider, ProviderId::FIRST))
-            .flatten()
+        if run.plan.concerns(provider) {
+            run.given(provider, ProviderId::FIRST)
+        } else {
+            none_when_out()
+        }
     }
 
     /// Keeps whether the parent leads to this server.

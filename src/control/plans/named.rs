@@ -107,7 +107,7 @@ pub(super) async fn add(
             }
         }
         // Nobody elsewhere is led to a loopback address.
-        addresses.retain(|address| !(address.is_loopback() || place == 0 && public.contains(address)));
+        addresses.retain(|address| !address.is_loopback() && (place != 0 || !public.contains(address)));
         for address in addresses {
             let mut asked = member
                 .servers

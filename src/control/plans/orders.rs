@@ -324,7 +324,7 @@ pub(super) fn put(server: &Server, zone: &Name, run: Run) {
 /// What can be done of a plan that is given up.
 enum Back {
     /// This, which undoes what it did.
-    Way(PlanReply, Plan),
+    Way(Box<(PlanReply, Plan)>),
     /// Nothing: something is gone for good, and this says what to do instead.
     Passed(String),
 }
@@ -359,7 +359,8 @@ async fn abort(
             Err(why @ NoWayBack::Passed { .. }) => return Ok(Back::Passed(why.to_string())),
             found => found.map_err(|why| refusal(why.to_string(), ""))?,
         };
-        Ok(Back::Way(report::planned(&plan, Vec::new())?, plan))
+        let shown = report::planned(&plan, Vec::new())?;
+        Ok(Back::Way(Box::new((shown, plan))))
     });
     let back = match gone {
         None => back.await,
@@ -382,7 +383,8 @@ async fn abort(
         Ok(Back::Passed(why)) => {
             reply.text.push_str(&format!("\nNothing is taken back: {why}\n"));
         }
-        Ok(Back::Way(shown, plan)) => {
+        Ok(Back::Way(way)) => {
+            let (shown, plan) = *way;
             if shown.safe {
                 adopt(server, zone, plan, None).await?;
                 reply = report::told(server, zone);

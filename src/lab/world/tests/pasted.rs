@@ -59,5 +59,5 @@ fn without_that_wait_answers_are_bogus() {
     };
     let bogus = (0..WORLDS).filter(|seed| join(*seed, taken_for_eternal).bogus > 0);
     let bogus = bogus.count();
-    assert!(bogus > 5, "{bogus} of {WORLDS} are bogus");
+    assert!(bogus > 2, "{bogus} of {WORLDS} are bogus");
 }

@@ -117,7 +117,7 @@ fn what_was_first_seen_lately_is_unknown_before() {
     let keys = (Slot::Keys(ProviderId::at(1).unwrap()), 60 + 5 + 10);
     let ds = (Slot::Ds, 3_000 + 10);
     assert_eq!(ages(75), [keys, ds.clone()]);
-    assert_eq!(ages(76), [ds.clone()]);
+    assert_eq!(ages(76), std::slice::from_ref(&ds));
     assert_eq!(ages(3_010), [ds]);
     assert_eq!(ages(3_011), []);
     // What nobody noted has begun now, as far as is known.
