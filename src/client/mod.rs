@@ -13,6 +13,6 @@ pub mod tsig;
 pub use exchange::{AskError, Asker, Question};
 pub use notify::{Notice, NotifyError};
 pub use relay::{Relay, Streams};
-pub use resolver::{NameServer, NoticeTarget, Parent, Ports, ResolveError, Resolver};
+pub use resolver::{NameServer, NoticeTarget, NoticeTargets, Parent, Ports, ResolveError, Resolver};
 pub use transfer::{Delta, Transfer, TransferError, TransferSettings, Transferred};
 pub use tsig::{Signing, TsigAlgorithm, TsigKey};

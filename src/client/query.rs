@@ -13,6 +13,8 @@ use super::{exchange::Question, notify::Notice};
 const QUESTION_POINTER: [u8; 2] = [0xc0, HEADER as u8];
 /// The bit of the header's third octet that says the sender is responsible for the zone.
 const AA: u8 = 0x04;
+/// The bit of the header's fourth octet by which a resolver is asked to say whether it has validated (RFC 6840 §5.7).
+const AD: u8 = 0x20;
 /// The bit of the header's third octet that asks for recursion.
 const RD: u8 = 0x01;
 /// The bit of the header's third octet that says the message was cut.
@@ -67,6 +69,9 @@ impl Asking {
         };
         opt.write(Rcode::NOERROR, &mut asking.octets);
         asking.octets[11] = 1;
+        if question.recursion {
+            asking.octets[3] |= AD;
+        }
         asking
     }
 
@@ -207,6 +212,10 @@ mod tests {
             let message = Message::from_vec(&asking.octets).unwrap();
             assert_eq!(message.metadata.id, 0x1234);
             assert_eq!(message.metadata.recursion_desired, recursion);
+            assert_eq!(
+                message.metadata.authentic_data, recursion,
+                "a resolver tells who asks"
+            );
             assert_eq!(message.queries.len(), 1);
             assert_eq!(message.queries[0].to_string(), "www.example. IN AAAA");
             let edns = message.edns.unwrap();

@@ -11,7 +11,7 @@ use std::{
 
 mod dsync;
 
-pub use dsync::NoticeTarget;
+pub use dsync::{NoticeTarget, NoticeTargets};
 
 use super::exchange::{AskError, Asker, Question};
 use crate::wire::{

@@ -137,12 +137,14 @@ impl Whereabouts {
         }
     }
 
-    /// Whom the parent wants to be told that records of this type have changed, each with its addresses.
-    pub(super) async fn of_notices(&self, zone: &Name, rtype: RrType) -> Result<Vec<Found>, String> {
+    /// Whom the parent wants to be told that records of this type have changed, each with its addresses; and whether that it
+    /// wants to was validated.
+    pub(super) async fn of_notices(&self, zone: &Name, rtype: RrType) -> Result<(Vec<Found>, bool), String> {
         let resolver = self.resolver.as_ref().map_err(String::clone)?;
-        let targets = resolver.notice_targets(zone, rtype).await;
+        let said = resolver.notice_targets(zone, rtype).await;
+        let said = said.map_err(|error| causes(&error))?;
         let mut found = Vec::new();
-        for target in targets.map_err(|error| causes(&error))? {
+        for target in said.targets {
             match resolver.addresses_of(&target.host).await {
                 Ok(addresses) => found.extend(addresses.into_iter().map(|address| {
                     Ok(At {
@@ -153,7 +155,7 @@ impl Whereabouts {
                 Err(error) => found.push(Err((Some(target.host), causes(&error)))),
             }
         }
-        Ok(found)
+        Ok((found, said.validated))
     }
 
     /// The names of a zone's servers, as the world knows them.

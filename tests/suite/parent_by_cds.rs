@@ -333,7 +333,8 @@ fn a_ksk_rolls_by_cds_without_a_person() {
     assert!(told_again.is_some(), "{}", world.story());
     let says_so = wait_for(SHOWING, || {
         let told = world.plan_status()["parent_told"].as_str()?.to_owned();
-        told.contains("was told").then_some(())
+        told.contains("was told that CDS has changed, by a DSYNC record that was validated")
+            .then_some(())
     });
     assert!(says_so.is_some(), "{}", world.story());
 

@@ -6,9 +6,11 @@
 //! | `shop.city._dsync.example.`, where the denial names `example.` | the same, of a parent further up |
 //! | `_dsync.example.` | what it says where it has no wildcard |
 //!
-//! A resolver's word is enough: a notice allows nothing, and a wrong one asks for a look that changes nothing.
+//! It is to be validated where DNSSEC is enabled; so each question asks for AD, which counts from a resolver on this host:
+//! from another one anybody on the way may have set it (RFC 4035 §4.9.3). The parent need not be signed for this (§5), and
+//! a notice allows nothing: a wrong one asks for a look that changes nothing. So what was not validated is used, and told.
 
-use super::{ResolveError, Resolver, at_end_of_chain};
+use super::{ResolveError, Resolver, Said, at_end_of_chain};
 use crate::wire::{Name, RrType};
 
 /// The label under which a parent has them.
@@ -29,25 +31,34 @@ pub struct NoticeTarget {
     pub port: u16,
 }
 
+/// Whom a parent wants to be told.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NoticeTargets {
+    /// Where notices go; nobody, where it does not say.
+    pub targets: Vec<NoticeTarget>,
+    /// Whether a resolver on this host has validated every answer that led there.
+    pub validated: bool,
+}
+
 impl Resolver {
-    /// Whom the parent of `child` wants to be told that its records of this type have changed; nobody, where it does
-    /// not say.
+    /// Whom the parent of `child` wants to be told that its records of this type have changed.
     ///
     /// # Errors
     /// When no resolver answers.
-    pub async fn notice_targets(
-        &self,
-        child: &Name,
-        rtype: RrType,
-    ) -> Result<Vec<NoticeTarget>, ResolveError> {
+    pub async fn notice_targets(&self, child: &Name, rtype: RrType) -> Result<NoticeTargets, ResolveError> {
         let labels = child.as_ref().label_count();
         // In front of the label: those from the first to the cut. Behind it: the rest.
         let (mut first, mut cut) = (0, 1);
+        let mut validated = true;
         for _ in 0..MOST_QUESTIONS {
             let Some(name) = lookup_name(child, first, cut) else {
                 break;
             };
-            let said = self.ask(&name, RrType::DSYNC).await?.message;
+            let Said {
+                server,
+                message: said,
+            } = self.ask(&name, RrType::DSYNC).await?;
+            validated &= said.authenticated && server.ip().is_loopback();
             let found: Vec<&[u8]> = at_end_of_chain(&said, &name, RrType::DSYNC)
                 .map(|record| &*record.rdata)
                 .collect();
@@ -59,7 +70,7 @@ impl Resolver {
                 targets.sort();
                 targets.dedup();
                 targets.truncate(MOST_TARGETS);
-                return Ok(targets);
+                return Ok(NoticeTargets { targets, validated });
             }
             let mut soas = said
                 .authorities
@@ -73,7 +84,10 @@ impl Resolver {
                 _ => break,
             }
         }
-        Ok(Vec::new())
+        Ok(NoticeTargets {
+            targets: Vec::new(),
+            validated,
+        })
     }
 }
 
@@ -119,7 +133,9 @@ mod tests {
     async fn found(table: Table, child: &str) -> Vec<String> {
         let resolver = resolver(vec![serve(table).await]);
         let found = resolver.notice_targets(&name(child), RrType::CDS).await.unwrap();
+        assert!(!found.validated, "nobody said so");
         found
+            .targets
             .iter()
             .map(|target| format!("{}:{}", target.host, target.port))
             .collect()
@@ -161,6 +177,33 @@ mod tests {
             .denied("example._dsync.", RrType::DSYNC, Rcode::NXDOMAIN, ".")
             .denied("_dsync.", RrType::DSYNC, Rcode::NXDOMAIN, ".");
         assert!(found(top, "example.").await.is_empty());
+    }
+
+    /// The denial that leads to the record counts as well as the record.
+    #[tokio::test]
+    async fn what_was_validated_here_is_told_from_what_was_not() {
+        let (first, then) = ("shop._dsync.example.", "_dsync.example.");
+        let table = Table::default()
+            .denied(first, RrType::DSYNC, Rcode::NXDOMAIN, "example.")
+            .row(
+                then,
+                RrType::DSYNC,
+                vec![row(then, RrType::CDS, 1, 53, "scanner.example.")],
+            );
+        for (of, validated) in [
+            (&[first, then][..], true),
+            (&[then], false),
+            (&[first], false),
+            (&[], false),
+        ] {
+            let table = of.iter().fold(table.clone(), |table, name| table.validated(name));
+            let resolver = resolver(vec![serve(table).await]);
+            let found = resolver
+                .notice_targets(&name("shop.example."), RrType::CDS)
+                .await
+                .unwrap();
+            assert_eq!((found.targets.len(), found.validated), (1, validated), "{of:?}");
+        }
     }
 
     #[tokio::test]

@@ -21,7 +21,7 @@ pub(super) type Reply = (Rcode, Vec<Row>, Vec<Row>);
 
 /// What is answered to a name and a type.
 #[derive(Clone, Default)]
-pub(super) struct Table(HashMap<(String, RrType), Reply>);
+pub(super) struct Table(HashMap<(String, RrType), Reply>, Vec<&'static str>);
 
 impl Table {
     pub fn row(mut self, asked: &str, rtype: RrType, answers: Vec<Row>) -> Self {
@@ -36,7 +36,15 @@ impl Table {
         self
     }
 
+    /// What is said of this name was validated, and whoever asks for it by AD is told so.
+    pub fn validated(mut self, asked: &'static str) -> Self {
+        self.1.push(asked);
+        self
+    }
+
     fn answer(&self, query: &[u8]) -> Vec<u8> {
+        const AD: u8 = 0x20;
+        let wants_ad = query[3] & AD != 0;
         let query = Query::read(query).unwrap();
         let question = query.question.unwrap();
         let nothing = (Rcode::REFUSED, vec![], vec![]);
@@ -56,6 +64,10 @@ impl Table {
             }
         }
         response.finish(*rcode, None);
+        let is_validated = self.1.iter().any(|name| *name == question.name.to_string());
+        if wants_ad && is_validated {
+            out[3] |= AD;
+        }
         out
     }
 }
