@@ -222,7 +222,7 @@ settings! {
         /// The name servers of the parent zone, which hold the DS, by name, address, or address and port.
         /// Without any: the resolvers are asked for them.
         parent: Vec<At<ServerAt>> = Vec::new(),
-        /// How long a change at the parent may take to show at all its servers.
+        /// How long a change at the parent may take to show at all its servers; where it reads CDS, from the moment at which it reads them.
         parent_propagation: Duration = Duration::from_secs(300),
         /// The names of this server in NS RRsets, and of further hosts of ours, which plans ask too. Without any: all that
         /// no provider has.

@@ -467,6 +467,7 @@ impl Peer {
             tokio::join!(self.ask_api(&ours), self.ask_servers(now), self.ask_parent());
         let our_ttl = self.our_ttl(server);
         let planned = server.plans.ours_at(zone, &self.settings.name);
+        let ahead = server.plans.ds_ahead(zone);
         let round = Round {
             zone,
             provider: &self.settings.name,
@@ -478,6 +479,7 @@ impl Peer {
             trust_api: doing.trust_api,
             our_ttl,
             wanted: planned.as_deref(),
+            ahead: &ahead,
         };
         let mut verdict = judge(&round, &register);
         verdict.findings.truncate(MOST_FINDINGS);

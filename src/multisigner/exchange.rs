@@ -16,6 +16,7 @@ mod addresses;
 use std::{collections::BTreeSet, fmt};
 
 use super::{
+    execute::DsAhead,
     observe::{DsView, KeyAnswer, KeyView, Unseen},
     trust::{Anchors, Pin, weakness},
 };
@@ -54,6 +55,8 @@ pub struct Round<'a> {
     pub our_ttl: Ttl,
     /// The keys of ours that it is to have, where a plan says so; otherwise all that are in our set.
     pub wanted: Option<&'a [Dnskey]>,
+    /// What a plan that is carried out does about the DS of keys.
+    pub ahead: &'a [(Dnskey, DsAhead)],
 }
 
 /// How much a finding matters.
@@ -192,6 +195,8 @@ pub enum Finding {
         ours: bool,
         /// Its tag.
         tag: u16,
+        /// What a plan does about it.
+        ahead: Option<DsAhead>,
     },
     /// Servers of the parent differ in the DS RRset, so no DS counts that not all of them have.
     ParentDiffers,
@@ -330,12 +335,23 @@ impl fmt::Display for Finding {
                  key set from there finds the whole zone bogus. Give the parent the records of `countersign ds`, now",
                 tags(signers)
             ),
-            Self::NoDs { ours: true, tag } => write!(
+            Self::NoDs {
+                ours,
+                tag,
+                ahead: Some(ahead),
+            } => {
+                let whose = if *ours { "our" } else { "its" };
+                write!(
+                    f,
+                    "the parent has no DS for {whose} KSK {tag}, and nobody has to give it one now: {ahead}"
+                )
+            }
+            Self::NoDs { ours: true, tag, .. } => write!(
                 f,
                 "the parent has no DS for our KSK {tag}: give it the records of `countersign ds`, and until it has them, \
                  do not add our name servers there"
             ),
-            Self::NoDs { ours: false, tag } => write!(
+            Self::NoDs { ours: false, tag, .. } => write!(
                 f,
                 "the parent has no DS for its KSK {tag}; before it signs alone, give the parent the records of `countersign ds`"
             ),
@@ -655,9 +671,13 @@ impl<'a> Judge<'a> {
         let lacking: BTreeSet<(&Dnskey, bool)> = own.chain(theirs).filter(|(key, _)| lacks(key)).collect();
         let lacking: Vec<Finding> = lacking
             .into_iter()
-            .map(|(key, ours)| Finding::NoDs {
-                ours,
-                tag: key.key_tag(),
+            .map(|(key, ours)| {
+                let ahead = self.round.ahead.iter().find(|(known, _)| known == key);
+                Finding::NoDs {
+                    ours,
+                    tag: key.key_tag(),
+                    ahead: ahead.map(|(_, ahead)| *ahead),
+                }
             })
             .collect();
         self.verdict.findings.extend(lacking);

@@ -40,7 +40,7 @@ use crate::{
     dnssec::key::Dnskey,
     multisigner::{
         execute::{
-            Entry, Event, Next, Run, Stage, View,
+            DsAhead, Entry, Event, Next, Run, Stage, View,
             journal::{RunJournal as _, RunJournalError, last_run},
         },
         safety::ProviderId,
@@ -176,6 +176,11 @@ impl Plans {
         let at_work = known.iter().filter(|(_, known)| known.is_active());
         let goals = at_work.filter_map(|(zone, known)| Some((zone.clone(), known.run.as_ref()?.plan.goal())));
         goals.collect()
+    }
+
+    /// What a zone's plan does about the DS of keys.
+    pub(super) fn ds_ahead(&self, zone: &Name) -> Vec<(Dnskey, DsAhead)> {
+        self.active(zone).map_or_else(Vec::new, |run| run.ds_ahead())
     }
 
     fn change<T>(&self, zone: &Name, change: impl FnOnce(&mut Known) -> T) -> T {

@@ -350,12 +350,10 @@ async fn abort(
     }
     // A way back is as blind as the plan.
     let gone = gone(&run, settings);
-    // What the parent was asked for and has not done need not be taken back there.
     let seen = look::view(server, settings, &mut run).await.ok();
-    let not_done = seen.and_then(|view| run.as_the_parent_left_it(&view));
-    let (from, now) = (not_done.unwrap_or_else(|| run.clone()), time(server).0);
+    let (from, now) = (run.clone(), time(server).0);
     let back = judged(move || {
-        let plan = match report::way_back(&from, now) {
+        let plan = match from.way_back(seen.as_ref(), now) {
             Err(why @ NoWayBack::Passed { .. }) => return Ok(Back::Passed(why.to_string())),
             found => found.map_err(|why| refusal(why.to_string(), ""))?,
         };

@@ -8,10 +8,9 @@ use super::{
     Known, clock, lock,
 };
 use crate::{
-    clock::UnixTime,
     multisigner::{
         execute::{Outcome, Run, Stage},
-        plan::{Action, Actor, NoWayBack, Plan, Report, Since},
+        plan::{Action, Actor, Plan, Report, Since},
         safety::{Invariant, ProviderId, Terms, Value, Verdict, check},
     },
     wire::Name,
@@ -73,12 +72,6 @@ pub(super) fn told(server: &Server, zone: &Name) -> PlanReply {
         adopted: false,
         run,
     }
-}
-
-/// The plan that undoes a run as far as it has come, or why there is none.
-pub(super) fn way_back(run: &Run, now: UnixTime) -> Result<Plan, NoWayBack> {
-    let begun = run.times_so_far();
-    run.plan.retreat(&begun, &run.situation_now(now))
 }
 
 /// What a step waits for, in words.
@@ -204,9 +197,12 @@ fn of_run(run: &Run, known: &Known) -> PlanStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::multisigner::{
-        plan::{Hand, Kind, Member, Parent, ParentHand, Situation, Step},
-        safety::{KeyRrset, KeySet},
+    use crate::{
+        clock::UnixTime,
+        multisigner::{
+            plan::{Hand, Kind, Member, Parent, ParentHand, Situation, Step},
+            safety::{KeyRrset, KeySet},
+        },
     };
 
     /// The step would be waited for, for ever, without a word.

@@ -36,7 +36,12 @@ impl Plans {
         let halted = halted.map(|rest| format!("the plan is halted: {}", rest.why));
         let unsettled = lock(&self.unsettled).clone().filter(|_| known.is_active());
         let in_words = known.fault.iter().cloned().chain(halted).chain(unsettled);
-        let in_words = in_words.map(Warned::in_words);
+        let unfollowed = known.run.as_ref().and_then(|run| run.unfollowed(known.looked));
+        let unfollowed = unfollowed.map(|unfollowed| Warned {
+            about: "the parent does not follow CDS".to_owned(),
+            what: unfollowed.to_string(),
+        });
+        let in_words = in_words.map(Warned::in_words).chain(unfollowed);
         in_words.chain(known.lasting_differences()).collect()
     }
 

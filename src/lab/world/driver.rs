@@ -412,7 +412,8 @@ impl Driver {
             .tell(world.now, || "a person gives the plan up".to_owned());
         let why = "to see what comes of it".to_owned();
         self.journal(world, now, Event::Aborted { why });
-        let back = run.plan.retreat(&run.times_so_far(), &run.situation_now(now));
+        self.eyes.look(world, now);
+        let back = run.way_back(Some(&self.eyes.view), now);
         let back = back.map_err(|error| error.to_string()).and_then(|plan| {
             let why = exchange::is_unsafe(&plan);
             why.map_or(Ok(plan), |why| {

@@ -194,6 +194,8 @@ pub(super) struct World {
     pub delegating: bool,
     /// How often the parent has read CDS and CSYNC.
     pub scans: u64,
+    /// A person gives the plan up when the parent has read CDS and is about to follow.
+    pub given_up_when_read: bool,
 }
 
 impl World {
@@ -201,6 +203,17 @@ impl World {
     pub fn later(&mut self, delay: Time, deed: Deed) {
         self.pending += 1;
         self.queue.at(self.now + delay, Event::Done(deed));
+    }
+
+    /// What is told of the parent: how long a change may take to its last server; where it reads CDS, from then on.
+    pub fn parent_takes(&self) -> Time {
+        if !self.parent.follows_cds {
+            return self.parent.propagation;
+        }
+        let servers = self.servers.of[self.parent_party()].iter();
+        let late = servers.map(|server| self.servers.all[*server].late).max();
+        let seen = self.parent.lag + late.unwrap_or(0);
+        self.parent.lag + seen.max(self.parent.propagation)
     }
 
     pub fn parent_party(&self) -> usize {

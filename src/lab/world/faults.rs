@@ -193,6 +193,9 @@ impl World {
             Fault::DigestsDiffer => {}
             Fault::GivenUp => {
                 let at = self.random.below(self.span);
+                if self.parent.follows_cds && self.given_up_when_read {
+                    return;
+                }
                 self.later(at, Deed::GiveUp);
             }
             Fault::TtlGrows => {

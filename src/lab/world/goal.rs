@@ -122,6 +122,11 @@ fn not_back(world: &World, kind: &Kind) -> Option<String> {
             .then(|| "the delegation still names the provider that was to join".to_owned()),
         Kind::Leave { provider } => (!named(provider.place()))
             .then(|| "the delegation does not name the provider that was to leave".to_owned()),
+        Kind::RollKsk { new, .. } | Kind::RollCsk { new, .. }
+            if seen(true).any(|server| server.ds.keys() & 1 << new.place() != 0) =>
+        {
+            Some(format!("the DS RRset still points to key {}", new.place()))
+        }
         Kind::RollZsk { old, new } | Kind::RollCsk { old, new } => {
             let signs_again = seen(false)
                 .filter(|server| server.party == 0)

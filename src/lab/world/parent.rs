@@ -3,7 +3,7 @@
 
 use super::{
     chain::Ds,
-    engine::{Event, World},
+    engine::{Deed, Event, World},
     parties::Cds,
 };
 
@@ -54,6 +54,10 @@ impl World {
         {
             self.parent.ds = Ds::sha256(cds.wanted, self.parent.ds.ttl);
             acts = true;
+            if std::mem::take(&mut self.given_up_when_read) {
+                let delay = self.random.below(self.parent.lag / 4 + 1);
+                self.later(delay, Deed::GiveUp);
+            }
         }
         if let Some(members) = ns
             && self.parent.ns.members != members

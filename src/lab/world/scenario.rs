@@ -410,6 +410,7 @@ fn world(
         first_change: None,
         pending: 0,
         scans: 0,
+        given_up_when_read: draw.faults.contains(&Fault::GivenUp) && draw.seed.is_multiple_of(3),
         span: hours * 3_600,
         delegating: false,
     }

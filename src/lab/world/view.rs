@@ -399,7 +399,7 @@ pub(super) fn situation(world: &World, margin: Time) -> Situation {
                 false => ParentHand::Person,
             },
             reads_csync: world.parent.follows_csync,
-            propagation: world.parent.propagation,
+            propagation: world.parent_takes(),
         },
         serves,
         past,

@@ -43,6 +43,7 @@ struct World {
     servers: Vec<KeyView>,
     parent: Vec<DsView>,
     trust_api: bool,
+    ahead: Vec<(Dnskey, DsAhead)>,
 }
 
 impl World {
@@ -65,6 +66,7 @@ impl World {
             ],
             parent: Vec::new(),
             trust_api: false,
+            ahead: Vec::new(),
         };
         for (key, state) in [
             (ksk(1), Claim::Active),
@@ -106,6 +108,7 @@ impl World {
             trust_api: self.trust_api,
             our_ttl: Ttl::new(3600),
             wanted: None,
+            ahead: &self.ahead,
         };
         judge(&round, &Register::of(&self.events))
     }
@@ -424,7 +427,11 @@ fn a_set_that_no_ds_leads_to_is_an_alarm() {
     let tag = ksk(13).key_tag();
     assert_eq!(
         world.findings(),
-        [Finding::NoDs { ours: false, tag }],
+        [Finding::NoDs {
+            ours: false,
+            tag,
+            ahead: None
+        }],
         "the old key still leads there"
     );
     answer(&mut world.servers[0]).signers = vec![ksk(13)];
@@ -434,7 +441,35 @@ fn a_set_that_no_ds_leads_to_is_an_alarm() {
     // And ours: nobody may be sent to us before the parent has a DS for us.
     world.parent = vec![world.ds(1, &[ksk(11), ksk(13)])];
     let tag = ksk(1).key_tag();
-    assert_eq!(world.findings(), [Finding::NoDs { ours: true, tag }]);
+    let without = |ahead| {
+        [Finding::NoDs {
+            ours: true,
+            tag,
+            ahead,
+        }]
+    };
+    let found = world.findings();
+    assert_eq!(found, without(None));
+    assert!(
+        found[0]
+            .to_string()
+            .contains("give it the records of `countersign ds`")
+    );
+    // A plan sees to it: whoever gave the parent a DS by hand would be too early, or work against it.
+    for (ahead, says) in [
+        (DsAhead::ByCds, "asks for it by CDS"),
+        (
+            DsAhead::ByPerson,
+            "`countersign status` shows it when its time has come",
+        ),
+        (DsAhead::Goes, "takes the key away again"),
+    ] {
+        world.ahead = vec![(ksk(1), ahead)];
+        let found = world.findings();
+        assert_eq!(found, without(Some(ahead)));
+        let told = found[0].to_string();
+        assert!(told.contains(says) && !told.contains("countersign ds"), "{told}");
+    }
 }
 
 #[test]

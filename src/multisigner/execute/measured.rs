@@ -62,6 +62,8 @@ pub(super) struct Course {
     coming: Option<Coming>,
     /// What it served before the last change, and when that change was seen.
     before: Option<(Value, UnixTime)>,
+    /// What it may serve instead until a step changes it: what was changed before the plan began was not seen everywhere.
+    pub unsettled: Vec<Value>,
     added: BTreeSet<Item>,
     removed: BTreeSet<Item>,
     pub stray: Option<Stray>,
@@ -121,6 +123,7 @@ impl Course {
                     .iter()
                     .flat_map(|coming| coming.passed.iter().chain([&coming.value])),
             )
+            .chain(&self.unsettled)
             .chain(
                 self.stray
                     .iter()
@@ -160,12 +163,18 @@ pub(super) struct History {
 impl History {
     /// What a plan starts from.
     pub fn of(plan: &Plan) -> Self {
+        let situation = &plan.situation;
         let course = |value: &Value| Course {
             planned: Some(value.clone()),
-            last_change: plan.situation.at,
+            last_change: situation.at,
+            unsettled: match value {
+                // The parent follows in its own time, or not at all.
+                Value::Ds(_) => situation.unsettled(&Slot::Ds).cloned().collect(),
+                _ => Vec::new(),
+            },
             ..Course::default()
         };
-        let serves = plan.situation.serves.iter();
+        let serves = situation.serves.iter();
         Self {
             courses: serves.map(|value| (value.slot(), course(value))).collect(),
             changes: Vec::new(),
@@ -298,6 +307,7 @@ impl History {
             let old = course.expected();
             course.before = old.map(|old| (old, at));
             course.planned = Some(value.clone());
+            course.unsettled.clear();
             self.courses.insert(value.slot(), course);
         }
     }

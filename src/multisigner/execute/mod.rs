@@ -11,16 +11,19 @@
 //!            └─► Paused ─► Resumed
 //! ```
 
+mod back;
 mod gate;
 mod items;
 pub mod journal;
 mod measured;
 mod next;
+mod parent;
 mod run;
 #[cfg(test)]
 pub(crate) mod tests;
 mod view;
 
 pub(super) use items::{raise_ttl, same};
+pub use parent::{DsAhead, Unfollowed};
 pub use run::{Entry, Event, JournalFault, Next, Outcome, Run, Stage};
 pub use view::{Shown, Sight, View};

@@ -205,9 +205,11 @@ impl Run {
                 let lacking = match course.expected() {
                     _ if course.stray.is_some() => Some("servers differ in what nobody planned".to_owned()),
                     Some(expected) => view.lacking(&expected, since).filter(|_| {
-                        // The parent has read already what the next step lets it do.
+                        // The parent has read already what the next step lets it do, or is still to follow what was before.
                         let coming = course.coming();
-                        coming.is_none_or(|coming| !view.shows(&coming, since))
+                        let late = [&expected].into_iter().chain(&course.unsettled);
+                        let is_late = !course.unsettled.is_empty() && view.shows_any(late, since);
+                        !is_late && coming.is_none_or(|coming| !view.shows(&coming, since))
                     }),
                     None => None,
                 };
@@ -290,9 +292,11 @@ impl Run {
             }
             let Some(stray) = &course.stray else { continue };
             let ends = [course.coming(), course.expected()];
+            let late = course.unsettled.iter().cloned();
             let end = ends
                 .into_iter()
                 .flatten()
+                .chain(late)
                 .find(|value| view.shows(value, stray.noted));
             if let Some(value) = end {
                 return Some(Event::Settled { value });

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     super::{
-        plan::{Actor, Kind, Plan, PlanKey, Since, Situation, Times},
+        plan::{Actor, Kind, Plan, PlanKey, Since, Times},
         safety::{KeyId, ProviderId, Seconds, Slot, Terms, Value},
     },
     gate,
@@ -554,28 +554,6 @@ impl Run {
         Some(owned.filter_map(|key| key.dnskey.clone()).collect())
     }
 
-    /// The run as it is where the parent was asked by CDS for further DS records and no server of it has them: a way back
-    /// from there has nothing to wait for. None where it has, or may have, done anything else: what a person has given to a
-    /// registrar may come yet.
-    pub fn as_the_parent_left_it(&self, view: &View) -> Option<Self> {
-        let course = self.history.courses.get(&Slot::Ds)?;
-        let (Value::Ds(before), Value::Ds(coming)) = (course.expected()?, course.coming()?) else {
-            return None;
-        };
-        let only_adds = before.records.is_subset(&coming.records);
-        let step = self.plan.steps.get(self.done.len());
-        let by_person = step.is_some_and(|step| matches!(step.by, Actor::Person { .. }));
-        if !only_adds || by_person || !view.shows(&Value::Ds(before), self.last) {
-            return None;
-        }
-        let mut run = self.clone();
-        run.history.never_came(&Slot::Ds, self.last);
-        if step.is_some_and(|step| step.changes.iter().any(|value| value.slot() == Slot::Ds)) {
-            run.begun = None;
-        }
-        Some(run)
-    }
-
     /// Whether this is a way back that is paused, and has done nothing yet: nothing of it is there to be taken back.
     pub fn is_a_way_back_not_taken(&self) -> bool {
         let is_back = matches!(self.plan.kind, Kind::Retreat { .. });
@@ -598,17 +576,6 @@ impl Run {
         let adjusted = self.plan.pasted(step, &self.changes(step));
         adjusted.unwrap_or_else(|| paste.clone())
     }
-
-    /// What is served now, and what was served before, as it was measured: what a way back starts from.
-    pub fn situation_now(&self, at: UnixTime) -> Situation {
-        let mut situation = self.plan.situation.clone();
-        let at = at.max(self.last);
-        let (serves, past) = self.history.course_of_all(&self.plan, at);
-        situation.serves = serves;
-        situation.past.extend(past);
-        situation.at = at;
-        situation
-    }
 }
 
 impl Run {
@@ -625,20 +592,5 @@ impl Run {
         let keys = old.iter().chain(new);
         let keys = keys.filter_map(|key| self.plan.situation.key(*key));
         keys.map(|key| key.algorithm).collect()
-    }
-}
-
-impl Run {
-    /// The times of the steps that were begun, or that others have done before; what is not seen yet counts as seen when
-    /// it was begun.
-    pub fn times_so_far(&self) -> Vec<Times> {
-        let begun = self.begun.map(|begun| Times { begun, seen: begun });
-        let begun: Vec<Times> = self.done.iter().copied().chain(begun).collect();
-        let early = (begun.len()..).take_while(|step| self.is_early(*step));
-        let early = early.map(|_| Times {
-            begun: self.last,
-            seen: self.last,
-        });
-        begun.iter().copied().chain(early).collect()
     }
 }

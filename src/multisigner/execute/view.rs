@@ -46,6 +46,17 @@ impl View {
         self.lacking(value, since).is_none()
     }
 
+    /// Whether every server of a slot shows one of its values, asked no earlier than `since`.
+    pub fn shows_any<'a>(&self, values: impl Iterator<Item = &'a Value>, since: UnixTime) -> bool {
+        let values: Vec<&Value> = values.collect();
+        let sights = values.first().and_then(|value| self.slots.get(&value.slot()));
+        let is_one = |sight: &Sight| match &sight.shown {
+            Shown::Value(shown) => sight.at >= since && values.iter().any(|value| same(shown, value)),
+            Shown::Unreachable(_) | Shown::Odd(_) => false,
+        };
+        sights.is_some_and(|sights| !sights.is_empty() && sights.iter().all(is_one))
+    }
+
     /// The first server that does not show a value, in words; none when all do.
     pub fn lacking(&self, value: &Value, since: UnixTime) -> Option<String> {
         let Some(sights) = self.slots.get(&value.slot()).filter(|sights| !sights.is_empty()) else {

@@ -132,6 +132,33 @@ impl<'a> Draft<'a> {
         });
     }
 
+    /// Adds a step in which nobody does anything: a parent that had read the CDS of before would have followed it by now, and
+    /// has the DS RRset that it had.
+    pub fn see_that_ds_stays(&mut self, what: &str, back: &str) -> Result<(), Unplannable> {
+        // Whatever CDS says by now, it is not this that it follows.
+        let ds = DsSet {
+            from_cds: false,
+            ..self.ds()?
+        };
+        let waits = self.until_the_parent_has_followed();
+        self.history.step(self.steps.len(), &[]);
+        self.steps.push(Step {
+            what: what.to_owned(),
+            action: Action::Await,
+            by: Actor::Parent,
+            changes: vec![Value::Ds(ds)],
+            waits,
+            withdraws: false,
+            back: back.to_owned(),
+        });
+        Ok(())
+    }
+
+    /// The waits after which the parent has done what it read in CDS that is past.
+    pub fn until_the_parent_has_followed(&self) -> Vec<Wait> {
+        gate::until_the_parent_has_followed(self.situation, &self.history)
+    }
+
     /// Whether something of the slot's value now is missing in `value`, or somebody more is asked.
     fn takes_away(&self, value: &Value) -> bool {
         let Some(now) = self.history.now(&value.slot()) else {

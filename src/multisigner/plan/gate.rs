@@ -78,6 +78,25 @@ pub(super) fn of_unseen(situation: &Situation) -> Vec<Wait> {
     wait.collect()
 }
 
+/// How long after CDS that is past was shown last a parent that had read it may come with what it asked for.
+pub(super) fn until_the_parent_has_followed(situation: &Situation, history: &History) -> Vec<Wait> {
+    let past = history.versions().filter_map(|version| {
+        let Value::Cds(provider, Some(_)) = &version.value else {
+            return None;
+        };
+        let (child, parent) = (situation.lag(&version.value.slot()), situation.parent.propagation);
+        Some(Wait {
+            since: version.ended()?,
+            seconds: child.saturating_add(parent),
+            why: format!(
+                "the parent may have read the CDS of before at {} until {child} s from then, and take {parent} s to follow it",
+                situation.name(*provider)
+            ),
+        })
+    });
+    binding(past.collect())
+}
+
 struct Gate<'a> {
     situation: &'a Situation,
     history: &'a History,

@@ -73,7 +73,14 @@ impl Draft<'_> {
                 paste: paste::ds(self.situation, &ds),
             }
         };
-        self.step(Move {
+        // That it has the right one now is no evidence while what was asked for before may come yet.
+        let is_first = self.value(&Slot::Ds) == self.situation.value(&Slot::Ds);
+        let late = if is_first && self.situation.unsettled(&Slot::Ds).next().is_some() {
+            self.until_the_parent_has_followed()
+        } else {
+            Vec::new()
+        };
+        let step = Move {
             what: what.to_owned(),
             action: Action::Ds {
                 wanted: wanted.iter().collect(),
@@ -81,7 +88,8 @@ impl Draft<'_> {
             by,
             changes: vec![Value::Ds(ds)],
             back: back.to_owned(),
-        });
+        };
+        self.step_after(step, late);
         Ok(())
     }
 

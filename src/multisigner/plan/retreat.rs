@@ -5,13 +5,39 @@
 //! CSYNC goes first, and the NS RRset of the parent, which may have followed it, comes back last, when CSYNC can ask for it.
 
 use super::{
-    super::safety::{DsSet, KeyId, KeyRrset, KeySet, NsSet, SignedData, Slot, Value},
+    super::safety::{DsSet, KeyId, KeyRrset, KeySet, NsSet, ProviderId, SignedData, Slot, Value},
     Action, Actor, Kind, NoWayBack, Past, Plan, Situation, Step, Times, Unplannable,
     draft::{Draft, Move, US},
     gate::points_to,
     kinds, paste,
 };
 use crate::dnssec::keyfile::timing::Claim;
+
+/// What is said of how to go back from a way back.
+const BACK: &str = "plan anew when this is done";
+
+/// What the parent was asked for by CDS, of which more steps are to be taken back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Asked {
+    /// Nothing.
+    Nothing,
+    /// Something, and it has not followed: CDS goes back to what it was.
+    ByCds,
+    /// Something, and what it has or may have done is taken back by CDS.
+    Followed,
+}
+
+impl Asked {
+    /// All that asked the parent is taken back. What it has read before may come yet, and nothing goes that this needs
+    /// before it is seen that it does not.
+    fn is_past(&mut self, draft: &mut Draft<'_>) -> Result<(), Unplannable> {
+        if std::mem::replace(self, Self::Nothing) == Self::ByCds {
+            let what = "the parent would have followed the CDS of before, and the DS RRset is as it was";
+            draft.see_that_ds_stays(what, BACK)?;
+        }
+        Ok(())
+    }
+}
 
 impl Plan {
     /// The plan that undoes the first steps of this one, those that were begun at these times. `now` names the keys and
@@ -47,18 +73,26 @@ impl Plan {
         if csync {
             draft.take_back_csync()?;
         }
+        let mut asked = Asked::Nothing;
         for place in (0..done.len()).rev() {
             if csync && self.is_of_csync(place) {
                 continue;
             }
+            if !self.is_of_cds(place) {
+                asked.is_past(&mut draft)?;
+            }
             let ds_followed = self.steps[place + 1..done.len()]
                 .iter()
                 .any(|step| step.changes.iter().any(|value| value.slot() == Slot::Ds));
-            self.take_back(place, ds_followed, &mut draft)?;
+            if ds_followed && self.is_of_cds(place) {
+                continue;
+            }
+            self.take_back(place, &mut asked, &mut draft)?;
         }
+        asked.is_past(&mut draft)?;
         if csync && let Some(Value::ParentNs(before)) = self.situation.value(&Slot::ParentNs) {
             // The parent may have followed, whether or not that was seen. It takes what is back already.
-            draft.point_parent_ns_to(&before.members, "plan anew when this is done")?;
+            draft.point_parent_ns_to(&before.members, BACK)?;
         }
         if draft.steps() == 0 {
             return Err(NoWayBack::NothingDone);
@@ -159,14 +193,38 @@ impl Plan {
         changed.next().or_else(|| self.situation.value(slot)).cloned()
     }
 
-    /// Where the DS RRset followed CDS, it goes back by CDS too, which are then as they should be.
-    fn take_back(&self, place: usize, ds_followed: bool, draft: &mut Draft<'_>) -> Result<(), Unplannable> {
+    /// Whether a step is there for CDS. Where the DS RRset followed it, that goes back by CDS too, which are then as they
+    /// should be.
+    fn is_of_cds(&self, place: usize) -> bool {
         let step = &self.steps[place];
-        let of_cds = step
-            .changes
-            .iter()
-            .any(|value| matches!(value.slot(), Slot::Cds(_)));
-        if of_cds && ds_followed && !matches!(step.action, Action::Turn { .. }) {
+        let of_cds = |value: &Value| matches!(value.slot(), Slot::Cds(_));
+        step.changes.iter().any(of_cds) && !matches!(step.action, Action::Turn { .. })
+    }
+
+    /// Goes back from a step that asks the parent for a DS RRset before every provider has asked for it.
+    fn ask_no_more(&self, place: usize, read: &Value, draft: &mut Draft<'_>) -> Result<Asked, Unplannable> {
+        let now = draft.ds()?;
+        let before = self.before(place, &Slot::Ds);
+        let without = match undone(&before, read, &Value::Ds(now.clone())) {
+            Some(Value::Ds(without)) => points_to(&without),
+            _ => points_to(&now),
+        };
+        if without == points_to(&now) {
+            return Ok(Asked::ByCds);
+        }
+        let what = format!("the DS RRset points to {} again", draft.situation.labels(without));
+        draft.point_ds_to(without, &what, BACK)?;
+        Ok(Asked::Followed)
+    }
+
+    fn take_back(&self, place: usize, asked: &mut Asked, draft: &mut Draft<'_>) -> Result<(), Unplannable> {
+        let step = &self.steps[place];
+        if *asked == Asked::Nothing
+            && let Some(read) = self.read_in_cds(place)
+        {
+            *asked = self.ask_no_more(place, &read, draft)?;
+        }
+        if *asked == Asked::Followed {
             return Ok(());
         }
         let mut changes: Vec<Value> = step
@@ -177,24 +235,18 @@ impl Plan {
                 undone(&self.before(place, &slot), value, draft.value(&slot)?)
             })
             .collect();
+        let claims = self.claims_before(place);
+        sign_cds_alike(draft, &step.action, &claims, &mut changes)?;
         keep_what_signs(draft, &mut changes);
         if changes.is_empty() {
             return Ok(());
         }
-        let (what, back) = (
-            format!("taken back: {}", step.what),
-            "plan anew when this is done",
-        );
+        let (what, back) = (format!("taken back: {}", step.what), BACK);
         if let [Value::Ds(ds)] = &changes[..] {
             return draft.point_ds_to(points_to(ds), &what, back);
         }
         let action = match &step.action {
-            Action::Turn { keys } => Action::Turn {
-                keys: keys
-                    .iter()
-                    .map(|(key, claim)| (*key, self.claim_before(place, *key, *claim)))
-                    .collect(),
-            },
+            Action::Turn { .. } => Action::Turn { keys: claims },
             Action::Await => Action::Withdraw {
                 keys: taken_out(draft, &changes).iter().collect(),
             },
@@ -220,6 +272,16 @@ impl Plan {
             back: back.to_owned(),
         });
         Ok(())
+    }
+
+    /// What the keys that a step turns were before it.
+    fn claims_before(&self, step: usize) -> Vec<(KeyId, Claim)> {
+        let Action::Turn { keys } = &self.steps[step].action else {
+            return Vec::new();
+        };
+        keys.iter()
+            .map(|(key, claim)| (*key, self.claim_before(step, *key, *claim)))
+            .collect()
     }
 
     /// What a key of ours was before a step.
@@ -295,6 +357,55 @@ fn undone(before: &Option<Value>, after: &Value, now: &Value) -> Option<Value> {
         (None, Value::Cds(provider, _), _) => Value::Cds(*provider, None),
         _ => return None,
     })
+}
+
+/// CDS that came on the way there has signatures that no step there brought: they go with the keys that sign no more, of
+/// other providers with those of the other data.
+fn sign_cds_alike(
+    draft: &Draft<'_>,
+    action: &Action,
+    claims: &[(KeyId, Claim)],
+    changes: &mut Vec<Value>,
+) -> Result<(), Unplannable> {
+    let are_data = changes.iter().any(|value| matches!(value, Value::Data(..)));
+    let (provider, signers) = match action {
+        Action::Turn { .. } if !changes.is_empty() => (US, signers_of_cds(draft, claims, changes)),
+        Action::Theirs { provider, .. } if are_data => (*provider, Some(draft.keys(*provider)?.signers)),
+        _ => return Ok(()),
+    };
+    let shown = cds_signers(draft, provider);
+    let Some(signers) = signers.filter(|signers| shown.is_some_and(|shown| shown != *signers)) else {
+        return Ok(());
+    };
+    for value in kinds::cds_signed_by(draft, provider, signers)? {
+        if !changes.iter().any(|known| known.slot() == value.slot()) {
+            changes.push(value);
+        }
+    }
+    Ok(())
+}
+
+/// Who of us signs CDS when keys have passed into these states.
+fn signers_of_cds(draft: &Draft<'_>, claims: &[(KeyId, Claim)], changes: &[Value]) -> Option<KeySet> {
+    let signs = |claim| matches!(claim, Claim::PreActive | Claim::Active | Claim::PostActive);
+    let turned = |to: bool| -> KeySet {
+        let keys = claims.iter().filter(|(_, claim)| signs(*claim) == to);
+        keys.map(|(key, _)| *key).collect()
+    };
+    let rrset = changes.iter().find_map(|value| match value {
+        Value::Keys(US, rrset) => Some(rrset.signers),
+        _ => None,
+    });
+    let new = rrset.unwrap_or_default().intersection(turned(true));
+    Some(cds_signers(draft, US)?.without(turned(false)).union(new))
+}
+
+/// Who signs a provider's CDS; none where it shows none.
+fn cds_signers(draft: &Draft<'_>, provider: ProviderId) -> Option<KeySet> {
+    match draft.value(&Slot::Cds(provider)) {
+        Some(Value::Cds(_, Some(cds))) => Some(cds.signers),
+        _ => None,
+    }
 }
 
 /// A key stays where data that are served now, such as CDS, are signed by nothing else.

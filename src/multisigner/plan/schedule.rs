@@ -79,7 +79,7 @@ impl Plan {
         }))
     }
 
-    fn read_in_cds(&self, step: usize) -> Option<Value> {
+    pub(super) fn read_in_cds(&self, step: usize) -> Option<Value> {
         let published = self
             .steps
             .get(step)?

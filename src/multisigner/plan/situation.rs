@@ -175,6 +175,18 @@ impl Situation {
         self.serves.iter().find(|value| value.slot() == *slot)
     }
 
+    /// What some server may still give instead of the value of a slot, because it had not followed the last change when
+    /// this was so.
+    pub fn unsettled(&self, slot: &Slot) -> impl Iterator<Item = &Value> {
+        let value = self.value(slot);
+        let lasts = move |past: &&Past| {
+            past.until >= self.at
+                && Some(&past.value) != value
+                && value.is_some_and(|value| value.slot() == past.value.slot())
+        };
+        self.past.iter().filter(lasts).map(|past| &past.value)
+    }
+
     /// A key by its id.
     pub fn key(&self, key: KeyId) -> Option<&PlanKey> {
         self.keys.get(key.place())

@@ -87,6 +87,7 @@ impl Driver {
             self.asked.push(step);
             let delay = world.random.below(self.habits.person + 1);
             self.ask_for(world, delay, Deed::Given { provider, keys });
+            self.ask_for(world, delay + 1, Deed::Reported { step });
         }
         true
     }
@@ -109,7 +110,11 @@ impl Driver {
                 world.publish(0);
                 return world.scan_later();
             }
-            Action::ParentNs { .. } | Action::Ds { .. } if by_parent => return world.scan_later(),
+            Action::ParentNs { .. } | Action::Ds { .. } if by_parent => {
+                // All show the same now: it looks anew.
+                world.scans = 0;
+                return world.scan_later();
+            }
             Action::Ds { .. } | Action::ParentNs { .. } if self.habits.registrar_never => return,
             Action::Ds { .. } => match view::ds(changes) {
                 Some(ds) => Deed::Ds { ds },

@@ -111,3 +111,42 @@ fn what_is_still_on_its_way_is_not_taken_for_taken_back() {
     let outcome = run(&draw, &|_| false, true);
     assert!(outcome.sound(), "{}", told(&outcome));
 }
+
+/// A parent that has read CDS, and follows when the plan that wanted it is given up. What it brings is taken back, and
+/// nothing that it needs goes before.
+#[test]
+fn what_the_parent_has_read_may_come_when_a_plan_is_given_up() {
+    let mut taken_back = 0;
+    for scenario in [
+        Scenario::RollKsk,
+        Scenario::RollCsk,
+        Scenario::Join,
+        Scenario::Algorithm,
+        Scenario::FollowKsk,
+    ] {
+        // Those in which a person gives up when the parent has read.
+        for seed in (0..60).step_by(3) {
+            let draw = Draw {
+                scenario,
+                faults: vec![Fault::GivenUp],
+                story: true,
+                ..drawn(seed)
+            };
+            let outcome = run(&draw, &|_| false, true);
+            assert!(outcome.sound(), "{}", told(&outcome));
+            let surprise = "a surprise: the DS RRset at the parent";
+            let is_surprised = outcome.story.iter().any(|line| line.what.starts_with(surprise));
+            assert!(
+                !is_surprised,
+                "what was asked for is expected: {}",
+                told(&outcome)
+            );
+            let mut story = outcome.story.iter();
+            let read = story.any(|line| line.what.contains("the parent has read what the child wants"));
+            let given_up = story.any(|line| line.what.contains("gives the plan up"));
+            taken_back += u64::from(read && given_up && outcome.end == super::super::End::Reached);
+        }
+    }
+    println!("{taken_back} are taken back");
+    assert!(taken_back > 20, "only {taken_back} are taken back");
+}

@@ -236,56 +236,6 @@ fn a_person_who_did_their_part_says_so_where_nothing_can_be_seen() {
     assert_eq!(world.settle(), Next::Over(Outcome::Reached));
 }
 
-/// Given up while the parent was asked for a further DS record: what no server of it has needs no way back.
-#[test]
-fn what_the_parent_has_not_done_is_not_taken_back() {
-    let before = situation().value(&Slot::Ds).cloned().unwrap();
-    let with = |keys: &[usize]| {
-        let records = keys.iter().map(|place| DsRecord {
-            key: key(*place),
-            digest_type: 2,
-        });
-        Value::Ds(DsSet {
-            records: records.collect(),
-            ttl: TTL_DS,
-            from_cds: false,
-        })
-    };
-    let asked = |ds: &Value, by: Actor| {
-        let wanted = vec![key(NEW)];
-        let mut step = step("DS", Action::Ds { wanted }, vec![ds.clone()]);
-        step.by = by;
-        let mut plan = roll();
-        plan.steps = vec![step];
-        let mut world = World::forced(plan, Some("a test"));
-        world.obedient = false;
-        assert!(matches!(world.settle(), Next::Watch { step: 0, .. }));
-        world
-    };
-    let more = with(&[KSK, THEIR_KSK, NEW]);
-    let mut world = asked(&more, Actor::Parent);
-    let at = UnixTime(world.now);
-    assert_eq!(world.run.situation_now(at).value(&Slot::Ds), Some(&more));
-    let left = world.run.as_the_parent_left_it(&world.view()).unwrap();
-    assert_eq!(left.situation_now(at).value(&Slot::Ds), Some(&before));
-    assert_eq!(
-        (left.times_so_far().len(), world.run.times_so_far().len()),
-        (0, 1)
-    );
-    // One server has it, or something was to go.
-    world.show_at(1, &more);
-    assert_eq!(world.run.as_the_parent_left_it(&world.view()), None);
-    let world = asked(&with(&[KSK]), Actor::Parent);
-    assert_eq!(world.run.as_the_parent_left_it(&world.view()), None);
-    // What a person gave to a registrar may be on its way.
-    let person = Actor::Person {
-        place: "at the registrar".to_owned(),
-        paste: Vec::new(),
-    };
-    let world = asked(&more, person);
-    assert_eq!(world.run.as_the_parent_left_it(&world.view()), None);
-}
-
 /// CDS comes, the parent follows it, and it goes. Its signatures are looked at as long as it is there, and by every
 /// server; after that nobody shows them, and nothing waits for them.
 #[test]

@@ -12,6 +12,8 @@ mod roll;
 mod standby;
 mod zsk;
 
+pub(super) use roll::cds_signed_by;
+
 use super::{Kind, Plan, Situation, Unplannable};
 
 /// The plan that leads from a situation to a goal.

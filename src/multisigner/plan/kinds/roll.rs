@@ -1,7 +1,7 @@
 //! What the rolls of one of our keys share.
 
 use super::super::{
-    super::safety::{Cds, Class, KeyId, KeyRrset, KeySet, SignedData, Slot, Value},
+    super::safety::{Cds, Class, KeyId, KeyRrset, KeySet, ProviderId, SignedData, Slot, Value},
     Action, Actor, PlanKey, Situation, Unplannable,
     draft::{Draft, Move, US},
 };
@@ -98,7 +98,7 @@ impl<'a> Roll<'a> {
             ..now
         };
         let mut changes = vec![Value::Keys(US, keys)];
-        changes.extend(cds_signed_by(&self.draft, signers)?);
+        changes.extend(cds_signed_by(&self.draft, US, signers)?);
         let label = &self.new_label;
         let what = match claim {
             Claim::Active => format!("{label} is published and signs the DNSKEY RRset"),
@@ -164,7 +164,7 @@ impl<'a> Roll<'a> {
         if keys.signers.contains(self.old) {
             let signers = turned(keys.signers);
             changes.push(Value::Keys(US, KeyRrset { signers, ..keys }));
-            changes.extend(cds_signed_by(&self.draft, signers)?);
+            changes.extend(cds_signed_by(&self.draft, US, signers)?);
         }
         for (class, data) in self.draft.data(US)? {
             let signers = turned(data.signers);
@@ -198,7 +198,7 @@ impl<'a> Roll<'a> {
             ..now
         };
         let mut changes = vec![Value::Keys(US, keys)];
-        changes.extend(cds_signed_by(&self.draft, keys.signers)?);
+        changes.extend(cds_signed_by(&self.draft, US, keys.signers)?);
         let what = format!("{} goes out of our DNSKEY RRset", self.old_label);
         self.draft.step(Move {
             what,
@@ -239,18 +239,22 @@ pub(super) fn make(draft: &mut Draft<'_>, keys: &[KeyId]) {
     });
 }
 
-/// Our CDS with other signers, where we publish one: whoever signs the DNSKEY RRset signs them too.
-pub(super) fn cds_signed_by(draft: &Draft<'_>, signers: KeySet) -> Result<Vec<Value>, Unplannable> {
+/// A provider's CDS with other signers, where it publishes one: whoever signs the DNSKEY RRset signs them too.
+pub(in super::super) fn cds_signed_by(
+    draft: &Draft<'_>,
+    provider: ProviderId,
+    signers: KeySet,
+) -> Result<Vec<Value>, Unplannable> {
     let mut changes = Vec::new();
-    if let Some(Value::Cds(_, Some(cds))) = draft.value(&Slot::Cds(US)) {
+    if let Some(Value::Cds(_, Some(cds))) = draft.value(&Slot::Cds(provider)) {
         let cds = Cds { signers, ..*cds };
-        changes.push(Value::Cds(US, Some(cds)));
+        changes.push(Value::Cds(provider, Some(cds)));
     }
-    let published = draft.data(US)?;
+    let published = draft.data(provider)?;
     let data = published.into_iter().find(|(class, _)| *class == Class::Cds);
     if let Some((class, data)) = data {
         let data = SignedData { signers, ..data };
-        changes.push(Value::Data(US, class, data));
+        changes.push(Value::Data(provider, class, data));
     }
     Ok(changes)
 }

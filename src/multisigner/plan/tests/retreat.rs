@@ -1,6 +1,9 @@
 //! The way back from every step, judged with what caches hold from the way there.
 
 use super::*;
+use crate::multisigner::safety::{
+    Change, DigestRule, Invariant, Mode, Timeline, Validator, oracle::resolvers::watch,
+};
 
 /// What is served after the first steps of a plan.
 pub(super) fn situation_after(plan: &Plan, done: &[Times]) -> Situation {
@@ -161,4 +164,130 @@ fn a_surprise_on_the_way_stays() {
     let back = plan.retreat(&done, &now).unwrap();
     let end = end(&back);
     assert!(end.contains(&zone.keys("A", "KA KB ZA ZB ZB2", "KA")), "{end:#?}");
+}
+
+/// CDS that came after the new KSK is signed by it; when that goes again, it is not.
+#[test]
+fn what_signs_cds_goes_back_too() {
+    let mut zone = Zone::two();
+    zone.situation.parent.hand = ParentHand::Cds;
+    zone.situation.members[1].shows_cds = true;
+    let plan = zone.plan(&roll("ksk"));
+    let asked = plan.steps.iter().position(is_of_ds).unwrap();
+    let back = back(&plan, asked + 1).unwrap();
+    let gone = |step: &&Step| matches!(&step.action, Action::Turn { keys } if keys.contains(&(key("KA2"), Claim::Gone)));
+    let changes = &back.steps.iter().find(gone).unwrap().changes;
+    let signers: Vec<KeySet> = changes
+        .iter()
+        .map(|value| match value {
+            Value::Keys(_, rrset) => rrset.signers,
+            Value::Data(_, Class::Cds, data) => data.signers,
+            Value::Cds(_, Some(cds)) => cds.signers,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(signers, vec![keys("KA"); 3]);
+}
+
+/// A change of algorithm by CDS that is given up when all ask the parent for the DS RRset of both: the way there, and the
+/// way back. Whoever reads the DS of a key that is not there any more finds the zone bogus, where it wants each algorithm.
+fn asked_and_given_up() -> (Plan, Vec<Times>, Plan) {
+    let mut zone = Zone::two();
+    zone.situation.parent = Parent {
+        propagation: 20,
+        hand: ParentHand::Cds,
+        ..zone.situation.parent
+    };
+    zone.situation.members[1].shows_cds = true;
+    let plan = zone.plan(&algorithm());
+    let asked = plan.steps.iter().position(is_of_ds).unwrap();
+    let done = plan.earliest().steps[..=asked].to_vec();
+    let mut now = situation_after(&plan, &done[..asked]);
+    now.at = done[asked].begun;
+    let before = now.value(&Slot::Ds).cloned().unwrap();
+    now.past.push(Past {
+        value: before,
+        until: now.at,
+    });
+    now.serves.retain(|known| known.slot() != Slot::Ds);
+    now.serves.extend(plan.steps[asked].changes.clone());
+    let back = plan.retreat(&done, &now).unwrap();
+    (plan, done[..asked].to_vec(), back)
+}
+
+fn is_of_ds(step: &Step) -> bool {
+    step.changes.iter().any(|value| value.slot() == Slot::Ds)
+}
+
+/// What was served: the parent has read in the last moment in which some server of the last provider showed what was given
+/// up, and takes as long as it may. `again`: how long after that it has followed back, if at all.
+fn comes_late(plan: &Plan, done: &[Times], back: &Plan, again: Option<Seconds>) -> Timeline {
+    let situation = &back.situation;
+    let mut times: Vec<Times> = Vec::new();
+    let mut served: Vec<(UnixTime, &str, Vec<Change>)> = Vec::new();
+    for (place, step) in back.steps.iter().enumerate() {
+        let begun = back.due(place, &times);
+        let mut seen = begun;
+        if is_of_ds(step) {
+            // By what it has read, and not by what it would find now.
+            let asked = match situation.value(&Slot::Ds) {
+                Some(Value::Ds(ds)) => Value::Ds(DsSet {
+                    from_cds: false,
+                    ..ds.clone()
+                }),
+                _ => unreachable!("the DS RRset is known"),
+            };
+            let read = UnixTime(times[place - 1].seen.0 + SMALL.lag);
+            let change = Change {
+                value: asked,
+                lag: situation.parent.propagation,
+            };
+            served.push((read, "the parent comes late", vec![change]));
+            seen.0 += again.unwrap_or(0);
+        }
+        let changes = step.changes.iter().map(|value| Change {
+            value: value.clone(),
+            lag: seen.0 - begun.0 + situation.lag(&value.slot()),
+        });
+        served.push((begun, &step.what, changes.collect()));
+        times.push(Times { begun, seen });
+    }
+    let mut course = plan.timeline(done).unwrap();
+    served.sort_by_key(|(at, ..)| *at);
+    for (at, what, changes) in served {
+        course.add_step(at, what, changes);
+    }
+    course
+}
+
+/// The checker and brute force, of one mind.
+fn is_harmed(plan: &Plan, course: &Timeline) -> bool {
+    let found = plan.harm_of(course).unwrap().is_some();
+    let seen = [Mode::Lenient, Mode::StrictDs, Mode::StrictDnskey]
+        .iter()
+        .any(|mode| {
+            let seen = watch(
+                course,
+                &Validator::new(*mode, DigestRule::Any),
+                plan.situation.margin,
+            );
+            seen.contains_key(&Invariant::Caches) || seen.contains_key(&Invariant::Resolver)
+        });
+    assert_eq!(found, seen, "{:?}", plan.harm_of(course).unwrap());
+    found
+}
+
+#[test]
+fn a_parent_that_has_read_and_comes_late_harms_nobody() {
+    let (plan, done, back) = asked_and_given_up();
+    for again in [1, 50] {
+        let course = comes_late(&plan, &done, &back, Some(again));
+        assert!(!is_harmed(&plan, &course), "{again}");
+    }
+    // What was there before it came is no evidence.
+    let mut hasty = back;
+    let of_ds = hasty.steps.iter_mut().find(|step| is_of_ds(step)).unwrap();
+    of_ds.waits.clear();
+    let course = comes_late(&plan, &done, &hasty, None);
+    assert!(is_harmed(&plan, &course));
 }

@@ -1,0 +1,86 @@
+//! The way back of a run that is given up: what it starts from, and what the parent may do yet.
+//!
+//! | given up when | the parent | the way back |
+//! |---|---|---|
+//! | CDS asks at every provider | may have read it, and come with it at any time | CDS asks for what was before, until that is seen after the time that the parent takes |
+//! | CDS asks at some | finds that providers differ (RFC 9975 §3) | CDS goes; nothing else does before it is seen, after that time, that nothing came |
+//! | a person was told | has what was handed in, or has it on its way | a person takes it back, and says so |
+
+use super::{
+    super::{
+        plan::{Actor, NoWayBack, Plan, Situation, Times},
+        safety::{Slot, Value},
+    },
+    run::Run,
+    view::View,
+};
+use crate::clock::UnixTime;
+
+impl Run {
+    /// The plan that takes back what was done. `view`: what is seen now, where it is.
+    ///
+    /// # Errors
+    /// Why there is none, and what to do instead.
+    pub fn way_back(&self, view: Option<&View>, now: UnixTime) -> Result<Plan, NoWayBack> {
+        let asked_by_some = view.and_then(|view| self.as_the_parent_left_it(view));
+        let run = asked_by_some.as_ref().unwrap_or(self);
+        let mut begun = run.times_so_far();
+        if run.is_to_follow() && begun.len() == run.done.len() {
+            // All that the parent waits for is there: it has begun.
+            let at = now.max(run.last);
+            begun.push(Times { begun: at, seen: at });
+        }
+        run.plan.retreat(&begun, &run.situation_now(now))
+    }
+
+    /// Whether the parent has been asked by every provider, and is to follow now.
+    fn is_to_follow(&self) -> bool {
+        let step = self.plan.steps.get(self.done.len());
+        let by_parent = step.filter(|step| step.by == Actor::Parent);
+        let of_ds = by_parent.is_some_and(|step| step.changes.iter().any(|value| value.slot() == Slot::Ds));
+        of_ds && self.coming_ds().is_some()
+    }
+
+    fn coming_ds(&self) -> Option<Value> {
+        self.history.courses.get(&Slot::Ds)?.coming()
+    }
+
+    /// The run as it is where some providers ask the parent by CDS, and no server of it has followed. None where all ask, or
+    /// where what comes is a person's.
+    fn as_the_parent_left_it(&self, view: &View) -> Option<Self> {
+        self.coming_ds()?;
+        let is_asking = |value: &Value| matches!(value, Value::Cds(_, Some(_)));
+        let step = self.plan.steps.get(self.done.len())?;
+        let before = self.history.courses.get(&Slot::Ds)?.expected()?;
+        if !step.changes.iter().any(is_asking) || !view.shows(&before, self.last) {
+            return None;
+        }
+        let mut run = self.clone();
+        run.history.never_came(&Slot::Ds, self.last);
+        Some(run)
+    }
+
+    /// What is served now, and what was served before, as it was measured: what a way back starts from.
+    pub fn situation_now(&self, at: UnixTime) -> Situation {
+        let mut situation = self.plan.situation.clone();
+        let at = at.max(self.last);
+        let (serves, past) = self.history.course_of_all(&self.plan, at);
+        situation.serves = serves;
+        situation.past.extend(past);
+        situation.at = at;
+        situation
+    }
+
+    /// The times of the steps that were begun, or that others have done before; what is not seen yet counts as seen when
+    /// it was begun.
+    pub fn times_so_far(&self) -> Vec<Times> {
+        let begun = self.begun.map(|begun| Times { begun, seen: begun });
+        let begun: Vec<Times> = self.done.iter().copied().chain(begun).collect();
+        let early = (begun.len()..).take_while(|step| self.is_early(*step));
+        let early = early.map(|_| Times {
+            begun: self.last,
+            seen: self.last,
+        });
+        begun.iter().copied().chain(early).collect()
+    }
+}
