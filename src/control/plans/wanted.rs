@@ -33,6 +33,7 @@ pub(super) fn kind(
     situation: &mut Situation,
     register: &Register,
 ) -> Result<Kind, Refusal> {
+    fits(wanted)?;
     match wanted.kind.as_str() {
         "join" => Ok(Kind::Join {
             provider: who(wanted, situation, Some(false))?,
@@ -85,6 +86,31 @@ pub(super) fn kind(
         other => Err(refusal(
             &format!("there is no plan \"{}\"", other.escape_debug()),
             &format!("name one of {}", NAMES.join(", ")),
+        )),
+    }
+}
+
+/// Nothing is asked for that the plan would not heed.
+fn fits(wanted: &PlanWanted) -> Result<(), Refusal> {
+    let heeded: &[&str] = match wanted.kind.as_str() {
+        "join" | "leave" | "follow" => &["provider"],
+        "roll-zsk" | "roll-ksk" | "roll-csk" => &["old", "new"],
+        "standby" => &["new", "algorithm"],
+        "emergency" => &["old", "new", "policy"],
+        _ => &["algorithm"],
+    };
+    let said = [
+        ("provider", wanted.provider.is_some()),
+        ("old", wanted.old.is_some()),
+        ("new", wanted.new.is_some()),
+        ("policy", wanted.policy.is_some()),
+        ("algorithm", wanted.algorithm.is_some()),
+    ];
+    match said.iter().find(|(name, said)| *said && !heeded.contains(name)) {
+        None => Ok(()),
+        Some((name, _)) => Err(refusal(
+            &format!("the plan {} does not go by --{name}", wanted.kind.escape_debug()),
+            &format!("leave it out; what it goes by: --{}", heeded.join(", --")),
         )),
     }
 }
@@ -355,4 +381,25 @@ fn gone(situation: &Situation, provider: ProviderId) -> Vec<KeyId> {
         owner.is_none_or(|owner| owner == provider)
     };
     missing.iter().filter(theirs).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_plan_would_not_heed_is_refused() {
+        let wanted = |kind: &str| PlanWanted {
+            kind: kind.to_owned(),
+            provider: Some("ns1".to_owned()),
+            ..PlanWanted::default()
+        };
+        for kind in ["join", "leave", "follow"] {
+            assert!(fits(&wanted(kind)).is_ok(), "{kind}");
+        }
+        for kind in ["roll-zsk", "standby", "emergency", "algorithm"] {
+            let refused = fits(&wanted(kind)).unwrap_err();
+            assert!(refused.error.contains("does not go by --provider"), "{refused:?}");
+        }
+    }
 }
