@@ -200,7 +200,7 @@ mod tests {
     use crate::{
         clock::UnixTime,
         multisigner::{
-            plan::{Hand, Kind, Member, Parent, ParentHand, Situation, Step},
+            plan::{Hand, Kind, Member, Situation, Step},
             safety::{KeyRrset, KeySet},
         },
     };
@@ -228,24 +228,14 @@ mod tests {
             kind: Kind::Join {
                 provider: ProviderId::at(1).unwrap(),
             },
-            situation: Situation {
-                zone: "example.".parse().unwrap(),
-                at: UnixTime(1_000),
-                keys: Vec::new(),
-                members: vec![
+            situation: Situation::bare(
+                "example.".parse().unwrap(),
+                UnixTime(1_000),
+                vec![
                     Member::new("this server", Hand::Ours, 0),
                     Member::new("B", Hand::Api, 0),
                 ],
-                parent: Parent {
-                    hand: ParentHand::Person,
-                    reads_csync: false,
-                    propagation: 0,
-                },
-                serves: Vec::new(),
-                past: Vec::new(),
-                first_seen: Vec::new(),
-                margin: 0,
-            },
+            ),
             steps: vec![awaited(1), awaited(0)],
         };
         let said = by_exchanges(&plan, false);

@@ -220,6 +220,26 @@ impl Situation {
         listed(&labels)
     }
 
+    /// One in which nothing is served and nobody is waited for, and a person changes what the parent has.
+    #[cfg(test)]
+    pub(crate) fn bare(zone: Name, at: UnixTime, members: Vec<Member>) -> Self {
+        Self {
+            zone,
+            at,
+            keys: Vec::new(),
+            members,
+            parent: Parent {
+                hand: ParentHand::Person,
+                reads_csync: false,
+                propagation: 0,
+            },
+            serves: Vec::new(),
+            past: Vec::new(),
+            first_seen: Vec::new(),
+            margin: 0,
+        }
+    }
+
     /// What a provider is called.
     pub fn name(&self, provider: ProviderId) -> &str {
         self.member(provider)

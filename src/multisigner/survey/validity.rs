@@ -115,7 +115,7 @@ mod tests {
     use crate::{
         multisigner::{
             observe::At,
-            plan::{Action, Actor, Hand, Kind, Member, Parent, ParentHand, Since, Situation, Step, Wait},
+            plan::{Action, Actor, Hand, Kind, Member, Since, Situation, Step, Wait},
             safety::KeyId,
             survey::{MemberSeen, Way},
         },
@@ -181,23 +181,13 @@ mod tests {
     /// Of a plan that takes nothing but time, what is said when ours and theirs give these.
     fn remarks(ours: Answered, theirs: Answered, takes: u64) -> Vec<String> {
         let key = KeyId::at(0).unwrap();
+        let members = vec![
+            Member::new("us", Hand::Ours, 0),
+            Member::new("them", Hand::Person, 0),
+        ];
         let situation = Situation {
-            zone: zone(),
-            at: NOW,
-            keys: Vec::new(),
-            members: vec![
-                Member::new("us", Hand::Ours, 0),
-                Member::new("them", Hand::Person, 0),
-            ],
-            parent: Parent {
-                hand: ParentHand::Person,
-                reads_csync: false,
-                propagation: 0,
-            },
-            serves: Vec::new(),
-            past: Vec::new(),
-            first_seen: Vec::new(),
             margin: MARGIN,
+            ..Situation::bare(zone(), NOW, members)
         };
         let step = |seconds| Step {
             what: "nothing".to_owned(),

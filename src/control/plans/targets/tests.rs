@@ -6,7 +6,7 @@ use crate::{
     clock::{SimulatedClock, UnixTime, guard::GuardedClock},
     config,
     multisigner::{
-        plan::{Hand, Kind, Member, Parent, ParentHand, Plan, Situation},
+        plan::{Hand, Kind, Member, Plan, Situation},
         safety::KeyId,
     },
     store::{Absent, Store},
@@ -45,24 +45,9 @@ fn started(folder: &std::path::Path, config: Config) -> Arc<Server> {
 fn run(providers: &[&str]) -> Run {
     let others = providers.iter().map(|name| Member::new(name, Hand::Person, 0));
     let (old, new) = (KeyId::at(0).unwrap(), KeyId::at(1).unwrap());
-    let situation = Situation {
-        zone: "example.".parse().unwrap(),
-        at: UnixTime(1_800_000_000),
-        keys: Vec::new(),
-        members: [Member::new("this server", Hand::Ours, 0)]
-            .into_iter()
-            .chain(others)
-            .collect(),
-        parent: Parent {
-            hand: ParentHand::Person,
-            reads_csync: false,
-            propagation: 0,
-        },
-        serves: Vec::new(),
-        past: Vec::new(),
-        first_seen: Vec::new(),
-        margin: 0,
-    };
+    let us = Member::new("this server", Hand::Ours, 0);
+    let members = [us].into_iter().chain(others).collect();
+    let situation = Situation::bare("example.".parse().unwrap(), UnixTime(1_800_000_000), members);
     let plan = Plan {
         kind: Kind::RollZsk { old, new },
         situation,

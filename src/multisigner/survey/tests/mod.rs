@@ -132,24 +132,11 @@ fn all_shown(survey: &Survey, slot: Slot) -> Vec<Shown> {
 }
 
 pub(super) fn view(survey: &Survey, events: &[Event]) -> View {
-    let situation = crate::multisigner::plan::Situation {
-        zone: zone(),
-        at: NOW,
-        keys: Vec::new(),
-        members: vec![
-            Member::new("us", Hand::Ours, 0),
-            Member::new("them", Hand::Api, 0),
-        ],
-        parent: Parent {
-            hand: ParentHand::Person,
-            reads_csync: false,
-            propagation: 0,
-        },
-        serves: Vec::new(),
-        past: Vec::new(),
-        first_seen: Vec::new(),
-        margin: 0,
-    };
+    let members = vec![
+        Member::new("us", Hand::Ours, 0),
+        Member::new("them", Hand::Api, 0),
+    ];
+    let situation = crate::multisigner::plan::Situation::bare(zone(), NOW, members);
     survey.view(&situation, &Register::of(events), ContentTtls::default())
 }
 
