@@ -63,6 +63,10 @@ impl From<DnsSecError> for ParentError {
     }
 }
 
+/// The TTL of its proofs that something is not there, in seconds (RFC 2308 §5). A zone is delegated a moment after its
+/// servers have started: no plan is to wait a minute for those who asked in between.
+const DENIAL_TTL: u32 = 3;
+
 /// What the parent says of the zone below it.
 #[derive(Clone, Debug)]
 pub struct Delegation {
@@ -177,9 +181,9 @@ impl Parent {
         let host = apex
             .prepend_label("parent")
             .map_err(|error| ParentError::Zone(error.to_string()))?;
-        let soa = rdata::SOA::new(host.clone(), host.clone(), serial, 3600, 900, 604_800, 60);
+        let soa = rdata::SOA::new(host.clone(), host.clone(), serial, 3600, 900, 604_800, DENIAL_TTL);
         let mut records = vec![
-            Record::from_rdata(apex.clone(), 60, RData::SOA(soa)),
+            Record::from_rdata(apex.clone(), DENIAL_TTL, RData::SOA(soa)),
             Record::from_rdata(apex.clone(), 60, RData::NS(rdata::NS(host.clone()))),
         ];
         for address in &self.addresses {

@@ -2,13 +2,13 @@
 //!
 //! | given up when | the parent | the way back |
 //! |---|---|---|
-//! | CDS asks at every provider | may have read it, and come with it at any time | CDS asks for what was before, until that is seen after the time that the parent takes |
+//! | CDS asks at every provider, or is about to at the last | may have read it, and come with it at any time | CDS asks for what was before, until that is seen after the time that the parent takes |
 //! | CDS asks at some | finds that providers differ (RFC 9975 §3) | CDS goes; nothing else does before it is seen, after that time, that nothing came |
 //! | a person was told | has what was handed in, or has it on its way | a person takes it back, and says so |
 
 use super::{
     super::{
-        plan::{Actor, NoWayBack, Plan, Situation, Times},
+        plan::{Actor, NoWayBack, Plan, Situation, Step, Times},
         safety::{Slot, Value},
     },
     run::Run,
@@ -16,29 +16,43 @@ use super::{
 };
 use crate::clock::UnixTime;
 
+/// Whether a step asks the parent by CDS.
+fn asks(step: &Step) -> bool {
+    let is_cds = |value: &Value| matches!(value, Value::Cds(_, Some(_)));
+    step.changes.iter().any(is_cds)
+}
+
 impl Run {
     /// The plan that takes back what was done. `view`: what is seen now, where it is.
     ///
     /// # Errors
     /// Why there is none, and what to do instead.
     pub fn way_back(&self, view: Option<&View>, now: UnixTime) -> Result<Plan, NoWayBack> {
-        let asked_by_some = view.and_then(|view| self.as_the_parent_left_it(view));
+        let follows = self.parent_follows_at();
+        let asked_by_some = match (follows, view) {
+            (None, Some(view)) => self.as_the_parent_left_it(view),
+            _ => None,
+        };
         let run = asked_by_some.as_ref().unwrap_or(self);
         let mut begun = run.times_so_far();
-        if run.is_to_follow() && begun.len() == run.done.len() {
-            // All that the parent waits for is there: it has begun.
+        if follows == Some(begun.len()) {
+            // All that the parent waits for is there, or may be: it has begun.
             let at = now.max(run.last);
             begun.push(Times { begun: at, seen: at });
         }
         run.plan.retreat(&begun, &run.situation_now(now))
     }
 
-    /// Whether the parent has been asked by every provider, and is to follow now.
-    fn is_to_follow(&self) -> bool {
-        let step = self.plan.steps.get(self.done.len());
-        let by_parent = step.filter(|step| step.by == Actor::Parent);
-        let of_ds = by_parent.is_some_and(|step| step.changes.iter().any(|value| value.slot() == Slot::Ds));
-        of_ds && self.coming_ds().is_some()
+    /// The step by which the parent follows, where every provider asks it, or is about to: the last one's CDS may be there
+    /// for the parent before it is seen here.
+    fn parent_follows_at(&self) -> Option<usize> {
+        self.coming_ds()?;
+        let next = self.done.len();
+        let is_begun = self.begun.is_some() && self.plan.steps.get(next).is_some_and(asks);
+        let place = next + usize::from(is_begun);
+        let step = self.plan.steps.get(place)?;
+        let is_of_ds = step.changes.iter().any(|value| value.slot() == Slot::Ds);
+        (step.by == Actor::Parent && is_of_ds).then_some(place)
     }
 
     fn coming_ds(&self) -> Option<Value> {
@@ -49,10 +63,9 @@ impl Run {
     /// where what comes is a person's.
     fn as_the_parent_left_it(&self, view: &View) -> Option<Self> {
         self.coming_ds()?;
-        let is_asking = |value: &Value| matches!(value, Value::Cds(_, Some(_)));
         let step = self.plan.steps.get(self.done.len())?;
         let before = self.history.courses.get(&Slot::Ds)?.expected()?;
-        if !step.changes.iter().any(is_asking) || !view.shows(&before, self.last) {
+        if !asks(step) || !view.shows(&before, self.last) {
             return None;
         }
         let mut run = self.clone();

@@ -105,17 +105,41 @@ fn is_of_ds(step: &Step) -> bool {
     step.changes.iter().any(|value| value.slot() == Slot::Ds)
 }
 
-/// Its CDS has been read everywhere; whether the step that waits for it was begun is all the same.
-fn asked_by_all(begun: bool) -> World {
+fn is_cds_of_them(step: &Step) -> bool {
+    let slot = Slot::Cds(provider(1));
+    step.changes.iter().any(|value| value.slot() == slot)
+}
+
+/// How far the last of the asking has come.
+#[derive(Clone, Copy, Debug)]
+enum Asked {
+    /// The parent can read it, and nobody has seen it.
+    Unseen,
+    /// It was seen everywhere.
+    Seen,
+    /// The step that waits for the parent was begun too.
+    Awaited,
+}
+
+const EVERY: [Asked; 3] = [Asked::Unseen, Asked::Seen, Asked::Awaited];
+
+/// Every provider asks the parent by CDS, and the plan is given up.
+fn asked_by_all(asked: Asked) -> World {
     let mut world = roll_by_cds();
-    world.go_on_until(is_of_ds);
-    if begun {
+    match asked {
+        Asked::Unseen => world.go_on_until(is_cds_of_them),
+        Asked::Seen | Asked::Awaited => world.go_on_until(is_of_ds),
+    }
+    if !matches!(asked, Asked::Seen) {
         while world.run.begun.is_none() {
             match world.next() {
                 Next::Journal(event) => world.journal(event),
                 _ => world.now += 1,
             }
         }
+    }
+    if let (Asked::Unseen, Next::Act { step }) = (asked, world.next()) {
+        world.act(step);
     }
     world.gives_up();
     world
@@ -124,8 +148,8 @@ fn asked_by_all(begun: bool) -> World {
 /// It finds what it had asked for first, and then the other way round.
 #[test]
 fn a_parent_that_had_read_and_comes_late_is_waited_for() {
-    for begun in [false, true] {
-        let mut world = asked_by_all(begun);
+    for asked in EVERY {
+        let mut world = asked_by_all(asked);
         let whats = world.steps().join("; ");
         let place = world.run.plan.steps.iter().position(is_of_ds).unwrap();
         let of_ds = &world.run.plan.steps[place];
@@ -159,8 +183,8 @@ fn a_parent_that_had_read_and_comes_late_is_waited_for() {
 /// The usual case: it has not even looked.
 #[test]
 fn a_parent_that_does_nothing_holds_nothing_up_and_is_no_surprise() {
-    for begun in [false, true] {
-        let mut world = asked_by_all(begun);
+    for asked in EVERY {
+        let mut world = asked_by_all(asked);
         assert_eq!(world.goes_back_for(200), Next::Over(Outcome::Reached));
         let surprise = |entry: &&Entry| matches!(entry.event, Event::Surprise { .. } | Event::Paused { .. });
         assert_eq!(world.entries.iter().find(surprise), None);
@@ -177,12 +201,7 @@ fn a_parent_that_does_nothing_holds_nothing_up_and_is_no_surprise() {
 fn what_some_have_asked_for_is_seen_not_to_come_before_anything_goes() {
     let asked_by_one = || {
         let mut world = roll_by_cds();
-        let of_them = |step: &Step| {
-            step.changes
-                .iter()
-                .any(|value| value.slot() == Slot::Cds(provider(1)))
-        };
-        world.go_on_until(of_them);
+        world.go_on_until(is_cds_of_them);
         world.gives_up();
         world
     };
@@ -213,11 +232,7 @@ fn what_some_have_asked_for_is_seen_not_to_come_before_anything_goes() {
 #[test]
 fn what_cannot_be_seen_may_have_come() {
     let mut world = roll_by_cds();
-    world.go_on_until(|step| {
-        step.changes
-            .iter()
-            .any(|value| value.slot() == Slot::Cds(provider(1)))
-    });
+    world.go_on_until(is_cds_of_them);
     world.show_at(0, &ds(&[KSK, THEIR_KSK, NEW]));
     for view in [None, Some(world.view())] {
         let back = world.run.way_back(view.as_ref(), UnixTime(world.now)).unwrap();
@@ -290,7 +305,7 @@ fn what_a_plan_does_about_a_ds_is_known() {
         }
     }
     assert_eq!(of(&world, NEW), Some(DsAhead::ByPerson));
-    assert_eq!(of(&asked_by_all(true), NEW), Some(DsAhead::Goes));
+    assert_eq!(of(&asked_by_all(Asked::Awaited), NEW), Some(DsAhead::Goes));
     world.parent_follows = true;
     world.go_on_until(|step| step.what.contains("them publishes"));
     assert_ne!(of(&world, NEW), Some(DsAhead::Goes), "it stays");
