@@ -161,6 +161,7 @@ pub(super) async fn step(
         | Action::ParentNs { .. }
         | Action::Stop { .. }
         | Action::Theirs { .. }
+        | Action::HandedIn { .. }
         | Action::Await => Ok(()),
     }
 }

@@ -91,6 +91,8 @@ pub(super) struct Driver {
     pub standing: Standing,
     /// What was said when a plan was given up and nothing of it could be taken back.
     pub no_way_back: Option<String>,
+    /// What people did at the registrar because a plan asked for it.
+    pub handed_in: Vec<Deed>,
     /// How many plans were adopted.
     pub adopted: u64,
     pub restarts: u64,
@@ -119,6 +121,7 @@ impl Driver {
             waits_for_nothing: false,
             standing: Standing::Idle,
             no_way_back: None,
+            handed_in: Vec::new(),
             adopted: 0,
             restarts: 0,
         }

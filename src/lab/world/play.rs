@@ -199,7 +199,12 @@ impl Play<'_> {
             Deed::Reported { step } => self.driver.reported(world, *step),
             Deed::Resume => self.driver.resume(world),
             Deed::GiveUp => self.driver.give_up(world),
-            Deed::Asked { plan, deed } if *plan == self.driver.adopted => self.done(deed),
+            Deed::Asked { plan, deed } if *plan == self.driver.adopted => {
+                if matches!(**deed, Deed::Ds { .. } | Deed::ParentNs { .. }) {
+                    self.driver.handed_in.push((**deed).clone());
+                }
+                self.done(deed);
+            }
             Deed::Asked { .. } => world.story.tell(world.now, || {
                 "what a plan asked for that was given up is not done any more".to_owned()
             }),

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | CDS asks at every provider, or is about to at the last | may have read it, and come with it at any time | CDS asks for what was before, until that is seen after the time that the parent takes |
 //! | CDS asks at some | finds that providers differ (RFC 9975 §3) | CDS goes; nothing else does before it is seen, after that time, that nothing came |
-//! | a person was told | has what was handed in, or has it on its way | a person takes it back, and says so |
+//! | a person was told | has what was handed in, or has it on its way | once it is everywhere, or a person says that it was never handed in, a person takes it back, and says so |
 
 use super::{
     super::{
@@ -40,7 +40,23 @@ impl Run {
             let at = now.max(run.last);
             begun.push(Times { begun: at, seen: at });
         }
-        run.plan.retreat(&begun, &run.situation_now(now))
+        let back = run.plan.retreat(&begun, &run.situation_now(now))?;
+        Ok(match self.on_its_way(view) {
+            Some(value) => back.once_it_came(value),
+            None => back,
+        })
+    }
+
+    /// What a person was asked to have changed at the parent, where not every server of it is seen to have it.
+    fn on_its_way(&self, view: Option<&View>) -> Option<Value> {
+        let begun = self.begun?;
+        let step = self.plan.steps.get(self.done.len())?;
+        let by_person = matches!(step.by, Actor::Person { .. });
+        let is_of_parent = |value: &&Value| matches!(value.slot(), Slot::Ds | Slot::ParentNs);
+        let value = step.changes.iter().find(is_of_parent).filter(|_| by_person)?;
+        let value = self.history.adjusted(value);
+        let is_there = view.is_some_and(|view| view.shows(&value, begun));
+        (!is_there).then_some(value)
     }
 
     /// The step by which the parent follows, where every provider asks it, or is about to: the last one's CDS may be there

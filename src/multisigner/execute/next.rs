@@ -124,6 +124,9 @@ impl Run {
                 return Some("the key is not made yet".to_owned());
             }
         }
+        if let Action::HandedIn { value } = &step.action {
+            return self.may_still_come(value, begun, view);
+        }
         let by_person = matches!(step.by, Actor::Person { .. });
         let no_sight = step.changes.is_empty() && (by_person || matches!(step.by, Actor::Provider { .. }));
         // On the way back a sight alone is no evidence: what a registrar was given before, and has still on its way, shows
@@ -149,6 +152,19 @@ impl Run {
             .filter_map(|value| Some((view.lacking(&value, begun)?, value)))
             .map(|(lacking, value)| format!("{}: {lacking}", self.slot_in_words(&value.slot())))
             .next()
+    }
+
+    /// Why what was handed in at the parent may still come somewhere.
+    fn may_still_come(&self, value: &Value, begun: UnixTime, view: &View) -> Option<String> {
+        let lacking = view.lacking(value, begun)?;
+        let lacking = format!("{}: {lacking}", self.slot_in_words(&value.slot()));
+        if view.is_anywhere(value) {
+            return Some(lacking);
+        }
+        (!self.reported).then(|| {
+            let zone = &self.plan.situation.zone;
+            format!("{lacking}; where it was never handed in, or was taken back before it was published, say so: countersign done {zone}")
+        })
     }
 
     /// Why a step that takes something away cannot be done whatever is seen.

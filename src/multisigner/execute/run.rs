@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     super::{
-        plan::{Actor, Kind, Plan, PlanKey, Since, Times},
+        plan::{Action, Actor, Kind, Plan, PlanKey, Since, Times},
         safety::{KeyId, ProviderId, Seconds, Slot, Terms, Value},
     },
     gate,
@@ -353,7 +353,10 @@ impl Run {
                 self.was_early = self.is_early(*step);
                 self.begin_step(*step, at);
                 self.untold = None;
-                (self.reported, self.acted) = (false, false);
+                // Whoever said that nothing is on its way to the parent has said that it has what it had.
+                let before = step.checked_sub(1).and_then(|before| self.plan.steps.get(before));
+                let was_asked = before.is_some_and(|before| matches!(before.action, Action::HandedIn { .. }));
+                (self.reported, self.acted) = (self.reported && was_asked, false);
             }
             Event::Reported { .. } => self.reported = true,
             Event::Seen { step } => self.see_step(*step, at),

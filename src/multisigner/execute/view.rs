@@ -57,6 +57,12 @@ impl View {
         sights.is_some_and(|sights| !sights.is_empty() && sights.iter().all(is_one))
     }
 
+    /// Whether some server shows a value.
+    pub fn is_anywhere(&self, value: &Value) -> bool {
+        let mut sights = self.slots.get(&value.slot()).into_iter().flatten();
+        sights.any(|sight| matches!(&sight.shown, Shown::Value(shown) if same(shown, value)))
+    }
+
     /// The first server that does not show a value, in words; none when all do.
     pub fn lacking(&self, value: &Value, since: UnixTime) -> Option<String> {
         let Some(sights) = self.slots.get(&value.slot()).filter(|sights| !sights.is_empty()) else {

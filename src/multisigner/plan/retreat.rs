@@ -6,7 +6,7 @@
 
 use super::{
     super::safety::{DsSet, KeyId, KeyRrset, KeySet, NsSet, ProviderId, SignedData, Slot, Value},
-    Action, Actor, Kind, NoWayBack, Past, Plan, Situation, Step, Times, Unplannable,
+    Action, Actor, Kind, NoWayBack, Past, Plan, Since, Situation, Step, Times, Unplannable,
     draft::{Draft, Move, US},
     gate::points_to,
     kinds, paste,
@@ -98,6 +98,35 @@ impl Plan {
             return Err(NoWayBack::NothingDone);
         }
         Ok(draft.finish(kind)?)
+    }
+
+    /// The same plan, once it is seen that what was handed in at the parent has come, or cannot come.
+    pub fn once_it_came(mut self, value: Value) -> Plan {
+        for wait in self.steps.iter_mut().flat_map(|step| &mut step.waits) {
+            if let Since::Step(place) = &mut wait.since {
+                *place += 1;
+            }
+        }
+        let of = match value.slot() {
+            Slot::ParentNs => "NS",
+            _ => "DS",
+        };
+        let step = Step {
+            what: format!(
+                "the {of} RRset that was asked for is at every server of the parent, or it was never handed in"
+            ),
+            action: Action::HandedIn { value },
+            by: Actor::Person {
+                place: "at the registrar".to_owned(),
+                paste: Vec::new(),
+            },
+            changes: Vec::new(),
+            waits: Vec::new(),
+            withdraws: false,
+            back: BACK.to_owned(),
+        };
+        self.steps.insert(0, step);
+        self
     }
 
     /// Whether the first steps have the parent take its NS RRset from CSYNC.

@@ -139,9 +139,27 @@ impl Driver {
             | Action::Withdraw { .. }
             | Action::Give { .. }
             | Action::Await => return,
+            Action::HandedIn { value } => {
+                // Who has handed it in says nothing.
+                if !self.has_handed_in(value) {
+                    self.ask_for(world, delay, Deed::Reported { step });
+                }
+                return;
+            }
         };
         self.ask_for(world, delay, deed);
         self.ask_for(world, delay + 1, Deed::Reported { step });
+    }
+
+    fn has_handed_in(&self, value: &Value) -> bool {
+        let mut deeds = self.handed_in.iter();
+        deeds.any(|deed| match (deed, value) {
+            (Deed::Ds { ds }, value @ Value::Ds(_)) => view::ds(std::slice::from_ref(value)) == Some(*ds),
+            (Deed::ParentNs { members }, Value::ParentNs(ns)) => {
+                view::members_of(ns.members.iter().copied()) == *members
+            }
+            _ => false,
+        })
     }
 
     /// Somebody is asked to do something, and does it unless the plan is given up before.

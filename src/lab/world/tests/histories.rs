@@ -112,6 +112,19 @@ fn what_is_still_on_its_way_is_not_taken_for_taken_back() {
     assert!(outcome.sound(), "{}", told(&outcome));
 }
 
+/// One server of the parent had not even what the plan had asked for when it was given up, and what was before was taken for
+/// its return there.
+#[test]
+fn a_slow_server_of_the_parent_is_waited_for_there_and_back() {
+    let draw = Draw {
+        scenario: Scenario::Algorithm,
+        faults: vec![Fault::GivenUp, Fault::ParentLags, Fault::ApiSaysYes],
+        ..drawn(95_797)
+    };
+    let outcome = run(&draw, &|_| false, true);
+    assert!(outcome.sound(), "{}", told(&outcome));
+}
+
 /// A parent that has read CDS, and follows when the plan that wanted it is given up. What it brings is taken back, and
 /// nothing that it needs goes before.
 #[test]

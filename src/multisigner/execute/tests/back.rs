@@ -1,12 +1,16 @@
-//! The parent is asked by CDS: it does not follow, or the plan is given up.
+//! The parent is asked, by CDS or by a person: it does not follow, or the plan is given up.
 
 use super::*;
 use crate::multisigner::plan;
 
 /// A roll of our KSK to [`NEW`], below a parent that reads CDS.
 fn roll_by_cds() -> World {
+    roll_by(ParentHand::Cds)
+}
+
+fn roll_by(hand: ParentHand) -> World {
     let mut situation = situation();
-    situation.parent.hand = ParentHand::Cds;
+    situation.parent.hand = hand;
     situation.members[1].shows_cds = true;
     situation.keys[NEW] = plan_key(ZONE | SEP, 0);
     let kind = Kind::RollKsk {
@@ -309,4 +313,71 @@ fn what_a_plan_does_about_a_ds_is_known() {
     world.parent_follows = true;
     world.go_on_until(|step| step.what.contains("them publishes"));
     assert_ne!(of(&world, NEW), Some(DsAhead::Goes), "it stays");
+}
+
+/// A person was asked for a DS RRset that not every server shows, and the plan is given up.
+fn handed_in(shown: &[usize]) -> World {
+    let mut world = roll_by(ParentHand::Person);
+    world.go_on_until(is_of_ds);
+    while world.run.begun.is_none() {
+        match world.next() {
+            Next::Journal(event) => world.journal(event),
+            _ => world.now += 1,
+        }
+    }
+    for server in shown {
+        world.show_at(*server, &ds(&[KSK, THEIR_KSK, NEW]));
+    }
+    world.now += 1;
+    world.gives_up();
+    let first = &world.run.plan.steps[0];
+    assert!(
+        matches!(first.action, Action::HandedIn { .. }),
+        "{:?}",
+        world.steps()
+    );
+    world
+}
+
+/// A server that shows what was before has it still, or has it again: only what came in between tells one from the other.
+#[test]
+fn what_was_handed_in_comes_everywhere_before_it_is_taken_back() {
+    for shown in [&[1][..], &[]] {
+        let mut world = handed_in(shown);
+        world.settle();
+        if !shown.is_empty() {
+            // Whatever is said: it is there.
+            world.journal(Event::Reported { step: 0 });
+        }
+        let rest = world.goes_back_for(10_000);
+        assert!(matches!(rest, Next::Watch { step: 0, .. }), "{rest:?}");
+        // The slowest server comes with it, and then all with what was before.
+        world.show(&ds(&[KSK, THEIR_KSK, NEW]));
+        let rest = world.goes_back_for(1);
+        assert!(
+            matches!(&rest, Next::Watch { step: 1, lacking } if lacking.contains("has said") || !shown.is_empty()),
+            "{rest:?}"
+        );
+        if !world.run.reported {
+            world.journal(Event::Reported { step: 1 });
+        }
+        world.show(&ds(&[KSK, THEIR_KSK]));
+        assert_eq!(world.goes_back_for(1_000), Next::Over(Outcome::Reached));
+        assert_eq!(world.run.alarm, None);
+    }
+}
+
+/// One word is enough, over a restart too.
+#[test]
+fn what_was_never_handed_in_holds_nothing_up_once_that_is_said() {
+    let mut world = handed_in(&[]);
+    let rest = world.goes_back_for(10_000);
+    let Next::Watch { step: 0, lacking } = rest else {
+        panic!("{rest:?}")
+    };
+    assert!(lacking.contains("countersign done example."), "{lacking}");
+    world.journal(Event::Reported { step: 0 });
+    world.restart();
+    assert_eq!(world.goes_back_for(1_000), Next::Over(Outcome::Reached));
+    assert_eq!(world.run.alarm, None);
 }
