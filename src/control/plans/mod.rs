@@ -8,6 +8,7 @@
 //! Everything that is decided is decided in `multisigner::execute`. A zone has one run at a time; what belongs to it is
 //! done in its turn, one thing after the other.
 
+mod abort;
 mod act;
 mod clock;
 mod elsewhere;

@@ -1,4 +1,4 @@
-//! What people order: a plan, to carry it out, to pause, to go on, to give up.
+//! What people order: a plan, to carry it out, to pause, to go on. How one is given up is in `abort`.
 
 use std::sync::Arc;
 
@@ -10,16 +10,15 @@ use super::{
         reckon::reckon,
         server::{Server, unknown},
     },
-    act, append, causes, clock, journal, look, report,
-    targets::gone,
-    time, wanted,
+    abort::{abort, forget},
+    act, append, clock, journal, look, report, time, wanted,
 };
 use crate::{
     clock::Clock,
     config::ZoneSettings,
     multisigner::{
-        execute::{Entry, Event, Run, Stage, journal::last_run},
-        plan::{self, NoWayBack, Plan, Situation},
+        execute::{Entry, Event, Run},
+        plan::{self, Plan, Situation},
     },
     wire::Name,
 };
@@ -86,7 +85,7 @@ async fn to_the_end(
 }
 
 /// What is reckoned for a person.
-async fn judged<T: Send + 'static>(
+pub(super) async fn judged<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
 ) -> Result<T, Refusal> {
     reckon(work).await.unwrap_or_else(|why| Err(refusal(why, "")))
@@ -100,7 +99,7 @@ pub(super) fn refusal(error: String, advice: &str) -> Refusal {
 }
 
 /// The run that goes on, when the journal can be used.
-fn active(server: &Server, zone: &Name) -> Result<Run, Refusal> {
+pub(super) fn active(server: &Server, zone: &Name) -> Result<Run, Refusal> {
     usable(server, zone)?;
     server.plans.active(zone).ok_or_else(|| {
         let advice = format!("countersign plan NAME {zone} shows what one would do");
@@ -108,7 +107,7 @@ fn active(server: &Server, zone: &Name) -> Result<Run, Refusal> {
     })
 }
 
-fn usable(server: &Server, zone: &Name) -> Result<(), Refusal> {
+pub(super) fn usable(server: &Server, zone: &Name) -> Result<(), Refusal> {
     match super::lock(&server.plans.known)
         .get(zone)
         .and_then(|known| known.fault.clone())
@@ -319,123 +318,4 @@ pub(super) fn put(server: &Server, zone: &Name, run: Run) {
         known.rests = None;
         known.due = due;
     });
-}
-
-/// What can be done of a plan that is given up.
-enum Back {
-    /// This, which undoes what it did.
-    Way(Box<(PlanReply, Plan)>),
-    /// Nothing: something is gone for good, and this says what to do instead.
-    Passed(String),
-}
-
-async fn abort(
-    server: &Arc<Server>,
-    settings: &ZoneSettings,
-    why: String,
-    as_it_is: bool,
-) -> Result<PlanReply, Refusal> {
-    let zone = &settings.origin;
-    let mut run = active(server, zone)?;
-    if run.is_a_way_back_not_taken() {
-        let said = journal(server, zone, &mut run, Event::Aborted { why }).await;
-        said.map_err(|why| refusal(why, ""))?;
-        put(server, zone, run);
-        let mut reply = report::told(server, zone);
-        reply.text.push_str(&format!(
-            "\nThe way back had not done anything, and is given up too. What is served stays as it is; what can be \
-             planned from here: countersign plan NAME {zone}\n"
-        ));
-        return Ok(reply);
-    }
-    // A way back is as blind as the plan.
-    let gone = gone(&run, settings);
-    let seen = look::view(server, settings, &mut run).await.ok();
-    let (from, now) = (run.clone(), time(server).0);
-    let back = judged(move || {
-        let plan = match from.way_back(seen.as_ref(), now) {
-            Err(why @ NoWayBack::Passed { .. }) => return Ok(Back::Passed(why.to_string())),
-            found => found.map_err(|why| refusal(why.to_string(), ""))?,
-        };
-        let shown = report::planned(&plan, Vec::new())?;
-        Ok(Back::Way(Box::new((shown, plan))))
-    });
-    let back = match gone {
-        None => back.await,
-        Some(why) => Err(refusal(why, "")),
-    };
-    if let (Ok(Back::Passed(why)), false) = (&back, as_it_is) {
-        return Err(refusal(
-            format!("the plan is not given up: {why}"),
-            &format!(
-                "countersign pause {zone} holds it where it is; --as-it-is gives it up all the same, and nobody takes what it was to take away"
-            ),
-        ));
-    }
-    // Whatever comes of that, it is given up.
-    let said = journal(server, zone, &mut run, Event::Aborted { why }).await;
-    said.map_err(|why| refusal(why, ""))?;
-    put(server, zone, run);
-    let mut reply = report::told(server, zone);
-    match back {
-        Ok(Back::Passed(why)) => {
-            reply.text.push_str(&format!("\nNothing is taken back: {why}\n"));
-        }
-        Ok(Back::Way(way)) => {
-            let (shown, plan) = *way;
-            if shown.safe {
-                adopt(server, zone, plan, None).await?;
-                reply = report::told(server, zone);
-                reply.adopted = true;
-                reply.text = format!(
-                    "The plan is given up, and what it did is taken back:\n\n{}",
-                    shown.text
-                );
-            } else {
-                reply
-                    .text
-                    .push_str("\nThe way back is not safe now, and is not begun.\n");
-                reply.text.push_str(&shown.text);
-            }
-        }
-        Err(refusal) => {
-            let why = refusal.error;
-            reply.text.push_str(&format!("\nNothing is taken back: {why}\n"));
-        }
-    }
-    Ok(reply)
-}
-
-/// Gives up a journal that cannot be used.
-async fn forget(server: &Arc<Server>, zone: &Name, why: &str) -> Result<PlanReply, Refusal> {
-    if usable(server, zone).is_ok() {
-        return Err(refusal(
-            format!("the journal of the plans of {zone} is whole, and is not given up"),
-            "leave --forget-journal out",
-        ));
-    }
-    let (store, of) = (Arc::clone(&server.store), zone.clone());
-    let forgotten = tokio::task::spawn_blocking(move || {
-        store.forget_runs(of.as_ref())?;
-        Ok(last_run(&*store, of.as_ref()))
-    })
-    .await;
-    let forgotten: Result<_, crate::store::StoreError> =
-        forgotten.map_err(|error| refusal(error.to_string(), ""))?;
-    let run = forgotten
-        .map_err(|error| refusal(causes(&error), ""))?
-        .map_err(|error| refusal(causes(&error), ""))?;
-    tracing::warn!(%zone, "a person gave up the spoiled journal of plans: {why}");
-    server.plans.change(zone, |known| {
-        known.fault = None;
-        known.run = run.filter(|run| !matches!(run.stage, Stage::Over(_)));
-        known.rests = None;
-    });
-    let mut reply = report::told(server, zone);
-    // What others served before is known from the journal alone.
-    reply.text.push_str(
-        "The journal is given up, and with it what caches may still hold of what its plans changed: let the largest TTL \
-         of the zone and of its DS and NS at the parent pass, and the margin, before the next plan.\n",
-    );
-    Ok(reply)
 }
