@@ -143,7 +143,8 @@ pub(super) struct DoneArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  countersign abort example. 'the new key was made on the wrong machine'")]
+  countersign abort example. 'the new key was made on the wrong machine'
+  countersign abort example. 'the KSK is stolen' --as-it-is")]
 pub(super) struct AbortArguments {
     #[command(flatten)]
     pub zone: ZoneArguments,
@@ -153,7 +154,8 @@ pub(super) struct AbortArguments {
     /// Give up a journal that was cut or altered. What the plan did stays as it is.
     #[arg(long)]
     pub forget_journal: bool,
-    /// Give it up where it is, though nothing of it can be taken back. What it was to take away stays for you.
+    /// Give it up where it is, and take nothing back, whether or not that could be done: the next plan can begin at once.
+    /// What it has published stays, and so does what it was to take away.
     #[arg(long)]
     pub as_it_is: bool,
 }

@@ -588,7 +588,7 @@ pub enum PlanOrder {
         why: String,
         /// Give up a journal that was cut or altered.
         forget_journal: bool,
-        /// Also when nothing of it can be taken back.
+        /// Take nothing back, whether or not that could be done.
         #[serde(default)]
         as_it_is: bool,
     },
@@ -620,7 +620,7 @@ pub struct PlanStatus {
     pub goal: String,
     /// `running`, `halted`, `paused`, `reached`, `given up` or `spoiled`.
     pub state: String,
-    /// What it waits for, or why it is halted.
+    /// What it waits for, or why it is halted, or was given up.
     pub why: Option<String>,
     /// Until when it waits, where that is a matter of time.
     pub until: Option<UnixTime>,

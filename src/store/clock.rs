@@ -153,7 +153,10 @@ mod tests {
             force: None,
         };
         let why = "x".to_owned();
-        let ends = [Event::Paused { why: why.clone() }, Event::Aborted { why }];
+        let ends = [
+            Event::Paused { why: why.clone() },
+            Event::Aborted { why, as_it_is: false },
+        ];
         let of_all = ACTIVE.iter().map(|zone| (*zone, &ends[0]));
         for (zone, end) in of_all.chain([(OVER, &ends[1])]) {
             let entries = [(NOW.minus(HOUR), &adopted), (LAST, end)];

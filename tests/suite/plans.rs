@@ -203,6 +203,68 @@ fn a_plan_outlives_the_process_and_is_taken_back_when_it_is_given_up() {
     assert_eq!(dnskeys(world.ns1.dns[0]).len(), 4);
 }
 
+/// A key is stolen while another one is rolled, and past the switch: neither the rest of the roll nor its way back, which
+/// would both wait for caches, stand in the way of the emergency.
+#[test]
+fn an_emergency_need_not_wait_for_a_plan_or_its_way_back() {
+    let mut world = World::new("10s", "3");
+    let ksk = {
+        let theirs = world.tags_of("provider");
+        let ours = world.keys().into_iter().filter(|key| key.is_sep());
+        let tags = ours.map(|key| key.key_tag()).filter(|tag| !theirs.contains(tag));
+        tags.collect::<Vec<_>>()[0].to_string()
+    };
+    world.apply(&["roll-zsk", ORIGIN]);
+    let is_seen = |what: &str| {
+        let plan = world.plan_status();
+        let steps = plan["steps"].as_array()?;
+        let of = |step: &&serde_json::Value| step["what"].as_str().is_some_and(|words| words.contains(what));
+        steps.iter().find(of)?["seen"].is_u64().then_some(())
+    };
+    let switched = wait_for(ROLLING, || is_seen("signs instead of"));
+    assert!(switched.is_some(), "{:#}", world.plan_status());
+    world.does(&["pause", ORIGIN, "the KSK is stolen"]);
+    let served = world.tags();
+    let emergency = ["apply", "emergency", ORIGIN, "--old", &ksk];
+    world.refuses(
+        &emergency,
+        "countersign abort example. REASON --as-it-is leaves what it did as it is",
+    );
+    let text = world.does(&["abort", ORIGIN, "the KSK is stolen", "--as-it-is"]);
+    assert!(
+        text.contains("Nothing is taken back") && text.contains("signs instead of"),
+        "{text}"
+    );
+    let is_told = |world: &World| {
+        let plan = world.plan_status();
+        assert_eq!(plan["state"], "given up", "{plan:#}");
+        let why = plan["why"].as_str().unwrap();
+        assert!(
+            why.contains("the KSK is stolen; as it is: nothing of it was taken back"),
+            "{why}"
+        );
+    };
+    is_told(&world);
+    assert!(
+        world
+            .ours
+            .log()
+            .contains("the plan is given up as it is, and nothing of it is taken back"),
+        "{}",
+        world.ours.log()
+    );
+    // It is so after a restart, too.
+    world.ours.signal("TERM");
+    world.ours.wait(SHOWING);
+    world.start_again();
+    is_told(&world);
+    assert_eq!(world.tags(), served);
+    world.apply(&emergency[1..]);
+    let made = wait_for(SHOWING, || (world.tags().len() > served.len()).then_some(()));
+    assert!(made.is_some(), "{:#}", world.plan_status());
+    assert!(served.iter().all(|tag| world.tags().contains(tag)));
+}
+
 /// NS1 rolls its ZSK by itself: the new one is taken at once, and the old one goes here when nobody needs it.
 #[test]
 fn what_another_provider_rolls_by_itself_is_followed() {

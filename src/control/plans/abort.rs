@@ -16,7 +16,7 @@ use super::{
 use crate::{
     config::ZoneSettings,
     multisigner::{
-        execute::{Event, Stage, journal::last_run},
+        execute::{Event, Run, Stage, journal::last_run},
         plan::{NoWayBack, Plan},
     },
     wire::Name,
@@ -30,6 +30,10 @@ enum Back {
     Passed(String),
 }
 
+/// Gives up a plan: at once, `as_it_is`, or with the plan that takes back what it did.
+///
+/// # Errors
+/// Why it goes on.
 pub(super) async fn abort(
     server: &Arc<Server>,
     settings: &ZoneSettings,
@@ -38,10 +42,14 @@ pub(super) async fn abort(
 ) -> Result<PlanReply, Refusal> {
     let zone = &settings.origin;
     let mut run = active(server, zone)?;
+    if as_it_is {
+        give_up(server, zone, &mut run, why, true).await?;
+        let mut reply = report::told(server, zone);
+        reply.text.push_str(&report::stays(&run));
+        return Ok(reply);
+    }
     if run.is_a_way_back_not_taken() {
-        let said = journal(server, zone, &mut run, Event::Aborted { why }).await;
-        said.map_err(|why| refusal(why, ""))?;
-        put(server, zone, run);
+        give_up(server, zone, &mut run, why, false).await?;
         let mut reply = report::told(server, zone);
         reply.text.push_str(&format!(
             "\nThe way back had not done anything, and is given up too. What is served stays as it is; what can be \
@@ -65,24 +73,23 @@ pub(super) async fn abort(
         None => back.await,
         Some(why) => Err(refusal(why, "")),
     };
-    if let (Ok(Back::Passed(why)), false) = (&back, as_it_is) {
-        return Err(refusal(
-            format!("the plan is not given up: {why}"),
-            &format!(
-                "countersign pause {zone} holds it where it is; --as-it-is gives it up all the same, and nobody takes what it was to take away"
-            ),
-        ));
-    }
+    let back = match back {
+        Ok(Back::Passed(why)) => {
+            return Err(refusal(
+                format!("the plan is not given up: {why}"),
+                &format!(
+                    "countersign pause {zone} holds it where it is; --as-it-is gives it up all the same, and nobody takes what it was to take away"
+                ),
+            ));
+        }
+        Ok(Back::Way(way)) => Ok(way),
+        Err(why) => Err(why),
+    };
     // Whatever comes of that, it is given up.
-    let said = journal(server, zone, &mut run, Event::Aborted { why }).await;
-    said.map_err(|why| refusal(why, ""))?;
-    put(server, zone, run);
+    give_up(server, zone, &mut run, why, false).await?;
     let mut reply = report::told(server, zone);
     match back {
-        Ok(Back::Passed(why)) => {
-            reply.text.push_str(&format!("\nNothing is taken back: {why}\n"));
-        }
-        Ok(Back::Way(way)) => {
+        Ok(way) => {
             let (shown, plan) = *way;
             if shown.safe {
                 adopt(server, zone, plan, None).await?;
@@ -105,6 +112,19 @@ pub(super) async fn abort(
         }
     }
     Ok(reply)
+}
+
+async fn give_up(
+    server: &Arc<Server>,
+    zone: &Name,
+    run: &mut Run,
+    why: String,
+    as_it_is: bool,
+) -> Result<(), Refusal> {
+    let said = journal(server, zone, run, Event::Aborted { why, as_it_is }).await;
+    said.map_err(|why| refusal(why, ""))?;
+    put(server, zone, run.clone());
+    Ok(())
 }
 
 /// Gives up a journal that cannot be used.

@@ -435,7 +435,10 @@ fn tell(zone: &Name, run: &Run, event: &Event) {
         }
         Event::Paused { why } => tracing::warn!(%zone, "the plan is paused: {why}"),
         Event::Finished => tracing::info!(%zone, "the plan has reached its goal"),
-        Event::Aborted { why } => tracing::warn!(%zone, "the plan is given up: {why}"),
+        Event::Aborted { why, as_it_is: false } => tracing::warn!(%zone, "the plan is given up: {why}"),
+        Event::Aborted { why, as_it_is: true } => {
+            tracing::warn!(%zone, "the plan is given up as it is, and nothing of it is taken back: {why}");
+        }
         Event::ClockSet { from, to, unwatched } => {
             tracing::warn!(%zone, "{}", clock::in_words(*from, *to, *unwatched));
         }

@@ -202,10 +202,7 @@ async fn weigh(
 ) -> Result<(Plan, Option<String>, PlanReply), Refusal> {
     usable(server, &zone.origin)?;
     if server.plans.active(&zone.origin).is_some() {
-        let advice = format!(
-            "countersign status {0} shows it; countersign abort {0} REASON gives it up",
-            zone.origin
-        );
+        let advice = how_to_end_it(&zone.origin, &wanted.kind);
         return Err(refusal(
             format!("another plan is carried out for {}", zone.origin),
             &advice,
@@ -264,6 +261,19 @@ async fn weigh(
         ));
     }
     Ok(weighed)
+}
+
+/// How the plan that is in the way of another one is ended.
+fn how_to_end_it(zone: &Name, wanted: &str) -> String {
+    let ways = format!("countersign status {zone} shows it; countersign abort {zone} REASON gives it up");
+    if wanted == "emergency" {
+        return format!(
+            "{ways} and takes back what it did, which may take days and is another plan in the way; where the key cannot \
+             wait for that, countersign abort {zone} REASON --as-it-is leaves what it did as it is, and the emergency can \
+             begin at once"
+        );
+    }
+    ways
 }
 
 /// Begins a plan.

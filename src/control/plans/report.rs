@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     multisigner::{
-        execute::{Outcome, Run, Stage},
+        execute::{GivenUp, Outcome, Run, Stage},
         plan::{Action, Actor, Plan, Report, Since},
         safety::{Invariant, ProviderId, Terms, Value, Verdict, check},
     },
@@ -72,6 +72,48 @@ pub(super) fn told(server: &Server, zone: &Name) -> PlanReply {
         adopted: false,
         run,
     }
+}
+
+/// What a run that was given up as it is leaves behind.
+pub(super) fn stays(run: &Run) -> String {
+    let zone = &run.plan.situation.zone;
+    let begun = run.done.len() + usize::from(run.begun.is_some());
+    let led_to = run.plan.steps.iter().enumerate();
+    let led_to = led_to.filter(|(place, _)| *place < begun || run.is_early(*place));
+    let mut text = String::new();
+    for (place, step) in led_to {
+        let comes = if place < run.done.len() {
+            ""
+        } else {
+            " (not seen everywhere: it may come yet)"
+        };
+        text.push_str(&format!("  {}. {}{comes}\n", place + 1, step.what));
+    }
+    if text.is_empty() {
+        return "\nNothing of it was begun, so there is nothing to take back.\n".to_owned();
+    }
+    let asks = |value: &Value| matches!(value, Value::Cds(_, Some(_)));
+    let asks = run.situation_now(run.plan.situation.at).serves.iter().any(asks);
+    let parent = if asks {
+        "CDS asks the parent for what it asked for, which may come at any time until another plan changes it.\n"
+    } else {
+        ""
+    };
+    format!(
+        "\nNothing is taken back. What these steps led to stays until another plan changes it:\n{text}{parent}\
+         What caches may hold of it counts in the next plan, which can be begun now: countersign plan NAME {zone}\n"
+    )
+}
+
+/// Why a run was given up, for as long as no other plan follows.
+fn given_up(run: &Run) -> Option<String> {
+    let GivenUp { why, as_it_is } = run.given_up.as_ref()?;
+    let stays = if *as_it_is {
+        "; as it is: nothing of it was taken back, and what it led to stays until another plan changes it"
+    } else {
+        ""
+    };
+    Some(format!("{why}{stays}"))
 }
 
 /// What a step waits for, in words.
@@ -178,6 +220,7 @@ fn of_run(run: &Run, known: &Known) -> PlanStatus {
         .to_owned(),
         why: match &run.stage {
             Stage::Paused { why } => Some(why.clone()),
+            Stage::Over(Outcome::Aborted) => given_up(run),
             _ => rests.map(|rest| rest.why.clone()),
         },
         until: rests.and_then(|rest| rest.until),

@@ -414,7 +414,7 @@ impl Driver {
             .story
             .tell(world.now, || "a person gives the plan up".to_owned());
         let why = "to see what comes of it".to_owned();
-        self.journal(world, now, Event::Aborted { why });
+        self.journal(world, now, Event::Aborted { why, as_it_is: false });
         self.eyes.look(world, now);
         let back = run.way_back(Some(&self.eyes.view), now);
         let back = back.map_err(|error| error.to_string()).and_then(|plan| {

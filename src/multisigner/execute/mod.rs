@@ -25,5 +25,5 @@ mod view;
 
 pub(super) use items::{raise_ttl, same};
 pub use parent::{DsAhead, Unfollowed};
-pub use run::{Entry, Event, JournalFault, Next, Outcome, Run, Stage};
+pub use run::{Entry, Event, GivenUp, JournalFault, Next, Outcome, Run, Stage};
 pub use view::{Shown, Sight, View};

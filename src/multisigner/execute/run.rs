@@ -107,6 +107,9 @@ pub enum Event {
     Aborted {
         /// The reason.
         why: String,
+        /// A person wants nothing of it taken back: what it led to stays.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        as_it_is: bool,
     },
     /// Another time is right than the one that was reckoned with.
     ClockSet {
@@ -145,6 +148,15 @@ pub enum Outcome {
     Aborted,
 }
 
+/// Why a run was given up.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GivenUp {
+    /// The reason, in a person's words.
+    pub why: String,
+    /// Nothing of it was to be taken back.
+    pub as_it_is: bool,
+}
+
 /// A plan that is being carried out.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Run {
@@ -162,6 +174,8 @@ pub struct Run {
     pub alarm: Option<String>,
     /// The last story of what resolvers could find bogus because of what nobody planned, and when it was told.
     pub harm: Option<(UnixTime, String)>,
+    /// Why it was given up, where it was.
+    pub given_up: Option<GivenUp>,
     /// The last span of time that does not count, for nobody knows what of it has passed.
     pub unwatched: Option<(UnixTime, UnixTime)>,
     /// From when on something was served that nobody planned, and that has not been judged yet.
@@ -295,6 +309,7 @@ impl Run {
             begun: None,
             alarm: None,
             harm: None,
+            given_up: None,
             unwatched: None,
             untold: None,
             was_early: false,
@@ -396,7 +411,13 @@ impl Run {
             }
             // Above.
             Event::ClockSet { .. } => {}
-            Event::Aborted { .. } => self.stage = Stage::Over(Outcome::Aborted),
+            Event::Aborted { why, as_it_is } => {
+                self.stage = Stage::Over(Outcome::Aborted);
+                self.given_up = Some(GivenUp {
+                    why: why.clone(),
+                    as_it_is: *as_it_is,
+                });
+            }
             Event::Finished => self.stage = Stage::Over(Outcome::Reached),
         }
         Ok(())

@@ -108,11 +108,12 @@ impl Survey {
         };
         combined(&mut situation);
         if let Some(previous) = known.previous {
-            carry_over(previous, &mut situation);
+            carry_over(previous, known.standing, &mut situation);
         }
         let unknown = unknown(&situation, known.standing);
         if let Some(previous) = known.previous {
             changed_since(previous, known.standing, &mut situation);
+            may_come(previous, &mut situation);
         }
         let past = recent(&situation, &known);
         situation.past.extend(past);
@@ -287,14 +288,38 @@ fn forgotten(previous: &Situation, situation: &Situation) -> UnixTime {
 }
 
 /// Takes over what an earlier plan measured of others, in this situation's names. What we served ourselves is in the
-/// register.
-fn carry_over(previous: &Situation, situation: &mut Situation) {
+/// register. Of what was on its way when the plan was given up the log of what is seen tells when it had come.
+fn carry_over(previous: &Situation, standing: &[Standing], situation: &mut Situation) {
     let forgotten = forgotten(previous, situation);
-    for past in previous.past.iter().filter(|past| past.until >= forgotten) {
-        if let Some(value) = renamed(&past.value, previous, situation) {
-            let until = past.until;
+    for past in &previous.past {
+        let Some(value) = renamed(&past.value, previous, situation) else {
+            continue;
+        };
+        let slot = value.slot();
+        let was_open = past.until >= previous.at;
+        let is_over = was_open && situation.value(&slot).is_some_and(|now| !same(&value, now));
+        let seen = is_over.then(|| since(situation, standing, &slot)).flatten();
+        let until = seen.map_or(past.until, |seen| seen.min(past.until));
+        if until >= forgotten {
             situation.past.push(Past { value, until });
         }
+    }
+}
+
+/// What the parent was asked for when an earlier plan was given up, by CDS or by a person, and has not come: it may come at
+/// any time, and counts as if some server gave it now.
+fn may_come(previous: &Situation, situation: &mut Situation) {
+    if previous.unsettled(&Slot::Ds).next().is_none() {
+        return;
+    }
+    let coming = previous.value(&Slot::Ds);
+    let Some(value) = coming.and_then(|ds| renamed(ds, previous, situation)) else {
+        return;
+    };
+    let has_come = situation.value(&Slot::Ds).is_some_and(|now| same(&value, now));
+    if !has_come {
+        let until = situation.at;
+        situation.past.push(Past { value, until });
     }
 }
 

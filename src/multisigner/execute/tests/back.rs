@@ -54,6 +54,7 @@ impl World {
         let back = self.run.way_back(Some(&self.view()), UnixTime(self.now)).unwrap();
         self.journal(Event::Aborted {
             why: "a test".to_owned(),
+            as_it_is: false,
         });
         self.journal(Event::Adopted {
             plan: Box::new(back),

@@ -97,7 +97,7 @@ fn who_left_is_out_until_they_join() {
     };
     let given_up = |provider| {
         let why = "no".to_owned();
-        of(Kind::Leave { provider }, Event::Aborted { why })
+        of(Kind::Leave { provider }, Event::Aborted { why, as_it_is: false })
     };
     let is_out = |runs: &[[Entry; 2]]| Run::read(runs.iter().flatten()).unwrap().unwrap().is_out();
     assert!(is_out(&[leave(us)]));

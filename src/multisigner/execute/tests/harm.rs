@@ -121,7 +121,10 @@ fn anew(world: &World, at: u64) -> Plan {
 fn after_a_loss_a_plan_is_given_up_and_planned_anew() {
     let mut world = World::of(roll());
     let back = lose(&mut world, START + 20, &ALL);
-    world.journal(Event::Aborted { why: "no".to_owned() });
+    world.journal(Event::Aborted {
+        why: "no".to_owned(),
+        as_it_is: false,
+    });
     // As soon as no cache holds anything of the loss, it is a plan like any other.
     let forgotten = back + FORGET_KEYS + 1;
     let starts_safe = |at| {

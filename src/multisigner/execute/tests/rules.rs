@@ -212,7 +212,10 @@ fn a_person_pauses_resumes_and_gives_up() {
     assert_eq!(world.run.may(&Event::Resumed), Err(JournalFault::NotPaused));
     world.settle();
     assert_eq!(world.story.last(), Some(&(START + 300, 3)));
-    world.journal(Event::Aborted { why: "no".to_owned() });
+    world.journal(Event::Aborted {
+        why: "no".to_owned(),
+        as_it_is: false,
+    });
     assert_eq!(world.next(), Next::Over(Outcome::Aborted));
     assert_eq!(world.run.may(&Event::Resumed), Err(JournalFault::Over));
 }

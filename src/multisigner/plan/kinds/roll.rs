@@ -37,7 +37,7 @@ pub(super) fn ours(situation: &Situation, key: KeyId, needed: Role) -> Result<&P
 }
 
 impl<'a> Roll<'a> {
-    /// Both keys are ours, for the same, of one algorithm; the old one signs and the new one does not.
+    /// Both keys are ours, for the same, of one algorithm; the old one signs, and the new one does not unless it is a KSK.
     pub fn new(situation: &'a Situation, old: KeyId, new: KeyId, role: Role) -> Result<Self, Unplannable> {
         let (old_label, new_label) = (situation.label(old), situation.label(new));
         if old == new {
@@ -62,7 +62,8 @@ impl<'a> Roll<'a> {
         if !roll.signs(old, role)? {
             return Err(Unplannable::NotSigning { key: roll.old_label });
         }
-        if roll.signs(new, role)? {
+        // Two KSKs may sign beside each other, as where a roll was given up as it is: then the one goes.
+        if role != Role::Ksk && roll.signs(new, role)? {
             return Err(Unplannable::SignsAlready { key: roll.new_label });
         }
         roll.draft.ds()?;

@@ -48,6 +48,33 @@ fn point_of_no_return(plan: &Plan) -> (usize, String) {
     (plan.steps.len() + 1, String::new())
 }
 
+/// A roll of the KSK was given up as it is, because its old key is stolen: the new one signs beside it already.
+#[test]
+fn an_emergency_takes_up_what_a_roll_of_the_ksk_has_done() {
+    let plan = Zone::two().plan(&roll("ksk"));
+    let Kind::RollKsk { old, new } = plan.kind else {
+        panic!("{:?}", plan.kind);
+    };
+    let kind = Kind::Emergency {
+        old,
+        new,
+        policy: Emergency::Availability,
+    };
+    let (last, _) = point_of_no_return(&plan);
+    assert!(last > 3, "{last}");
+    for steps in 1..last {
+        let now = back(&plan, steps).unwrap().situation;
+        let taken_up = build(&kind, &now).unwrap();
+        assert_unharmed(&taken_up);
+        assert!(taken_up.steps.len() < plan.steps.len() || steps == 1, "{steps}");
+        let (served, wanted) = (end(&taken_up), end(&plan));
+        assert!(
+            wanted.iter().all(|value| served.contains(value)),
+            "{steps}: {served:#?}"
+        );
+    }
+}
+
 #[test]
 fn rolls_go_back_until_the_old_key_is_gone() {
     for (zone, kind) in [

@@ -179,6 +179,59 @@ fn what_was_changed_since_an_earlier_plan_is_past() {
     assert_eq!(past(&mut now, &stood(3_015)).len(), 1);
 }
 
+/// A plan was given up as it is, with the parent asked for a DS and another provider given a key.
+#[test]
+fn what_a_plan_that_was_given_up_had_on_its_way_counts() {
+    let them = ProviderId::at(1).unwrap();
+    let theirs_alone = Value::Keys(
+        them,
+        KeyRrset {
+            keys: [KeyId::at(1).unwrap()].into(),
+            signers: [KeyId::at(1).unwrap()].into(),
+            ttl: 60,
+        },
+    );
+    let mut previous = two();
+    let now = Situation {
+        keys: previous.keys.clone(),
+        ..two()
+    };
+    previous.serves.retain(|value| value.slot() != Slot::Ds);
+    previous.serves.push(ds(&[1]));
+    // As it is where what replaced them was begun, and never seen.
+    previous.past = [ds(&[0, 1]), theirs_alone.clone()]
+        .map(|value| Past { value, until: NOW })
+        .into();
+    let past = |standing: &[Standing], later: u64| {
+        let mut previous = previous.clone();
+        let mut now = now.clone();
+        let at = UnixTime(NOW.0 + later);
+        (previous.at, now.at) = (at, at);
+        previous.past.iter_mut().for_each(|past| past.until = at);
+        carry_over(&previous, standing, &mut now);
+        may_come(&previous, &mut now);
+        let past = now.past.into_iter();
+        past.map(|past| (past.value, at.since(past.until).as_secs()))
+            .collect::<Vec<_>>()
+    };
+    let came = [stands(
+        Party::Provider("them".to_owned()),
+        observations::Class::Dnskey,
+        10,
+    )];
+    let all = [(ds(&[0, 1]), 0), (theirs_alone.clone(), 0), (ds(&[1]), 0)];
+    assert_eq!(past(&[], 0), all);
+    // What has come counts from then, and no cache holds it for ever; what the parent may do has no end.
+    let (of_ds, of_keys) = ([all[0].clone(), all[2].clone()], &all[1].0);
+    let old = |found: Vec<(Value, u64)>| {
+        let (keys, ds): (Vec<_>, Vec<_>) = found.into_iter().partition(|(value, _)| value == of_keys);
+        assert_eq!(ds, of_ds);
+        keys.into_iter().map(|(_, ago)| ago).collect::<Vec<_>>()
+    };
+    assert_eq!(old(past(&came, 100)), [110]);
+    assert_eq!(old(past(&came, 100_000)), [0; 0]);
+}
+
 /// Ours with small TTLs; nothing is known of others.
 fn situation() -> (Dnskey, Situation) {
     let made = SigningKey::generate(SigningAlgorithm::Ed25519, ZONE | SEP).unwrap();
