@@ -11,7 +11,7 @@ use crate::{
     dnssec::{
         algorithm::DigestType,
         key::Dnskey,
-        validate::{Chained, Ds, Insist, keys_by_ds},
+        validate::{Chained, Ds, Insist, keys_by_ds, signed_by},
     },
     wire::{Name, RrType, Ttl, message::Rcode, received::Received},
 };
@@ -46,7 +46,8 @@ impl fmt::Display for At {
 pub struct KeyAnswer {
     /// Its keys.
     pub keys: Vec<Dnskey>,
-    /// Its TTL, from an authoritative answer.
+    /// Its TTL, from an authoritative answer; where a good signature says more, that: whoever answers from a cache shows
+    /// what is left.
     pub ttl: Ttl,
     /// The SEP keys in it that sign it, by good signatures.
     pub signers: Vec<Dnskey>,
@@ -170,12 +171,14 @@ pub fn read_keys(received: &Received, zone: &Name, now: UnixTime) -> Result<KeyA
             Ok(Chained::Keys { .. })
         )
     };
-    let signers = keys
+    let signers: Vec<Dnskey> = keys
         .iter()
         .filter(|key| key.is_sep())
         .filter(signs)
         .cloned()
         .collect();
+    let signed = signed_by(&received.answers, Some(zone), RrType::DNSKEY, zone, &signers, now);
+    let ttl = signed.map_or(ttl, |signed| signed.ttl.max(ttl));
     Ok(KeyAnswer { keys, ttl, signers })
 }
 

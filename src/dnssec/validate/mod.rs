@@ -28,7 +28,7 @@ use std::{collections::BTreeSet, time::Duration};
 pub use answer::validate;
 pub use chain::{Chained, Ds, DsError, Insist, keys_by_ds};
 pub use reason::{Bogus, Insecure};
-pub use rrset::{SignedBy, signed_by};
+pub use rrset::{SignedBy, original_ttl, signed_by};
 
 use super::{
     algorithm::Algorithm,

@@ -94,6 +94,15 @@ pub fn signed_by(
     })
 }
 
+/// The largest original TTL among the signatures over the RRset of that owner and type in a section, good or not; none where
+/// it has no such RRset, or no signature.
+pub fn original_ttl(section: &[Record], owner: Option<&Name>, rtype: RrType) -> Option<Ttl> {
+    let sets = rrsets(section);
+    let mut of_type = sets.iter().filter(|set| set.rtype == rtype);
+    let set = of_type.find(|set| owner.is_none_or(|owner| owner == set.owner))?;
+    set.signatures.iter().map(Rrsig::original_ttl).max()
+}
+
 /// The RRsets of a section in the order in which they begin. Records of other classes are passed over, and
 /// signatures without an RRset too.
 pub(super) fn rrsets(section: &[Record]) -> Vec<Rrset<'_>> {

@@ -8,7 +8,7 @@ use ring::digest;
 use super::{
     Answered, ContentTtls, Survey,
     ask::NOBODYS_TYPE,
-    read::{Reading, authoritative},
+    read::{Reading, authoritative, ds_ttl},
 };
 use crate::{
     dnssec::register::Register,
@@ -66,19 +66,11 @@ impl Survey {
                 .rrset(received, asked)
                 .unwrap_or_else(|| ("none".to_owned(), 0)),
             // That there is none is held as long as the proof, and nobody validates meanwhile.
-            Class::Ds => match self.rrset(received, asked) {
-                Some(found) => found,
-                None => {
-                    let proof = received
-                        .authorities
-                        .iter()
-                        .filter(|record| record.rtype == RrType::SOA);
-                    (
-                        "none".to_owned(),
-                        proof.map(|record| record.ttl.seconds()).max()?.into(),
-                    )
-                }
-            },
+            Class::Ds => {
+                let found = self.rrset(received, asked).map(|(value, _)| value);
+                let ttl = ds_ttl(received, &self.zone)?;
+                (found.unwrap_or_else(|| "none".to_owned()), ttl.seconds().into())
+            }
             // Its TTL is what counts; with its serial every change of the zone would be an entry.
             Class::Soa => (String::new(), self.rrset(received, asked)?.1),
             _ => self.rrset(received, asked)?,

@@ -8,7 +8,7 @@ use crate::{
     dnssec::{
         key::Dnskey,
         register::Register,
-        validate::{Ds, SignedBy, signed_by},
+        validate::{Ds, SignedBy, original_ttl, signed_by},
     },
     multisigner::{
         execute::{Shown, Sight, View},
@@ -433,25 +433,27 @@ impl Reading<'_> {
             let digest_type = ds.digest_type();
             records.insert(DsRecord { key, digest_type });
         }
-        let of_set = received
-            .answers
-            .iter()
-            .filter(|record| record.rtype == RrType::DS);
-        let of_proof = received
-            .authorities
-            .iter()
-            .filter(|record| record.rtype == RrType::SOA);
-        let ttl = of_set
-            .chain(of_proof)
-            .map(|record| record.ttl)
-            .max()
-            .unwrap_or_default();
+        let ttl = ds_ttl(received, &self.survey.zone).unwrap_or_default();
         Ok(Value::Ds(DsSet {
             records,
             ttl: ttl.seconds().into(),
             from_cds: false,
         }))
     }
+}
+
+/// The largest TTL with which caches may have got the DS RRset, or that there is none (RFC 2308 §5), as far as an answer tells:
+/// whoever answers from a cache shows what is left, and the signatures name the whole. They count unseen, for they are by
+/// the parent's keys, and a longer wait is all that they can bring about.
+pub(super) fn ds_ttl(received: &Received, zone: &Name) -> Option<Ttl> {
+    let (answers, authorities) = (&received.answers, &received.authorities);
+    let of_set = answers.iter().filter(|record| record.rtype == RrType::DS);
+    let of_proof = || authorities.iter().filter(|record| record.rtype == RrType::SOA);
+    let shown = of_set.chain(of_proof()).map(|record| record.ttl).max();
+    let signed = original_ttl(answers, Some(zone), RrType::DS);
+    let minimum = of_proof().filter_map(|soa| Some(Ttl::new(u32::from_be_bytes(*soa.rdata.last_chunk()?))));
+    let denied = original_ttl(authorities, None, RrType::SOA).and_then(|ttl| Some(ttl.min(minimum.max()?)));
+    [shown, signed, denied].into_iter().flatten().max()
 }
 
 fn ds_of(survey: &Survey, server: &Answered) -> Result<Vec<Ds>, Unseen> {

@@ -80,6 +80,54 @@ fn a_ttl_that_counts_down_counts_as_it_was_signed() {
     assert_eq!(ttls[..4], signed);
 }
 
+/// The same in what is exchanged: it would be news, and a change of our own TTL, at every look.
+#[test]
+fn the_ttl_of_keys_that_counts_down_is_read_as_it_was_signed() {
+    let (mut survey, _) = whole();
+    let answers = &mut survey.members[0].servers[0].answers;
+    let keys = answers.get_mut(&RrType::DNSKEY).unwrap().as_mut().unwrap();
+    for record in &mut keys.answers {
+        record.ttl = Ttl::new(7);
+    }
+    let read = crate::multisigner::observe::read_keys(keys, &zone(), NOW).unwrap();
+    assert_eq!(read.ttl, Ttl::new(20));
+    // Who signs it is not known: what is left is all that there is to see.
+    keys.answers.retain(|record| record.rtype == RrType::DNSKEY);
+    let read = crate::multisigner::observe::read_keys(keys, &zone(), NOW).unwrap();
+    assert_eq!(read.ttl, Ttl::new(7));
+}
+
+/// Behind a cache at the parent: the DS RRset, or the proof that there is none, was given with what it was signed with. A proof
+/// is held for no longer than its SOA says (RFC 2308 §5).
+#[test]
+fn the_ttl_of_ds_that_counts_down_counts_as_it_was_signed() {
+    let (mut survey, events) = whole();
+    let signer = made(SEP);
+    let Ok(plain) = survey.parent[0].answers[&RrType::DS].clone() else {
+        panic!("it has one");
+    };
+    let soa = |minimum: u32| [&[0; 18][..], &minimum.to_be_bytes()].concat();
+    let proof = |minimum: u32| {
+        let signed = signed(RrType::SOA, vec![soa(minimum)], &[&signer]);
+        received(Vec::new(), signed.answers, true)
+    };
+    let whole = signed(RrType::DS, vec![plain.answers[0].rdata.to_vec()], &[&signer]);
+    for (answer, wanted) in [(whole, 20), (proof(15), 15), (proof(40), 20)] {
+        let mut answer = answer;
+        for record in answer.answers.iter_mut().chain(&mut answer.authorities) {
+            record.ttl = Ttl::new(7);
+        }
+        survey.parent[0].answers.insert(RrType::DS, Ok(answer));
+        let Shown::Value(value) = shown(&survey, &events, Slot::Ds) else {
+            panic!("{:?}", shown(&survey, &events, Slot::Ds));
+        };
+        assert_eq!(value.ttl(), Some(wanted));
+        let kept = survey.observed(&Register::of(&events), &[Party::Ours]);
+        let ds = kept.iter().find(|seen| seen.class == Kind::Ds).unwrap();
+        assert_eq!(ds.ttl, wanted);
+    }
+}
+
 #[test]
 fn a_plan_starts_from_the_ttls_that_were_seen_lately() {
     let (survey, events) = whole();
