@@ -9,6 +9,7 @@
 //! ```
 
 pub mod alarms;
+mod content;
 pub mod exchange;
 pub mod execute;
 pub mod observations;

@@ -18,8 +18,8 @@ use super::{super::server::Server, lock, warned::Warned};
 use crate::{
     client::{Relay, Streams},
     clock::Clock,
-    config::{Config, ZoneSettings},
-    multisigner::survey::{Elsewhere, Targets, from_elsewhere},
+    config::Config,
+    multisigner::survey::{Elsewhere, Questions, Targets, from_elsewhere},
     wire::Name,
 };
 
@@ -166,7 +166,7 @@ impl Places {
 /// What is seen from other places, asked now or lately: each answer says itself when. Nothing when it is not their turn.
 pub(super) async fn look(
     server: &Arc<Server>,
-    zone: &ZoneSettings,
+    questions: Questions<'_>,
     pace: Pace,
     members: &[Targets],
     parent: &Targets,
@@ -175,7 +175,7 @@ pub(super) async fn look(
     if relays.is_empty() {
         return Some(Elsewhere::default());
     }
-    let (places, zone, clock) = (&server.plans.places, &zone.origin, &server.clock);
+    let (places, zone, clock) = (&server.plans.places, questions.zone, &server.clock);
     let targets = (members.to_vec(), parent.clone());
     let known = places.lately(zone, pace, clock.steady(), &relays, &targets);
     let (_turn, spared) = match pace {
@@ -189,7 +189,16 @@ pub(super) async fn look(
         ),
     };
     let asking: &dyn Clock = &**clock;
-    let seen = from_elsewhere(&relays, &places.streams, &spared, zone, members, parent, asking).await;
+    let seen = from_elsewhere(
+        &relays,
+        &places.streams,
+        &spared,
+        questions,
+        members,
+        parent,
+        asking,
+    )
+    .await;
     let at = clock.steady();
     places.note(zone, &relays, &seen, &spared, at);
     let last = Last {

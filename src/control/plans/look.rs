@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 use super::{
     super::{observations, reckon::reckon, server::Server, whereabouts::reachable},
     elsewhere::{self, Pace},
-    named,
+    named, samples,
     targets::{everybody, providers_of},
 };
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
         observations::Party,
         plan::{Hand, Member, OwnNs, Parent, ParentHand, PlanKey, Situation},
         safety::{KeyId, ProviderId},
-        survey::{ContentTtls, Known, Survey, slots, survey},
+        survey::{ContentTtls, Known, Questions, Sample, Survey, slots, survey},
     },
     wire::Name,
 };
@@ -138,7 +138,8 @@ pub(super) async fn look(
     providers: &[String],
     pace: Pace,
 ) -> Result<Arc<Survey>, String> {
-    let (seen, unasked) = ask_everybody(server, zone, providers, pace).await?;
+    let sampled = samples::choose(server, &zone.origin).await?;
+    let (seen, unasked) = ask_everybody(server, zone, providers, pace, &sampled).await?;
     let config = server.config.load_full();
     let seen = Arc::new(seen);
     let lag = super::longest_lag(&config, zone);
@@ -150,7 +151,7 @@ pub(super) async fn look(
     if let Some(leads_here) = seen.parent_leads_here() {
         server.plans.leads_here(&zone.origin, leads_here);
     }
-    if let Err(why) = keep(server, zone, providers, &seen).await {
+    if let Err(why) = keep(server, zone, providers, &seen, sampled).await {
         tracing::warn!(zone = %zone.origin, "{why}");
     }
     Ok(seen)
@@ -162,10 +163,15 @@ async fn ask_everybody(
     zone: &ZoneSettings,
     providers: &[String],
     pace: Pace,
+    samples: &[Sample],
 ) -> Result<(Survey, Vec<String>), String> {
     let clock: &dyn Clock = &*server.clock;
     let asker = Asker::default();
     let listening: Vec<SocketAddr> = server.addresses().iter().copied().map(reachable).collect();
+    let questions = Questions {
+        zone: &zone.origin,
+        samples,
+    };
     let mut named = named::lately(server, &zone.origin);
     let mut last = None;
     for _ in 0..=MOST_LOOKS {
@@ -177,8 +183,8 @@ async fn ask_everybody(
         }
         let (members, parent) = &targets;
         let (mut seen, elsewhere) = futures_util::future::join(
-            survey(&asker, &zone.origin, members, parent, clock),
-            elsewhere::look(server, zone, pace, members, parent),
+            survey(&asker, questions, members, parent, clock),
+            elsewhere::look(server, questions, pace, members, parent),
         )
         .await;
         let mut unasked = Vec::new();
@@ -208,6 +214,7 @@ async fn keep(
     zone: &ZoneSettings,
     providers: &[String],
     seen: &Arc<Survey>,
+    sampled: Vec<Sample>,
 ) -> Result<(), String> {
     let events = events(server, &zone.origin).await?;
     let others = providers.iter().cloned().map(Party::Provider);
@@ -216,6 +223,7 @@ async fn keep(
     let (server, origin, seen) = (Arc::clone(server), zone.origin.clone(), Arc::clone(seen));
     let kept = tokio::task::spawn_blocking(move || {
         let over = seen.over();
+        server.plans.samples.keep(&origin, seen.longest_sample(&sampled));
         let mut news = seen.observed(&Register::of(&events), &parties);
         // What is served here goes on counting as long as it is served, and comes in where it could not be noted before.
         let held = server.held.load();

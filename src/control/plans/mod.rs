@@ -18,6 +18,7 @@ mod named;
 mod notice;
 mod orders;
 mod report;
+mod samples;
 mod targets;
 #[cfg(test)]
 mod tests;
@@ -118,6 +119,7 @@ pub struct Plans {
     turns: Mutex<BTreeMap<Name, Arc<tokio::sync::Mutex<()>>>>,
     targets: Mutex<BTreeMap<Name, targets::Everybody>>,
     places: elsewhere::Places,
+    samples: samples::Samples,
     named: Mutex<BTreeMap<Name, named::Lately>>,
     /// Why runs could not be told of time that nobody knows to have passed.
     unsettled: Mutex<Option<String>>,
@@ -315,6 +317,7 @@ async fn notice(server: &Arc<Server>, zone: &ZoneSettings, run: &mut Run) -> Res
 async fn read_new(server: &Arc<Server>) {
     let config = server.config.load_full();
     server.plans.places.keep_only(&config);
+    server.plans.samples.keep_only(&config);
     let new: Vec<Name> = {
         let mut known = lock(&server.plans.known);
         known.retain(|zone, _| config.zones.iter().any(|there| there.origin == *zone));

@@ -2,12 +2,22 @@
 //!
 //! Over TCP only the first question is asked, which decides most (DNSKEY, DS). Where the answer to that is not the same,
 //! all others are asked over TCP too, and both are looked at: a step needs what it rests on to be shown by both.
+//!
+//! Samples of the content are asked for beside the others, one after the other, so that a server has one question more to
+//! answer at a time, and a look takes no longer.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::{StreamExt as _, future::join, future::join_all, stream};
+use futures_util::{
+    StreamExt as _,
+    future::{join, join_all, join3},
+    stream,
+};
 
-use super::{Answered, Answers, MemberSeen, Survey, Way};
+use super::{
+    Answered, Answers, MemberSeen, Survey, Way,
+    samples::{Sample, Sampled},
+};
 use crate::{
     answer::Transport,
     client::{Asker, Question},
@@ -43,22 +53,32 @@ pub struct Targets {
     pub servers: Vec<Result<At, String>>,
 }
 
+/// What is asked about.
+#[derive(Clone, Copy, Debug)]
+pub struct Questions<'a> {
+    /// The zone.
+    pub zone: &'a Name,
+    /// What of its content providers are asked for.
+    pub samples: &'a [Sample],
+}
+
 /// Asks all servers of all providers, this server's first, and of the parent.
 pub async fn survey(
     asker: &Asker,
-    zone: &Name,
+    questions: Questions<'_>,
     members: &[Targets],
     parent: &Targets,
     clock: &dyn Clock,
 ) -> Survey {
-    let at = clock.now();
+    let (at, zone) = (clock.now(), questions.zone);
+    let of_parent = Questions { zone, samples: &[] };
     let mut asked = Vec::new();
     for targets in members {
-        asked.push(ask_all(asker, zone, &targets.servers, &OF_MEMBERS, clock));
+        asked.push(ask_all(asker, questions, &targets.servers, &OF_MEMBERS, clock));
     }
-    let (seen, parent) = futures_util::future::join(
+    let (seen, parent) = join(
         join_all(asked),
-        ask_all(asker, zone, &parent.servers, &OF_PARENT, clock),
+        ask_all(asker, of_parent, &parent.servers, &OF_PARENT, clock),
     )
     .await;
     let members = members.iter().zip(seen).map(|(targets, servers)| MemberSeen {
@@ -76,14 +96,14 @@ pub async fn survey(
 
 async fn ask_all(
     asker: &Asker,
-    zone: &Name,
+    questions: Questions<'_>,
     servers: &[Result<At, String>],
     types: &[RrType],
     clock: &dyn Clock,
 ) -> Vec<Answered> {
     let mut asked = Vec::with_capacity(servers.len());
     for server in servers {
-        asked.push(ask_one(asker, zone, server, types, clock));
+        asked.push(ask_one(asker, questions, server, types, clock));
     }
     let answered: Vec<Vec<Answered>> = stream::iter(asked).buffered(AT_ONCE).collect().await;
     answered.into_iter().flatten().collect()
@@ -92,7 +112,7 @@ async fn ask_all(
 /// One server, over UDP and over TCP.
 async fn ask_one(
     asker: &Asker,
-    zone: &Name,
+    questions: Questions<'_>,
     server: &Result<At, String>,
     types: &[RrType],
     clock: &dyn Clock,
@@ -108,43 +128,82 @@ async fn ask_one(
                 asked,
                 came: asked,
                 answers: types.iter().map(unseen).collect(),
+                samples: Sampled::new(),
             }];
         }
     };
+    let Questions { zone, samples } = questions;
     let (decisive, others) = types.split_at(1);
     let over = |transport, types| ask_over(asker, transport, zone, at, types);
-    let (udp, mut tcp) = join(over(Transport::Udp, types), over(Transport::Tcp, decisive)).await;
+    let sampled = |transport| ask_samples(asker, transport, at, samples);
+    let (udp, mut tcp, mut by_udp) = join3(
+        over(Transport::Udp, types),
+        over(Transport::Tcp, decisive),
+        sampled(Transport::Udp),
+    )
+    .await;
+    let mut by_tcp = Sampled::new();
     if differ(&udp, &tcp) {
-        tcp.extend(over(Transport::Tcp, others).await);
+        let (more, sampled) = join(over(Transport::Tcp, others), sampled(Transport::Tcp)).await;
+        tcp.extend(more);
+        by_tcp = sampled;
+    }
+    if udp.values().any(|answer| !is_away(answer)) {
+        ask_again(asker, at, &mut by_udp).await;
     }
     let came = clock.now();
-    let answered = |way, answers| Answered {
+    let answered = |way, answers, samples| Answered {
         at: Some(at.clone()),
         way,
         asked,
         came,
         answers,
+        samples,
     };
-    vec![answered(Way::Udp, udp), answered(Way::Tcp, tcp)]
+    vec![answered(Way::Udp, udp, by_udp), answered(Way::Tcp, tcp, by_tcp)]
 }
 
-/// All questions over one transport. A server that cannot be reached is not waited for again and again.
+fn is_away(answer: &Result<Received, Unseen>) -> bool {
+    matches!(answer, Err(Unseen::Unreachable(_)))
+}
+
+/// All questions about the apex over one transport.
 async fn ask_over(asker: &Asker, transport: Transport, zone: &Name, at: &At, types: &[RrType]) -> Answers {
-    let mut answers = Answers::new();
-    let mut unreachable = None;
-    for rtype in types {
-        let answer = match &unreachable {
-            Some(why) => Err(Unseen::Unreachable(String::clone(why))),
-            None => {
-                let question = question(zone, *rtype);
+    let questions = types.iter().map(|rtype| question(zone, *rtype));
+    let answers = ask_in_turn(asker, transport, at, questions).await;
+    types.iter().copied().zip(answers).collect()
+}
+
+async fn ask_samples(asker: &Asker, transport: Transport, at: &At, samples: &[Sample]) -> Sampled {
+    let questions = samples.iter().map(Sample::question);
+    let answers = ask_in_turn(asker, transport, at, questions).await;
+    samples.iter().cloned().zip(answers).collect()
+}
+
+/// What a server that answers did not answer over UDP is asked for over TCP, as what was cut is.
+async fn ask_again(asker: &Asker, at: &At, samples: &mut Sampled) {
+    let missing = samples.iter().filter(|(_, answer)| is_away(answer));
+    let missing: Vec<Sample> = missing.map(|(sample, _)| sample.clone()).collect();
+    samples.extend(ask_samples(asker, Transport::Tcp, at, &missing).await);
+}
+
+/// One after the other. A server that cannot be reached is not waited for again and again.
+async fn ask_in_turn(
+    asker: &Asker,
+    transport: Transport,
+    at: &At,
+    questions: impl Iterator<Item = Question>,
+) -> Vec<Result<Received, Unseen>> {
+    let mut answers: Vec<Result<Received, Unseen>> = Vec::new();
+    for question in questions {
+        let answer = match answers.first() {
+            Some(away) if is_away(away) => away.clone(),
+            _ => {
                 let answer = asker.ask_over(transport, at.address, &question).await;
                 answer.map_err(Unseen::from)
             }
         };
-        if let (true, Err(Unseen::Unreachable(why))) = (answers.is_empty(), &answer) {
-            unreachable = Some(why.clone());
-        }
-        answers.insert(*rtype, answer);
+        answers.push(answer);
     }
     answers
 }

@@ -10,13 +10,14 @@ use futures_util::{StreamExt as _, stream};
 
 use super::{
     Answered, Survey, Targets, Way,
-    ask::{OF_MEMBERS, OF_PARENT, question},
+    ask::{OF_MEMBERS, OF_PARENT, Questions, question},
+    samples::{Sample, Sampled},
 };
 use crate::{
     client::{Relay, Streams, relay::STREAMS},
     clock::Clock,
     multisigner::observe::{At, Unseen},
-    wire::{Name, RrType},
+    wire::RrType,
 };
 
 /// At how many servers a place is tried before all others.
@@ -39,6 +40,7 @@ struct Asked<'a> {
     place: Option<usize>,
     at: &'a At,
     types: &'static [RrType],
+    samples: &'a [Sample],
 }
 
 /// Asks the other providers' servers and the parent's from all these places, but for those that are `spared`, of which is
@@ -47,7 +49,7 @@ pub async fn from_elsewhere(
     relays: &[Relay],
     streams: &Streams,
     spared: &BTreeMap<String, String>,
-    zone: &Name,
+    questions: Questions<'_>,
     members: &[Targets],
     parent: &Targets,
     clock: &dyn Clock,
@@ -56,13 +58,13 @@ pub async fn from_elsewhere(
         members: vec![Vec::new(); members.len()],
         ..Elsewhere::default()
     };
-    let all = in_turn(members, parent);
+    let all = in_turn(members, parent, questions.samples);
     let places: Vec<From<'_>> = relays
         .iter()
         .map(|relay| From {
             relay,
             streams,
-            zone,
+            questions,
             clock,
         })
         .collect();
@@ -84,17 +86,23 @@ pub async fn from_elsewhere(
 }
 
 /// Everybody who is asked: the first of everyone's in each address family, then the second ones, and so on.
-fn in_turn<'a>(members: &'a [Targets], parent: &'a Targets) -> Vec<Asked<'a>> {
+fn in_turn<'a>(members: &'a [Targets], parent: &'a Targets, samples: &'a [Sample]) -> Vec<Asked<'a>> {
     let others = members.iter().enumerate().skip(1);
-    let others = others.map(|(place, targets)| (Some(place), targets, &OF_MEMBERS[..]));
+    let others = others.map(|(place, targets)| (Some(place), targets, &OF_MEMBERS[..], samples));
     let mut ranks: BTreeMap<(Option<usize>, bool), usize> = BTreeMap::new();
     let mut all = Vec::new();
-    for (place, targets, types) in others.chain([(None, parent, &OF_PARENT[..])]) {
+    for (place, targets, types, samples) in others.chain([(None, parent, &OF_PARENT[..], &[][..])]) {
         // What was not found is told by the look from here.
         for at in targets.servers.iter().flatten() {
             let is_ipv4 = matches!(at.address, SocketAddr::V4(_));
             let rank = ranks.entry((place, is_ipv4)).or_default();
-            all.push((*rank, Asked { place, at, types }));
+            let asked = Asked {
+                place,
+                at,
+                types,
+                samples,
+            };
+            all.push((*rank, asked));
             *rank += 1;
         }
     }
@@ -106,7 +114,7 @@ fn in_turn<'a>(members: &'a [Targets], parent: &'a Targets) -> Vec<Asked<'a>> {
 struct From<'a> {
     relay: &'a Relay,
     streams: &'a Streams,
-    zone: &'a Name,
+    questions: Questions<'a>,
     clock: &'a dyn Clock,
 }
 
@@ -138,17 +146,25 @@ impl From<'_> {
 
     async fn ask(&self, asked: Asked<'_>) -> Answered {
         let _stream = self.streams.one(&self.relay.name).await;
-        let Asked { at, types, .. } = asked;
+        let Asked {
+            at, types, samples, ..
+        } = asked;
         let asked = self.clock.now();
-        let questions: Vec<_> = types.iter().map(|rtype| question(self.zone, *rtype)).collect();
+        let of_apex = types.iter().map(|rtype| question(self.questions.zone, *rtype));
+        let questions: Vec<_> = of_apex.chain(samples.iter().map(Sample::question)).collect();
         let answers = self.relay.ask(at.address, &questions).await;
-        let answers = answers.into_iter().map(|answer| answer.map_err(Unseen::from));
+        let mut answers = answers.into_iter().map(|answer| answer.map_err(Unseen::from));
+        let of_apex = types.iter().copied().zip(answers.by_ref()).collect();
+        // All on one stream: what a slow place had no time for is no fault of a server.
+        let sampled = samples.iter().cloned().zip(answers);
+        let sampled = sampled.filter(|(_, answer)| !matches!(answer, Err(Unseen::Unreachable(_))));
         Answered {
             at: Some(at.clone()),
             way: Way::From(self.relay.name.clone()),
             asked,
             came: self.clock.now(),
-            answers: types.iter().copied().zip(answers).collect(),
+            answers: of_apex,
+            samples: sampled.collect(),
         }
     }
 
@@ -161,6 +177,7 @@ impl From<'_> {
             asked: now,
             came: now,
             answers: asked.types.iter().map(|rtype| (*rtype, Err(unseen()))).collect(),
+            samples: Sampled::new(),
         }
     }
 }

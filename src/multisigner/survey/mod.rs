@@ -4,8 +4,8 @@
 //! | slot | question | counts when |
 //! |---|---|---|
 //! | DNSKEY | DNSKEY | a key that is believed signs it, by a good signature |
-//! | data | SOA and NS | keys of that server sign both alike |
-//! | denials | a type that no zone has, at the apex | keys of that server sign the proof |
+//! | data | SOA and NS, and samples of the content (`samples`) | keys of that server sign all alike |
+//! | denials | a type that no zone has, at the apex, and the same samples | keys of that server sign all proofs alike |
 //! | NS of a provider | NS | it answers with authority |
 //! | CSYNC | CSYNC | it is one record that a parent follows at once, and any key of the DNSKEY RRset signs it |
 //! | CDS | CDS and CDNSKEY | both name the same keys, and a key that signs the DNSKEY RRset signs both |
@@ -25,6 +25,7 @@ mod elsewhere;
 mod named;
 mod observed;
 mod read;
+mod samples;
 mod situation;
 #[cfg(test)]
 mod tests;
@@ -35,12 +36,14 @@ use std::{
     fmt,
 };
 
-pub use ask::{Targets, survey};
+pub use ask::{Questions, Targets, survey};
 pub use differences::Difference;
 pub use elsewhere::{Elsewhere, from_elsewhere};
 pub use named::whose;
+pub use samples::{Sample, Stock};
 pub use situation::{ContentTtls, Known, NotPlain, slots};
 
+use self::samples::Sampled;
 use super::observe::{At, Unseen};
 use crate::{
     clock::UnixTime,
@@ -85,6 +88,8 @@ pub struct Answered {
     pub came: UnixTime,
     /// Its answers. What is missing was not asked by this way.
     answers: Answers,
+    /// What it answered to samples of the content.
+    samples: Sampled,
 }
 
 impl Answered {

@@ -15,7 +15,7 @@ use crate::{
     multisigner::{
         observations::{Class, Party, Seen},
         observe::read_ds,
-        safety::{self, ProviderId},
+        safety::{self, ProviderId, Value},
     },
     wire::{RrType, received::Received},
 };
@@ -36,12 +36,16 @@ impl Survey {
                 break;
             };
             for server in &member.servers {
-                let believed = reading.classes(provider, server);
+                let positive = reading.data(provider, &safety::Class::Positive, server).ok();
+                let believed = reading.classes(provider, server, positive.is_some());
                 seen.extend(believed.into_iter().filter_map(|(class, rtype)| {
                     let mut seen = self.seen(party, server, class, rtype)?;
                     seen.ttl = seen.ttl.max(reading.held(class, server));
                     Some(seen)
                 }));
+                // What is served here is known from within.
+                let of_others = positive.filter(|_| provider != ProviderId::FIRST);
+                seen.extend(of_others.and_then(|data| largest(party, server, &data)));
             }
         }
         for server in &self.parent {
@@ -108,14 +112,28 @@ impl Survey {
     }
 }
 
+/// The largest TTL of what another provider gives of its data: one entry a server, however many samples there were.
+fn largest(party: &Party, server: &Answered, data: &Value) -> Option<Seen> {
+    Some(Seen {
+        party: party.clone(),
+        source: server.to_string(),
+        class: Class::Data,
+        // Which it was is left out: with the samples of each look it would be another entry.
+        value: String::new(),
+        ttl: data.ttl()?,
+        asked: server.asked,
+        came: server.came,
+    })
+}
+
 impl Reading<'_> {
     /// The classes of a provider's answer that are believed, and the types that were asked for.
-    fn classes(&self, provider: ProviderId, server: &Answered) -> Vec<(Class, RrType)> {
+    fn classes(&self, provider: ProviderId, server: &Answered, positive: bool) -> Vec<(Class, RrType)> {
         let mut believed = Vec::new();
         if self.key_rrset(provider, server).is_ok() {
             believed.push((Class::Dnskey, RrType::DNSKEY));
         }
-        if self.data(provider, &safety::Class::Positive, server).is_ok() {
+        if positive {
             believed.extend([(Class::Soa, RrType::SOA), (Class::Ns, RrType::NS)]);
         }
         if self.data(provider, &safety::Class::Negative, server).is_ok() {

@@ -19,7 +19,11 @@ use crate::{
             Value,
         },
     },
-    wire::{Name, RrType, Ttl, message::Rcode, received::Received},
+    wire::{
+        Name, RrType, Ttl,
+        message::Rcode,
+        received::{Received, Record},
+    },
 };
 
 /// The largest TTLs of the content that is served here: the others have the same content.
@@ -311,21 +315,17 @@ impl Reading<'_> {
         if *class == Class::Cds {
             return self.signed_cds(provider, server);
         }
-        let (signed, other, least) = match class {
-            Class::Negative => (self.proof(server)?, None, self.ttls.negative),
-            _ => {
-                let soa = self.of_apex(server, RrType::SOA)?;
-                let ns = self.of_apex(server, RrType::NS)?;
-                (soa, Some(ns), self.ttls.largest)
-            }
+        let (signed, least) = match class {
+            Class::Negative => (self.proof(server)?, self.ttls.negative),
+            _ => (self.of_apex(server, RrType::SOA)?, self.ttls.largest),
         };
         let signers = self.ids(&signed.keys)?;
         let mut ttl = signed.ttl.max(least);
-        if let Some(other) = other {
-            if self.ids(&other.keys)? != signers {
-                return odd("other keys sign its SOA than its NS: it is between two states");
+        for (what, more) in self.beside(class, server)? {
+            if self.ids(&more.keys)? != signers {
+                return odd(format!("other keys sign {what}: it is between two states"));
             }
-            ttl = ttl.max(other.ttl);
+            ttl = ttl.max(more.ttl);
         }
         let data = SignedData {
             signers,
@@ -333,6 +333,24 @@ impl Reading<'_> {
             content: Content::Own,
         };
         Ok(Value::Data(provider, class.clone(), data))
+    }
+
+    /// What is looked at besides what stands for a class, in words, and who signs it.
+    fn beside(&self, class: &Class, server: &Answered) -> Result<Vec<(String, SignedBy)>, Unseen> {
+        if *class == Class::Negative {
+            let denials = self.sampled_denials(server)?.into_iter();
+            let in_words = |sample| format!("its denial for {sample} than its denial at the apex");
+            return Ok(denials
+                .map(|(sample, signed)| (in_words(sample), signed))
+                .collect());
+        }
+        let ns = (
+            "its NS than its SOA".to_owned(),
+            self.of_apex(server, RrType::NS)?,
+        );
+        let data = self.sampled_data(server)?.into_iter();
+        let data = data.map(|(sample, signed)| (format!("its {sample} than its SOA"), signed));
+        Ok([ns].into_iter().chain(data).collect())
     }
 
     /// Who signs the proof that a type is not there that no zone has.
@@ -353,21 +371,32 @@ impl Reading<'_> {
         owner: Option<&Name>,
         rtype: RrType,
     ) -> Result<SignedBy, Unseen> {
+        let received = authoritative(server, asked)?;
+        let sections = [&*received.answers, &*received.authorities];
+        self.signed_in(&sections, owner, rtype, &rtype.to_string())
+    }
+
+    /// Who signs an RRset in the first of these sections that has it.
+    pub(super) fn signed_in(
+        &self,
+        sections: &[&[Record]],
+        owner: Option<&Name>,
+        rtype: RrType,
+        what: &str,
+    ) -> Result<SignedBy, Unseen> {
         let known: Vec<Dnskey> = self.keys.iter().filter_map(|key| key.dnskey.clone()).collect();
         let zone = &self.survey.zone;
-        let received = authoritative(server, asked)?;
-        let sections = [&received.answers, &received.authorities];
         let found = sections
             .iter()
             .find_map(|section| signed_by(section, owner, rtype, zone, &known, self.survey.at));
         match found {
             Some(signed) if !signed.keys.is_empty() => Ok(signed),
-            Some(signed) if signed.others.is_empty() => odd(format!("its {rtype} is not signed")),
+            Some(signed) if signed.others.is_empty() => odd(format!("its {what} is not signed")),
             Some(signed) => odd(format!(
-                "its {rtype} has no good signature; it names key {:?}",
+                "its {what} has no good signature; it names key {:?}",
                 signed.others
             )),
-            None => odd(format!("it gives no {rtype}")),
+            None => odd(format!("it gives no {what}")),
         }
     }
 
@@ -470,10 +499,16 @@ fn answer(server: &Answered, asked: RrType) -> Result<&Received, Unseen> {
 
 pub(super) fn authoritative(server: &Answered, asked: RrType) -> Result<&Received, Unseen> {
     let received = answer(server, asked)?;
-    match received.rcode {
-        Rcode::NOERROR | Rcode::NXDOMAIN if received.authoritative => Ok(received),
-        Rcode(code) => odd(format!("it does not answer for the zone (code {code})")),
+    if answers_for(received) {
+        return Ok(received);
     }
+    let Rcode(code) = received.rcode;
+    odd(format!("it does not answer for the zone (code {code})"))
+}
+
+/// Whether it is an answer with authority.
+pub(super) fn answers_for(received: &Received) -> bool {
+    matches!(received.rcode, Rcode::NOERROR | Rcode::NXDOMAIN) && received.authoritative
 }
 
 impl Survey {

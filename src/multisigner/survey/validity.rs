@@ -27,7 +27,7 @@ struct Given<'a> {
 
 impl Given<'_> {
     fn of_server(server: &Answered, at: UnixTime) -> impl Iterator<Item = Given<'_>> {
-        let messages = server.answers.values().flatten();
+        let messages = server.answers.values().chain(server.samples.values()).flatten();
         let records = messages.flat_map(|message| message.answers.iter().chain(&message.authorities));
         let signatures = records.filter(|record| record.rtype == RrType::RRSIG);
         signatures.filter_map(move |record| {
@@ -175,6 +175,7 @@ mod tests {
             asked: NOW,
             came: NOW,
             answers: [(covered, Ok(message))].into(),
+            samples: Default::default(),
         }
     }
 

@@ -7,6 +7,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 
 use super::{Probe, Purpose};
 use crate::{
+    multisigner::content::{in_order, is_chosen, is_plain, types_at},
     wire::{Name, NameRef, RrType, received::Received, types},
     zone::{NodeView, Zone},
 };
@@ -125,16 +126,13 @@ pub fn probes(zone: &Name, wanted: &Wanted<'_>) -> Vec<Probe> {
 /// Evenly spread over the content in canonical order, so that the same content gives the same questions.
 fn add_content(list: &mut List, content: &Zone, wanted: &Wanted<'_>) {
     let limit = wanted.samples.min(MOST);
-    let mut sorted: Vec<NodeView<'_>> = content.nodes().filter(|node| !node.is_occluded()).collect();
-    sorted.sort_unstable_by_key(|node| node.name());
+    let sorted: Vec<NodeView<'_>> = in_order(content);
     let nodes = || sorted.iter().copied();
     let total: usize = nodes().map(|node| types_at(node).count()).sum();
-    // Of every `total / limit` the last.
-    let is_chosen = |number: usize| total <= limit || number * limit / total != (number + 1) * limit / total;
     let mut number = 0;
     for node in nodes() {
         for rtype in types_at(node) {
-            if is_chosen(number) {
+            if is_chosen(number, total, limit) {
                 list.add(node.name().to_owned(), rtype, Purpose::Sample);
             }
             number += 1;
@@ -158,19 +156,10 @@ fn add_content(list: &mut List, content: &Zone, wanted: &Wanted<'_>) {
     for node in nodes().filter(|node| node.is_empty()).take(SOME_OF_EACH) {
         list.add(node.name().to_owned(), RrType::A, Purpose::Sample);
     }
-    let plain = |node: &NodeView<'_>| !node.is_cut() && !node.is_empty() && !node.has_cname();
-    for node in nodes().filter(plain).take(SOME_OF_EACH) {
+    for node in nodes().filter(is_plain).take(SOME_OF_EACH) {
         list.add(node.name().to_owned(), NOBODYS_TYPE, Purpose::Sample);
         list.add_below(label, node.name(), RrType::A, Purpose::Absent);
     }
-}
-
-/// The types that the zone answers for at a name: of a cut only the DS.
-fn types_at(node: NodeView<'_>) -> impl Iterator<Item = RrType> {
-    let is_cut = node.is_cut();
-    node.rrsets()
-        .map(|set| set.rtype())
-        .filter(move |rtype| !is_cut || *rtype == RrType::DS)
 }
 
 /// The questions for the addresses of name servers and mail exchanges in the zone that the apex names, which the

@@ -62,8 +62,9 @@ pub fn slots(situation: &Situation, party: &Party, class: observations::Class) -
         (observations::Class::Soa, Some(provider)) => vec![Slot::Data(provider, Class::Positive)],
         (observations::Class::Cds, Some(provider)) => vec![Slot::Data(provider, Class::Cds)],
         (observations::Class::Denial, Some(provider)) => vec![Slot::Data(provider, Class::Negative)],
-        // The others have the same content.
-        (observations::Class::Data, Some(_)) => of_all(Class::Positive),
+        // The others have the same content; one alone may give something with a larger TTL.
+        (observations::Class::Data, Some(ProviderId::FIRST)) => of_all(Class::Positive),
+        (observations::Class::Data, Some(provider)) => vec![Slot::Data(provider, Class::Positive)],
         (observations::Class::NoData, Some(_)) => of_all(Class::Negative),
         _ => Vec::new(),
     }

@@ -2,6 +2,7 @@
 
 mod kept;
 mod named;
+mod samples;
 mod ways;
 
 use super::{
@@ -84,6 +85,7 @@ fn answered(address: &str, way: Way, types: &[RrType], answers: &[(RrType, Recei
         asked: NOW,
         came: NOW,
         answers: types.iter().map(|rtype| (*rtype, answer(rtype))).collect(),
+        samples: Sampled::new(),
     }
 }
 

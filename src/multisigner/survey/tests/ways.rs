@@ -14,7 +14,7 @@ use super::*;
 use crate::{
     client::{Asker, Relay, Streams},
     clock::SimulatedClock,
-    multisigner::survey::{Difference, Elsewhere, from_elsewhere},
+    multisigner::survey::{Difference, Elsewhere, Questions, Sample, from_elsewhere},
 };
 
 /// What a server answers for a type, as the rdata octets of one record of that type and its TTL; nothing: silence.
@@ -81,12 +81,18 @@ fn targets(address: SocketAddr) -> Targets {
 }
 
 async fn look(member: SocketAddr, parent: SocketAddr) -> Survey {
+    look_with(member, parent, &[]).await
+}
+
+async fn look_with(member: SocketAddr, parent: SocketAddr, samples: &[Sample]) -> Survey {
     let asker = Asker {
         timeout: Duration::from_millis(500),
         tries: 2,
     };
     let clock = SimulatedClock::new(NOW);
-    crate::multisigner::survey::survey(&asker, &zone(), &[targets(member)], &targets(parent), &clock).await
+    let zone = &zone();
+    let questions = Questions { zone, samples };
+    crate::multisigner::survey::survey(&asker, questions, &[targets(member)], &targets(parent), &clock).await
 }
 
 const ONE: Answer = |_| Some((30, &[1, 2, 13, 2, 9]));
@@ -163,6 +169,41 @@ async fn what_differs_over_tcp_is_asked_for_in_full_and_the_largest_ttl_counts()
         })
         .collect();
     assert_eq!(ttls, [40, 50]);
+}
+
+/// Each by the way that brings it: one server answers some questions over TCP alone.
+#[tokio::test]
+async fn samples_that_do_not_come_over_udp_are_asked_for_over_tcp() {
+    let all_but_one: Answer = |rtype| (rtype != RrType(65_000)).then_some(()).and(ONE(rtype));
+    let whole = server(Some(ONE), Some(ONE)).await;
+    let half = server(Some(all_but_one), Some(ONE)).await;
+    let samples = [65_000, 65_001].map(|rtype| Sample {
+        name: zone(),
+        rtype: RrType(rtype),
+    });
+    let seen = look_with(half, whole, &samples).await;
+    let [udp, tcp] = &seen.members[0].servers[..] else {
+        panic!("{seen:?}");
+    };
+    assert_eq!((udp.samples.len(), tcp.samples.len()), (2, 0));
+    assert!(udp.samples.values().all(Result::is_ok), "{udp:?}");
+    // Nobody asks the parent for them.
+    assert!(seen.parent.iter().all(|server| server.samples.is_empty()));
+
+    // What differs over TCP is asked for there too; where nothing comes, nobody asks twice.
+    let odd = server(Some(ONE), Some(LONGER)).await;
+    let seen = look_with(odd, whole, &samples).await;
+    let asked = seen.members[0].servers.iter().map(|server| server.samples.len());
+    assert_eq!(asked.collect::<Vec<_>>(), [2, 2]);
+    let none: Answer = |rtype| (rtype == RrType::DNSKEY).then_some(()).and(ONE(rtype));
+    let seen = look_with(server(Some(none), Some(none)).await, whole, &samples[..1]).await;
+    let silent = &seen.members[0].servers[0].samples;
+    assert!(
+        silent
+            .values()
+            .all(|answer| matches!(answer, Err(Unseen::Unreachable(_)))),
+        "{silent:?}"
+    );
 }
 
 /// What is shown of DS by a parent with these servers, each with its name, its address, and whether it answers over UDP
@@ -257,7 +298,13 @@ async fn look_from(relay: Relay, server: SocketAddr) -> Survey {
     seen.members.push(seen.members[0].clone());
     let (streams, parent) = (Streams::default(), targets(server));
     let spared = BTreeMap::new();
-    let elsewhere = from_elsewhere(&[relay], &streams, &spared, &zone(), &members, &parent, &clock).await;
+    let zone = &zone();
+    let samples = &[Sample {
+        name: zone.clone(),
+        rtype: RrType(65_000),
+    }];
+    let questions = Questions { zone, samples };
+    let elsewhere = from_elsewhere(&[relay], &streams, &spared, questions, &members, &parent, &clock).await;
     seen.add(elsewhere);
     seen
 }
@@ -279,8 +326,12 @@ async fn what_is_seen_from_elsewhere_counts_as_a_server_of_its_own() {
         ["x", "x over TCP", "x from tokyo"]
     );
     assert_eq!(ways(&seen.parent), ["x", "x over TCP", "x from tokyo"]);
-    // All types, though this server ends every stream after one answer.
+    // All types, though this server ends every stream after one answer; and the sample.
     assert_eq!(seen.members[1].servers[2].answers.len(), OF_MEMBERS.len());
+    let sampled =
+        [&seen.members[1], &seen.members[0]].map(|member| member.servers.last().unwrap().samples.len());
+    assert_eq!(sampled, [1, 0]);
+    assert!(seen.parent[2].samples.is_empty());
     assert!(!seen.members[1].servers[2].is_away());
 
     // Another site of the same address.
@@ -349,11 +400,12 @@ fn many(addresses: impl IntoIterator<Item = String>) -> Targets {
 async fn from_tokyo(relay: Relay, streams: &Streams, theirs: Targets, parent: Targets) -> Elsewhere {
     let clock = SimulatedClock::new(NOW);
     let members = [Targets::default(), theirs];
+    let (zone, samples) = (&zone(), &[][..]);
     from_elsewhere(
         &[relay],
         streams,
         &BTreeMap::new(),
-        &zone(),
+        Questions { zone, samples },
         &members,
         &parent,
         &clock,
