@@ -15,7 +15,9 @@ mod full_disk;
 #[allow(dead_code, reason = "a promise takes what it needs")]
 mod harness;
 mod interop_algorithm;
+mod interop_algorithm_knot;
 mod interop_bind_chain;
+mod interop_half_signed;
 mod interop_lock_step;
 mod interop_master_files;
 mod interop_mixing;

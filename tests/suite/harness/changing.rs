@@ -39,7 +39,8 @@ use super::{
 pub const PATIENCE: Duration = Duration::from_secs(150);
 pub const TTL: u32 = 3;
 
-fn zone_text() -> String {
+/// The zone, as all who serve it have it.
+pub fn zone_text() -> String {
     format!(
         "$TTL {TTL}\n@ SOA ours hostmaster 1 7200 1800 1209600 {TTL}\n@ NS ours\n@ NS theirs\nours A 127.0.0.1\n\
          theirs A 127.0.0.1\nwww A 192.0.2.80\n*.apps A 192.0.2.81\n"
@@ -93,6 +94,15 @@ impl Registrar {
             }
         });
         self.parent.delegate(&delegations.collect::<Vec<_>>()).unwrap();
+    }
+
+    /// Does a step of a plan where it is for the person here.
+    pub fn does(&self, origin: &str, step: Option<&Value>) {
+        if let Some(step) = step.filter(|step| step["place"] == "at the registrar") {
+            let lines = step["paste"].as_array().unwrap().iter();
+            let lines = lines.map(|line| line.as_str().unwrap().split_once(" DS ").unwrap().1);
+            self.write(origin, lines.map(|ds| ds.parse().unwrap()).collect());
+        }
     }
 
     /// A DS for no key of anybody, so that there is never none: that there is none is remembered for longer.
@@ -222,21 +232,23 @@ impl Site {
         status["zones"][0].clone()
     }
 
-    /// Does the step that waits for a person at the registrar. Gives the state of the plan.
-    pub fn does_what_is_asked(&self, origin: &str, registrar: &Registrar) -> String {
+    /// The step that waits for a person, once, and the state of the plan.
+    pub fn asks_for(&self, origin: &str) -> (Option<Value>, String) {
         let plan = self.status(origin)["plan"].clone();
         let steps = plan["steps"].as_array().unwrap().iter();
         let mut begun = steps.filter(|step| !step["begun"].is_null() && step["seen"].is_null());
-        if let Some(step) = begun.next() {
+        let asked = begun.next().filter(|step| {
             let number = step["number"].as_u64().unwrap() as usize;
-            let is_new = self.done.borrow_mut().insert((origin.to_owned(), number));
-            if is_new && step["place"] == "at the registrar" {
-                let lines = step["paste"].as_array().unwrap().iter();
-                let lines = lines.map(|line| line.as_str().unwrap().split_once(" DS ").unwrap().1);
-                registrar.write(origin, lines.map(|ds| ds.parse().unwrap()).collect());
-            }
-        }
-        plan["state"].as_str().unwrap().to_owned()
+            self.done.borrow_mut().insert((origin.to_owned(), number))
+        });
+        (asked.cloned(), plan["state"].as_str().unwrap().to_owned())
+    }
+
+    /// Does the step that waits for a person at the registrar. Gives the state of the plan.
+    pub fn does_what_is_asked(&self, origin: &str, registrar: &Registrar) -> String {
+        let (step, state) = self.asks_for(origin);
+        registrar.does(origin, step.as_ref());
+        state
     }
 
     pub fn told(&self, origin: &str) -> String {

@@ -49,6 +49,18 @@ impl Peer {
             .args(arguments);
         run(&mut command)
     }
+
+    /// Has Knot's `keymgr` do something: `keymgr("example. list")`.
+    pub fn keymgr(&self, arguments: &str) -> String {
+        keymgr(self.folder.path(), arguments)
+    }
+}
+
+/// Has `keymgr` do something to the keys of a Knot with its configuration in this folder.
+fn keymgr(folder: &Path, arguments: &str) -> String {
+    let mut command = daemon("keymgr");
+    command.arg("-c").arg(folder.join("knot.conf"));
+    run(command.args(arguments.split_whitespace()))
 }
 
 /// Knot serves the zones; `settings` stand in each zone's section (`dnssec-signing: on`).
@@ -58,6 +70,16 @@ pub fn knot(zones: &[(&str, PathBuf)], settings: &str) -> Peer {
 
 /// The same at an address that is known before.
 pub fn knot_at(address: SocketAddr, zones: &[(&str, PathBuf)], settings: &str) -> Peer {
+    knot_with_keys(address, zones, settings, &[])
+}
+
+/// The same with keys that are made before it begins, each as `keymgr` is told.
+pub fn knot_with_keys(
+    address: SocketAddr,
+    zones: &[(&str, PathBuf)],
+    settings: &str,
+    keys: &[String],
+) -> Peer {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path().display();
     let mut conf = format!(
@@ -76,6 +98,9 @@ pub fn knot_at(address: SocketAddr, zones: &[(&str, PathBuf)], settings: &str) -
         writeln!(conf, "  - domain: {origin}\n    file: {}", file.display()).unwrap();
     }
     let conf = write(folder.path(), "knot.conf", conf);
+    for key in keys {
+        keymgr(folder.path(), key);
+    }
     let mut command = daemon("knotd");
     command.arg("-c").arg(conf);
     let server = Server::start("knotd", command, address, &Query::plain(zones[0].0, "SOA"));
