@@ -19,6 +19,9 @@ use std::{
     time::Duration,
 };
 
+/// By how many percent content may shrink at once where nothing is said.
+pub(super) const LARGEST_SHRINK: u8 = 20;
+
 settings! {
     /// The whole file.
     pub(super) struct File {
@@ -210,7 +213,7 @@ settings! {
         poll: Duration = Duration::from_secs(60),
         /// By how many percent of its records the content of a transfer or an export may shrink at once; more waits for
         /// `countersign accept content`.
-        largest_shrink: Bounded<0, 100> = Bounded(super::resolve::LARGEST_SHRINK as u64),
+        largest_shrink: Bounded<0, 100> = Bounded(LARGEST_SHRINK as u64),
         /// The name servers of all providers, which the apex NS RRset then names instead of those in the content.
         name_servers: Vec<At<Name>> = Vec::new(),
         /// Files with the other provider's DNSKEY records, as `dig +noall +answer DNSKEY` prints them.

@@ -9,7 +9,7 @@ use std::{
 use super::{
     file::{File, ProviderKind, SourceKind, ZoneFile},
     problem::Position,
-    resolve::{ProviderSettings, Spot},
+    settings::{ProviderSettings, Spot},
 };
 use crate::{client::tsig::TsigAlgorithm, wire::Name};
 
