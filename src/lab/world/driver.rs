@@ -91,8 +91,10 @@ pub(super) struct Driver {
     pub standing: Standing,
     /// What was said when a plan was given up and nothing of it could be taken back.
     pub no_way_back: Option<String>,
-    /// What people did at the registrar because a plan asked for it.
-    pub handed_in: Vec<Deed>,
+    /// The steps for which people did what they were asked for, by plan and place.
+    pub handed_in: Vec<(u64, usize)>,
+    /// The step at which the last plan was given up that was.
+    given_up_at: Option<(u64, usize)>,
     /// How many plans were adopted.
     pub adopted: u64,
     pub restarts: u64,
@@ -122,6 +124,7 @@ impl Driver {
             standing: Standing::Idle,
             no_way_back: None,
             handed_in: Vec::new(),
+            given_up_at: None,
             adopted: 0,
             restarts: 0,
         }
@@ -409,6 +412,7 @@ impl Driver {
             return;
         };
         let run = run.clone();
+        self.given_up_at = Some((self.adopted, run.done.len()));
         let (now, _) = self.time(world);
         world
             .story

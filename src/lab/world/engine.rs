@@ -49,8 +49,8 @@ pub(super) enum Deed {
     Reported { step: usize },
     /// A person lets a plan go on that was paused.
     Resume,
-    /// Somebody does what the plan of this number asked for.
-    Asked { plan: u64, deed: Box<Deed> },
+    /// Somebody does what a step of the plan of this number asked for.
+    Asked { plan: u64, step: usize, deed: Box<Deed> },
     /// A plan is made and adopted.
     Plan,
     /// A person gives the plan up.

@@ -199,9 +199,9 @@ impl Play<'_> {
             Deed::Reported { step } => self.driver.reported(world, *step),
             Deed::Resume => self.driver.resume(world),
             Deed::GiveUp => self.driver.give_up(world),
-            Deed::Asked { plan, deed } if *plan == self.driver.adopted => {
-                if matches!(**deed, Deed::Ds { .. } | Deed::ParentNs { .. }) {
-                    self.driver.handed_in.push((**deed).clone());
+            Deed::Asked { plan, step, deed } if *plan == self.driver.adopted => {
+                if !matches!(**deed, Deed::Reported { .. }) {
+                    self.driver.handed_in.push((*plan, *step));
                 }
                 self.done(deed);
             }

@@ -42,21 +42,20 @@ impl Run {
         }
         let back = run.plan.retreat(&begun, &run.situation_now(now))?;
         Ok(match self.on_its_way(view) {
-            Some(value) => back.once_it_came(value),
+            Some((asked, values)) => back.once_it_came(asked, values),
             None => back,
         })
     }
 
-    /// What a person was asked to have changed at the parent, where not every server of it is seen to have it.
-    fn on_its_way(&self, view: Option<&View>) -> Option<Value> {
+    /// The step for which a person was asked last, and what of it not every server is seen to have.
+    fn on_its_way(&self, view: Option<&View>) -> Option<(&Step, Vec<Value>)> {
         let begun = self.begun?;
         let step = self.plan.steps.get(self.done.len())?;
         let by_person = matches!(step.by, Actor::Person { .. });
-        let is_of_parent = |value: &&Value| matches!(value.slot(), Slot::Ds | Slot::ParentNs);
-        let value = step.changes.iter().find(is_of_parent).filter(|_| by_person)?;
-        let value = self.history.adjusted(value);
-        let is_there = view.is_some_and(|view| view.shows(&value, begun));
-        (!is_there).then_some(value)
+        let is_there = |value: &Value| view.is_some_and(|view| view.shows(value, begun));
+        let changes = step.changes.iter().map(|value| self.history.adjusted(value));
+        let late: Vec<Value> = changes.filter(|value| !is_there(value)).collect();
+        (by_person && !late.is_empty()).then_some((step, late))
     }
 
     /// The step by which the parent follows, where every provider asks it, or is about to: the last one's CDS may be there

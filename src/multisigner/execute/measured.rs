@@ -169,7 +169,7 @@ impl History {
             last_change: situation.at,
             unsettled: match value {
                 // The parent follows in its own time, or not at all.
-                Value::Ds(_) | Value::ParentNs(_) => situation.unsettled(&value.slot()).cloned().collect(),
+                Value::Ds(_) => situation.unsettled(&Slot::Ds).cloned().collect(),
                 _ => Vec::new(),
             },
             ..Course::default()

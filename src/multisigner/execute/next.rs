@@ -124,8 +124,8 @@ impl Run {
                 return Some("the key is not made yet".to_owned());
             }
         }
-        if let Action::HandedIn { value } = &step.action {
-            return self.may_still_come(value, begun, view);
+        if let Action::HandedIn { values } = &step.action {
+            return self.may_still_come(values, begun, view);
         }
         let by_person = matches!(step.by, Actor::Person { .. });
         let no_sight = step.changes.is_empty() && (by_person || matches!(step.by, Actor::Provider { .. }));
@@ -154,11 +154,14 @@ impl Run {
             .next()
     }
 
-    /// Why what was handed in at the parent may still come somewhere.
-    fn may_still_come(&self, value: &Value, begun: UnixTime, view: &View) -> Option<String> {
-        let lacking = view.lacking(value, begun)?;
-        let lacking = format!("{}: {lacking}", self.slot_in_words(&value.slot()));
-        if view.is_anywhere(value) {
+    /// Why what was handed in may still come somewhere.
+    fn may_still_come(&self, values: &[Value], begun: UnixTime, view: &View) -> Option<String> {
+        let values: Vec<Value> = values.iter().map(|value| self.history.adjusted(value)).collect();
+        let lacking = values.iter().find_map(|value| {
+            let lacking = view.lacking(value, begun)?;
+            Some(format!("{}: {lacking}", self.slot_in_words(&value.slot())))
+        })?;
+        if values.iter().any(|value| view.is_anywhere(value)) {
             return Some(lacking);
         }
         (!self.reported).then(|| {

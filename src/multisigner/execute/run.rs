@@ -368,7 +368,7 @@ impl Run {
                 self.was_early = self.is_early(*step);
                 self.begin_step(*step, at);
                 self.untold = None;
-                // Whoever said that nothing is on its way to the parent has said that it has what it had.
+                // Whoever said that nothing is on its way has said that all is as it was.
                 let before = step.checked_sub(1).and_then(|before| self.plan.steps.get(before));
                 let was_asked = before.is_some_and(|before| matches!(before.action, Action::HandedIn { .. }));
                 (self.reported, self.acted) = (self.reported && was_asked, false);

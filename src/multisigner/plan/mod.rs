@@ -195,12 +195,12 @@ pub enum Action {
         /// What, in words.
         what: String,
     },
-    /// What a person was asked to have changed at the parent may be on its way there, and is given up: it is waited for until
-    /// every server shows it, or until the person says that it cannot come any more. Before that no server that shows what
-    /// was before says whether this is what is to be, or what has not changed yet.
+    /// What a person was asked for may be on its way to servers, and is given up: it is waited for until every server shows it,
+    /// or until the person says that it cannot come any more. Before that no server that shows what was before says whether
+    /// this is what is to be, or what has not changed yet.
     HandedIn {
-        /// What it was to be.
-        value: Value,
+        /// What was to be shown.
+        values: Vec<Value>,
     },
     /// Nothing is done, and something is waited for: time, or what the exchange of keys does by itself.
     Await,

@@ -100,24 +100,27 @@ impl Plan {
         Ok(draft.finish(kind)?)
     }
 
-    /// The same plan, once it is seen that what was handed in at the parent has come, or cannot come.
-    pub fn once_it_came(mut self, value: Value) -> Plan {
+    /// The same plan, which takes back what a person was asked for in this step once it is seen that it has come, or cannot
+    /// come. `values`: what is not seen everywhere yet.
+    pub fn once_it_came(mut self, asked: &Step, values: Vec<Value>) -> Plan {
+        let of_these = |value: &Value| values.iter().any(|late| late.slot() == value.slot());
+        let takes_back = |step: &Step| step.changes.iter().any(of_these);
+        let (Actor::Person { place, .. }, Some(at)) = (&asked.by, self.steps.iter().position(takes_back))
+        else {
+            return self;
+        };
         for wait in self.steps.iter_mut().flat_map(|step| &mut step.waits) {
-            if let Since::Step(place) = &mut wait.since {
+            if let Since::Step(place) = &mut wait.since
+                && *place >= at
+            {
                 *place += 1;
             }
         }
-        let of = match value.slot() {
-            Slot::ParentNs => "NS",
-            _ => "DS",
-        };
         let step = Step {
-            what: format!(
-                "the {of} RRset that was asked for is at every server of the parent, or it was never handed in"
-            ),
-            action: Action::HandedIn { value },
+            what: format!("this is at every server, or was never handed in: {}", asked.what),
+            action: Action::HandedIn { values },
             by: Actor::Person {
-                place: "at the registrar".to_owned(),
+                place: place.clone(),
                 paste: Vec::new(),
             },
             changes: Vec::new(),
@@ -125,7 +128,7 @@ impl Plan {
             withdraws: false,
             back: BACK.to_owned(),
         };
-        self.steps.insert(0, step);
+        self.steps.insert(at, step);
         self
     }
 

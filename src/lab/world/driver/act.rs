@@ -86,8 +86,8 @@ impl Driver {
         if !self.asked.contains(&step) {
             self.asked.push(step);
             let delay = world.random.below(self.habits.person + 1);
-            self.ask_for(world, delay, Deed::Given { provider, keys });
-            self.ask_for(world, delay + 1, Deed::Reported { step });
+            self.ask_for(world, delay, step, Deed::Given { provider, keys });
+            self.ask_for(world, delay + 1, step, Deed::Reported { step });
         }
         true
     }
@@ -139,33 +139,22 @@ impl Driver {
             | Action::Withdraw { .. }
             | Action::Give { .. }
             | Action::Await => return,
-            Action::HandedIn { value } => {
+            Action::HandedIn { .. } => {
                 // Who has handed it in says nothing.
-                if !self.has_handed_in(value) {
-                    self.ask_for(world, delay, Deed::Reported { step });
+                if self.given_up_at.is_some_and(|at| !self.handed_in.contains(&at)) {
+                    self.ask_for(world, delay, step, Deed::Reported { step });
                 }
                 return;
             }
         };
-        self.ask_for(world, delay, deed);
-        self.ask_for(world, delay + 1, Deed::Reported { step });
-    }
-
-    fn has_handed_in(&self, value: &Value) -> bool {
-        let mut deeds = self.handed_in.iter();
-        deeds.any(|deed| match (deed, value) {
-            (Deed::Ds { ds }, value @ Value::Ds(_)) => view::ds(std::slice::from_ref(value)) == Some(*ds),
-            (Deed::ParentNs { members }, Value::ParentNs(ns)) => {
-                view::members_of(ns.members.iter().copied()) == *members
-            }
-            _ => false,
-        })
+        self.ask_for(world, delay, step, deed);
+        self.ask_for(world, delay + 1, step, Deed::Reported { step });
     }
 
     /// Somebody is asked to do something, and does it unless the plan is given up before.
-    fn ask_for(&self, world: &mut World, delay: Time, deed: Deed) {
+    fn ask_for(&self, world: &mut World, delay: Time, step: usize, deed: Deed) {
         let (plan, deed) = (self.adopted, Box::new(deed));
-        world.later(delay, Deed::Asked { plan, deed });
+        world.later(delay, Deed::Asked { plan, step, deed });
     }
 }
 
