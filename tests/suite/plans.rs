@@ -4,7 +4,7 @@
 use countersign::dnssec::key::Dnskey;
 
 use crate::harness::{
-    planned::{Asking, ORIGIN, ROLLING, SHOWING, World, dnskeys},
+    planned::{Asking, ORIGIN, ROLLING, SHOWING, Setting, World, dnskeys},
     process::wait_for,
     proxy,
 };
@@ -287,4 +287,69 @@ fn what_another_provider_rolls_by_itself_is_followed() {
     world.reaches("reached");
     let (asked, bogus) = asking.stop();
     assert!(bogus.is_empty(), "{bogus:?} of {asked} are not validated");
+}
+
+/// What `status` warns of, as soon as it has this text.
+#[track_caller]
+fn warned(world: &World, text: &str) {
+    let warned = wait_for(ROLLING, || {
+        let warnings = world.status()["warnings"].to_string();
+        warnings.contains(text).then_some(())
+    });
+    assert!(warned.is_some(), "{:#}\n{}", world.status(), world.ours.log());
+}
+
+/// A person does not want the old KSK of NS1's to go: neither at once nor after a restart is it taken up again.
+#[test]
+fn what_a_person_gives_up_is_not_followed_again_by_itself() {
+    let mut world = World::new("1s", "3");
+    let servers = ["ours", "theirs"];
+    let before = world.keys();
+    world.ns1.knob("ksk-roll", "5s");
+    let taken = wait_for(ROLLING, || (world.keys().len() > before.len()).then_some(()));
+    assert!(taken.is_some(), "{}", world.ours.log());
+    world.delegate(&servers, world.keys().iter());
+    world.asks("registrar");
+    let text = world.does(&["abort", ORIGIN, "not yet", "--as-it-is"]);
+    assert!(
+        text.contains("is followed by itself no more")
+            && text.contains("countersign apply follow example. --provider ns1"),
+        "{text}"
+    );
+    let stays = "it stays published until you say countersign apply follow example. --provider ns1";
+    warned(&world, stays);
+    assert_eq!(world.plan_status()["state"], "given up");
+    world.ours.signal("TERM");
+    world.ours.wait(SHOWING);
+    world.start_again();
+    warned(&world, stays);
+    assert_eq!(world.plan_status()["state"], "given up");
+    assert!(before.iter().all(|key| world.keys().contains(key)));
+
+    world.apply(&["follow", ORIGIN, "--provider", "ns1"]);
+    assert!(!world.status()["warnings"].to_string().contains(stays));
+    world.asks("registrar");
+    // NS1 has all that is left.
+    world.delegate(&servers, dnskeys(world.ns1.dns[0]).iter());
+    world.reaches("reached");
+    assert_eq!(world.keys().len(), before.len());
+}
+
+/// It would be paused at once, and taken up again each time that a person gives it up.
+#[test]
+fn what_changes_the_ds_is_not_followed_beside_a_cds_rrset_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::within(
+        folder.path(),
+        Setting {
+            of_zone: "cds = \"publish\"\n",
+            ..Setting::default()
+        },
+    );
+    world.ns1.knob("ksk-roll", "3s");
+    warned(
+        &world,
+        "and stay published here: the plan changes the DS RRset, and by `cds = \\\"publish\\\"`",
+    );
+    assert!(world.plan_status().is_null(), "{:#}", world.plan_status());
 }

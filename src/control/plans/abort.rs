@@ -46,6 +46,7 @@ pub(super) async fn abort(
         give_up(server, zone, &mut run, why, true).await?;
         let mut reply = report::told(server, zone);
         reply.text.push_str(&report::stays(&run));
+        reply.text.extend(report::not_followed(&run));
         return Ok(reply);
     }
     if run.is_a_way_back_not_taken() {
@@ -111,6 +112,7 @@ pub(super) async fn abort(
             reply.text.push_str(&format!("\nNothing is taken back: {why}\n"));
         }
     }
+    reply.text.extend(report::not_followed(&run));
     Ok(reply)
 }
 

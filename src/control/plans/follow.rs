@@ -1,13 +1,18 @@
 //! Follows by itself what another provider changed by itself: keys that it gave up are withdrawn here by the plan
 //! `follow`, once nobody can hold anything that needs them.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{
     super::{reckon::reckon, server::Server},
-    look,
+    act, lock, look,
     orders::{adopt, past_of},
     report,
+    warned::Warned,
 };
 use crate::{
     clock::{Clock, UnixTime},
@@ -34,6 +39,7 @@ pub(super) async fn look(server: &Arc<Server>, zone: &ZoneSettings) {
             AFTER_FAILURE
         })
     } else {
+        not_followed(server, zone, Vec::new());
         EVERY
     };
     let due = server.clock.steady() + pause;
@@ -55,13 +61,15 @@ async fn try_to(server: &Arc<Server>, zone: &ZoneSettings) -> Result<Duration, S
     let previous = past_of(server, &zone.origin);
     let beginning = look::situation(server, zone, previous).await?;
     let (situation, register) = (beginning.situation, beginning.register);
-    for place in 1..situation.members.len() {
-        let provider = ProviderId::at(place).map_err(|error| error.to_string())?;
-        let gone = gone(&situation, &register, provider);
+    let mut held_back = Vec::new();
+    for (provider, gone) in gone_since(server, &situation, &register) {
+        let (left_in, gone) = left_in(server, &situation, &register, gone);
+        if !left_in.is_empty() {
+            held_back.push(given_up(&situation, provider, left_in));
+        }
         if gone.is_empty() {
             continue;
         }
-        let gone = since(server, &situation, gone);
         let (kind, from) = (Kind::Follow { provider, gone }, situation.clone());
         let judged = reckon(move || {
             let plan = plan::build(&kind, &from).map_err(|error| error.to_string())?;
@@ -70,13 +78,24 @@ async fn try_to(server: &Arc<Server>, zone: &ZoneSettings) -> Result<Duration, S
             Ok::<_, String>((plan, amiss, harm))
         });
         let (plan, amiss, harm) = judged.await??;
+        let name = situation.name(provider);
+        // It would pause at once, and stand in the way of every other plan.
+        if let Some(why) = act::against_the_plan(zone.cds, &plan) {
+            held_back.push(Warned {
+                about: format!("keys of {name} are not followed"),
+                what: format!(
+                    "keys of {name} are gone there, and stay published here: {why}; set it to \"rollover\" or \"off\", and reload"
+                ),
+            });
+            continue;
+        }
+        not_followed(server, zone, held_back.clone());
         // What the provider served with these keys is held for a while, and fits nothing that it serves now.
         if amiss.is_some() {
             let longest = situation.serves.iter().filter_map(ttl).max().unwrap_or(0);
             let wait = longest + situation.margin + situation.lag(&Slot::Keys(provider)) + 1;
             return Ok(Duration::from_secs(wait).min(AGAIN));
         }
-        let name = situation.name(provider);
         if let Some(harm) = harm {
             tracing::error!(zone = %zone.origin, "keys of {name} are gone, and to withdraw them here is not safe: {harm}");
             return Ok(AGAIN);
@@ -91,7 +110,52 @@ async fn try_to(server: &Arc<Server>, zone: &ZoneSettings) -> Result<Duration, S
         let adopted = adopt(server, &zone.origin, plan, None).await;
         return adopted.map(|()| EVERY).map_err(|refusal| refusal.error);
     }
+    not_followed(server, zone, held_back);
     Ok(AGAIN)
+}
+
+/// Keeps why keys that are gone are not followed, for `status`; what is new of it is told in the log.
+fn not_followed(server: &Server, zone: &ZoneSettings, why: Vec<Warned>) {
+    server.plans.change(&zone.origin, |known| {
+        for new in why.iter().filter(|new| !known.not_followed.contains(new)) {
+            tracing::warn!(zone = %zone.origin, "{}", new.what);
+        }
+        known.not_followed = why;
+    });
+}
+
+/// The keys among `gone` for which a person gave up the plan that was to withdraw them, and the others. One that some source
+/// has shown since counts anew.
+fn left_in(
+    server: &Server,
+    situation: &Situation,
+    register: &Register,
+    gone: Vec<Gone>,
+) -> (Vec<Gone>, Vec<Gone>) {
+    let known = lock(&server.plans.known);
+    let run = known.get(&situation.zone).and_then(|known| known.run.as_ref());
+    let is_left_in = |(key, _): &Gone| {
+        let dnskey = situation.key(*key).and_then(|key| key.dnskey.as_ref());
+        let given_up = dnskey.and_then(|dnskey| Some((dnskey, run?.was_left_in(dnskey)?)));
+        given_up.is_some_and(|(dnskey, at)| {
+            let foreign = register.foreign.get(dnskey);
+            foreign.is_some_and(|foreign| foreign.last_unseen <= at)
+        })
+    };
+    gone.into_iter().partition(is_left_in)
+}
+
+fn given_up(situation: &Situation, provider: ProviderId, keys: Vec<Gone>) -> Warned {
+    let keys = keys.into_iter().map(|(key, _)| key);
+    let (name, keys) = (situation.name(provider), situation.labels(keys.collect()));
+    Warned {
+        about: format!("keys of {name} stay: {keys}"),
+        what: format!(
+            "{name} has {keys} no more, and the plan that was to withdraw that here was given up: it stays published until \
+             you say countersign apply follow {} --provider {name}",
+            situation.zone
+        ),
+    }
 }
 
 fn ttl(value: &Value) -> Option<u64> {
@@ -102,19 +166,36 @@ fn ttl(value: &Value) -> Option<u64> {
     }
 }
 
-/// Since when each key is known to be gone, as a signer too: since this process first found it so. What was before
-/// nobody looked at.
-fn since(server: &Server, situation: &Situation, gone: Vec<KeyId>) -> Vec<(KeyId, UnixTime)> {
+/// A key that is gone, and since when that is known.
+pub(super) type Gone = (KeyId, UnixTime);
+
+/// The keys of every other provider that are gone, as signers too. They are known to be since this process first found it so:
+/// what was before nobody looked at.
+pub(super) fn gone_since(
+    server: &Server,
+    situation: &Situation,
+    register: &Register,
+) -> BTreeMap<ProviderId, Vec<Gone>> {
+    let others = (1..situation.members.len()).filter_map(|place| ProviderId::at(place).ok());
+    let found = others.map(|provider| (provider, gone(situation, register, provider)));
+    let found: Vec<(ProviderId, Vec<KeyId>)> = found.collect();
     let dnskey = |key: &KeyId| situation.key(*key).and_then(|key| key.dnskey.clone());
     server.plans.change(&situation.zone, |known| {
-        let now: Vec<Dnskey> = gone.iter().filter_map(dnskey).collect();
+        let now: BTreeSet<Dnskey> = found
+            .iter()
+            .flat_map(|(_, gone)| gone)
+            .filter_map(dnskey)
+            .collect();
         known.gone.retain(|key, _| now.contains(key));
         for key in now {
             known.gone.entry(key).or_insert(situation.at);
         }
         let of = |key: &KeyId| known.gone.get(&dnskey(key)?).copied();
-        let since = gone.iter().map(|key| (*key, of(key).unwrap_or(situation.at)));
-        since.collect()
+        let since = |key: KeyId| (key, of(&key).unwrap_or(situation.at));
+        let found = found.into_iter();
+        found
+            .map(|(provider, gone)| (provider, gone.into_iter().map(since).collect()))
+            .collect()
     })
 }
 

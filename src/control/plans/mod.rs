@@ -34,6 +34,7 @@ use std::{
 pub use clock::accept_clock;
 use elsewhere::Pace;
 pub use orders::order;
+use warned::Warned;
 
 use super::{reckon::reckon, server::Server, zones::causes};
 use crate::{
@@ -90,6 +91,8 @@ struct Known {
     follow_due: Duration,
     /// Keys that are gone at a provider, each with the time since when that is known.
     gone: BTreeMap<Dnskey, UnixTime>,
+    /// Why keys that are gone at a provider are not withdrawn here by themselves.
+    not_followed: Vec<Warned>,
     /// When all servers were last looked at, and how long a change may take to all of them.
     looked: UnixTime,
     lag: Duration,
@@ -388,6 +391,7 @@ fn due(server: &Server, zones: &[ZoneSettings]) -> Vec<ZoneSettings> {
         } else if zone.follow && zone.exchange_keys && !zone.providers.is_empty() {
             &mut known.follow_due
         } else {
+            known.not_followed.clear();
             return false;
         };
         let due = *place <= now;

@@ -11,7 +11,7 @@ use super::{
         server::{Server, unknown},
     },
     abort::{abort, forget},
-    act, append, clock, journal, look, report, time, wanted,
+    act, append, clock, follow, journal, look, report, time, wanted,
 };
 use crate::{
     clock::Clock,
@@ -161,13 +161,14 @@ async fn make(
     let seen = look::situation(server, zone, previous).await;
     let mut from = seen.map_err(|why| refusal(why, "countersign peer status shows what is seen"))?;
     let ttls = look::ttls(server, &zone.origin);
+    let gone = follow::gone_since(server, &from.situation, &from.register);
     let exchange_keys = zone.exchange_keys;
     judged(move || {
         let hastens = unseen == Unseen::IsLeftAside && !from.situation.first_seen.is_empty();
         if hastens {
             from.situation.first_seen.clear();
         }
-        let kind = wanted::kind(&wanted, &mut from.situation, &from.register)?;
+        let kind = wanted::kind(&wanted, &mut from.situation, &from.register, &gone)?;
         let plan = plan::build(&kind, &from.situation).and_then(|plan| {
             plan.has_names()?;
             Ok(plan)

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     multisigner::{
         execute::{GivenUp, Outcome, Run, Stage},
-        plan::{Action, Actor, Plan, Report, Since},
+        plan::{Action, Actor, Kind, Plan, Report, Since},
         safety::{Invariant, ProviderId, Terms, Value, Verdict, check},
     },
     wire::Name,
@@ -103,6 +103,21 @@ pub(super) fn stays(run: &Run) -> String {
         "\nNothing is taken back. What these steps led to stays until another plan changes it:\n{text}{parent}\
          What caches may hold of it counts in the next plan, which can be begun now: countersign plan NAME {zone}\n"
     )
+}
+
+/// What becomes of another provider's keys when the plan is given up that was to withdraw them.
+pub(super) fn not_followed(run: &Run) -> Option<String> {
+    let Kind::Follow { provider, gone } = &run.plan.kind else {
+        return None;
+    };
+    let situation = &run.plan.situation;
+    let keys = situation.labels(gone.iter().map(|(key, _)| *key).collect());
+    Some(format!(
+        "\nThat {keys} is gone at {0} is followed by itself no more. When it is to go here too: countersign apply follow {1} \
+         --provider {0}\n",
+        situation.name(*provider),
+        situation.zone
+    ))
 }
 
 /// Why a run was given up, for as long as no other plan follows.
@@ -243,7 +258,7 @@ mod tests {
     use crate::{
         clock::UnixTime,
         multisigner::{
-            plan::{Hand, Kind, Member, Situation, Step},
+            plan::{Hand, Member, Situation, Step},
             safety::{KeyRrset, KeySet},
         },
     };

@@ -1,6 +1,11 @@
 //! What a person wants, in the words of a plan: which keys are old and new, who comes and goes.
 
-use super::super::protocol::{PlanWanted, Refusal};
+use std::collections::BTreeMap;
+
+use super::{
+    super::protocol::{PlanWanted, Refusal},
+    follow::Gone,
+};
 use crate::{
     dnssec::{
         algorithm::Algorithm,
@@ -27,11 +32,12 @@ pub(super) const NAMES: [&str; 9] = [
     "follow",
 ];
 
-/// The kind of plan that is wanted. Keys that it takes and that nobody serves yet are added to the situation.
+/// The kind of plan that is wanted; `gone`: the keys that other providers have no more. Keys that it takes and that nobody serves yet are added to the situation.
 pub(super) fn kind(
     wanted: &PlanWanted,
     situation: &mut Situation,
     register: &Register,
+    gone: &BTreeMap<ProviderId, Vec<Gone>>,
 ) -> Result<Kind, Refusal> {
     fits(wanted)?;
     match wanted.kind.as_str() {
@@ -79,8 +85,7 @@ pub(super) fn kind(
         "algorithm" => algorithm(wanted, situation, register),
         "follow" => {
             let provider = who(wanted, situation, None)?;
-            let gone = gone(situation, provider);
-            let gone = gone.into_iter().map(|key| (key, situation.at)).collect();
+            let gone = gone.get(&provider).cloned().unwrap_or_default();
             Ok(Kind::Follow { provider, gone })
         }
         other => Err(refusal(
@@ -367,20 +372,6 @@ fn algorithm(wanted: &PlanWanted, situation: &mut Situation, register: &Register
         new.push(id.map_err(|error| refusal(&error.to_string(), "withdraw some first"))?);
     }
     Ok(Kind::Algorithm { old, new })
-}
-
-/// The keys of a provider that are in our set, and that it has no more.
-fn gone(situation: &Situation, provider: ProviderId) -> Vec<KeyId> {
-    let keys = |of: ProviderId| match situation.value(&Slot::Keys(of)) {
-        Some(Value::Keys(_, keys)) => keys.keys,
-        _ => KeySet::default(),
-    };
-    let missing = keys(ProviderId::FIRST).without(keys(provider));
-    let theirs = |key: &KeyId| {
-        let owner = situation.key(*key).and_then(|key| key.owner);
-        owner.is_none_or(|owner| owner == provider)
-    };
-    missing.iter().filter(theirs).collect()
 }
 
 #[cfg(test)]

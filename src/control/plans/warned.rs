@@ -41,7 +41,11 @@ impl Plans {
             about: "the parent does not follow CDS".to_owned(),
             what: unfollowed.to_string(),
         });
-        let in_words = in_words.map(Warned::in_words).chain(unfollowed);
+        let not_followed = known.not_followed.iter().filter(|_| !known.is_active()).cloned();
+        let in_words = in_words
+            .map(Warned::in_words)
+            .chain(unfollowed)
+            .chain(not_followed);
         in_words.chain(known.lasting_differences()).collect()
     }
 

@@ -194,6 +194,8 @@ pub struct Run {
     pub(super) surprises: usize,
     /// An earlier run of the journal took this server out of the delegation, and none has brought it back.
     was_out: bool,
+    /// Other providers' keys that a plan of the journal was to withdraw because they are gone, and that was given up: when.
+    left_in: BTreeMap<Dnskey, UnixTime>,
     /// The time of the last entry: what comes after is not before it.
     pub(super) last: UnixTime,
 }
@@ -319,6 +321,7 @@ impl Run {
             terms,
             surprises: 0,
             was_out: false,
+            left_in: BTreeMap::new(),
             last: at,
         })
     }
@@ -326,7 +329,26 @@ impl Run {
     /// The run that follows another one of the same zone.
     pub fn after(mut self, before: Option<&Self>) -> Self {
         self.was_out = before.is_some_and(Self::is_out);
+        self.left_in = before.map(|before| before.left_in.clone()).unwrap_or_default();
+        for key in self.follows() {
+            self.left_in.remove(&key);
+        }
         self
+    }
+
+    /// When the last plan was given up that was to withdraw this key of another provider's, and none was begun since. A person
+    /// does not want that by itself.
+    pub fn was_left_in(&self, key: &Dnskey) -> Option<UnixTime> {
+        self.left_in.get(key).copied()
+    }
+
+    /// The keys of another provider that this plan withdraws because they are gone there.
+    pub fn follows(&self) -> Vec<Dnskey> {
+        let Kind::Follow { gone, .. } = &self.plan.kind else {
+            return Vec::new();
+        };
+        let known = gone.iter().filter_map(|(key, _)| self.plan.situation.key(*key));
+        known.filter_map(|key| key.dnskey.clone()).collect()
     }
 
     /// Whether a plan took this server out of the delegation, and none has brought it back since: that others do not have
@@ -413,6 +435,8 @@ impl Run {
             Event::ClockSet { .. } => {}
             Event::Aborted { why, as_it_is } => {
                 self.stage = Stage::Over(Outcome::Aborted);
+                let left_in = self.follows().into_iter().map(|key| (key, at));
+                self.left_in.extend(left_in.collect::<Vec<_>>());
                 self.given_up = Some(GivenUp {
                     why: why.clone(),
                     as_it_is: *as_it_is,
@@ -559,6 +583,9 @@ impl Run {
         self.untold = self.untold.map(moved);
         if let Some((told, _)) = &mut self.harm {
             *told = moved(*told);
+        }
+        for left_in in self.left_in.values_mut() {
+            *left_in = moved(*left_in);
         }
         for looked in self.looked.values_mut() {
             *looked = moved(*looked);

@@ -108,3 +108,50 @@ fn who_left_is_out_until_they_join() {
     let begun = Run::read([&leave(us)[0]]).unwrap().unwrap();
     assert!(!begun.is_out());
 }
+
+/// What a person gave up is not followed by itself, whatever other plans come between.
+#[test]
+fn keys_whose_withdrawal_was_given_up_are_left_in_until_another_plan_has_them() {
+    let follow = |places: &[usize]| {
+        let mut plan = roll();
+        let gone = places.iter().map(|place| (key(*place), UnixTime(1)));
+        plan.kind = Kind::Follow {
+            provider: provider(1),
+            gone: gone.collect(),
+        };
+        plan
+    };
+    let known = follow(&[]).situation.keys;
+    let dnskey = |place: usize| known[place].dnskey.clone().unwrap();
+    let adopted = |at: u64, places: &[usize]| {
+        let mut plan = follow(places);
+        plan.situation.keys.clone_from(&known);
+        plan.steps.clear();
+        let plan = Box::new(plan);
+        Entry {
+            at: UnixTime(at),
+            event: Event::Adopted { plan, force: None },
+        }
+    };
+    let ended = |at: u64, event: Event| Entry {
+        at: UnixTime(at),
+        event,
+    };
+    let aborted = || Event::Aborted {
+        why: "no".to_owned(),
+        as_it_is: true,
+    };
+    let mut journal = vec![adopted(2_000, &[THEIR_KSK, THEIR_ZSK]), ended(2_001, aborted())];
+    let left_in = |journal: &[Entry]| {
+        let run = Run::read(journal).unwrap().unwrap();
+        [THEIR_KSK, THEIR_ZSK].map(|place| run.was_left_in(&dnskey(place)).map(|at| at.0))
+    };
+    assert_eq!(left_in(&journal[..1]), [None, None]);
+    assert_eq!(left_in(&journal), [Some(2_001); 2]);
+    journal.extend([adopted(2_002, &[]), ended(2_003, Event::Finished)]);
+    assert_eq!(left_in(&journal), [Some(2_001); 2]);
+    journal.extend([adopted(2_004, &[THEIR_ZSK]), ended(2_005, Event::Finished)]);
+    assert_eq!(left_in(&journal), [Some(2_001), None]);
+    journal.push(adopted(2_006, &[THEIR_KSK]));
+    assert_eq!(left_in(&journal), [None, None]);
+}
