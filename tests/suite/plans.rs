@@ -5,7 +5,7 @@ use countersign::dnssec::key::Dnskey;
 
 use crate::harness::{
     planned::{Asking, ORIGIN, ROLLING, SHOWING, Setting, World, dnskeys},
-    process::wait_for,
+    process::{wait_for, write},
     proxy,
 };
 
@@ -352,4 +352,53 @@ fn what_changes_the_ds_is_not_followed_beside_a_cds_rrset_of_its_own() {
         "and stay published here: the plan changes the DS RRset, and by `cds = \\\"publish\\\"`",
     );
     assert!(world.plan_status().is_null(), "{:#}", world.plan_status());
+}
+
+/// NS1's old KSK is gone at all its servers, and then it is told of again where no server shows it.
+#[test]
+fn what_some_source_shows_again_is_not_withdrawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let shown = |keys: &[Dnskey]| {
+        let lines = keys.iter().map(|key| format!("{ORIGIN} 3 IN DNSKEY {key}\n"));
+        write(folder.path(), "theirs", lines.collect::<String>());
+    };
+    shown(&[]);
+    let world = World::within(
+        folder.path(),
+        Setting {
+            of_zone: "external_keys = [\"theirs\"]\n",
+            ..Setting::default()
+        },
+    );
+    let servers = ["ours", "theirs"];
+    let before = world.keys();
+    world.ns1.knob("ksk-roll", "5s");
+    let taken = wait_for(ROLLING, || (world.keys().len() > before.len()).then_some(()));
+    assert!(taken.is_some(), "{}", world.ours.log());
+    world.delegate(&servers, world.keys().iter());
+    world.asks("registrar");
+    let left = dnskeys(world.ns1.dns[0]);
+    let all = world.keys();
+    let gone: Vec<Dnskey> = all.iter().filter(|key| !left.contains(key)).cloned().collect();
+    assert_eq!(gone.len(), 1);
+
+    shown(&gone);
+    world.does(&["reload"]);
+    world.delegate(&servers, left.iter());
+    world.reaches("paused");
+    world.tells("theirs shows it again, so it stays published here");
+    // Said again it is the same.
+    world.does(&["resume", ORIGIN]);
+    world.reaches("paused");
+    assert_eq!(world.keys(), all);
+
+    shown(&[]);
+    world.does(&["reload"]);
+    world.does(&["resume", ORIGIN]);
+    world.reaches("reached");
+    assert!(!world.keys().contains(&gone[0]));
+    // And once more: it is published again at once.
+    shown(&gone);
+    world.does(&["reload"]);
+    assert_eq!(world.keys(), all);
 }

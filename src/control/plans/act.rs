@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
-    super::{peers, server::Server},
-    journal, notice,
+    super::{peers, reckon::reckon, server::Server},
+    journal, look, notice,
 };
 use crate::{
     clock::UnixTime,
@@ -12,14 +12,15 @@ use crate::{
     dnssec::{
         algorithm::SigningAlgorithm,
         csync::{Csync, Csyncing},
-        custody::{self, Place, StepError, Wanted},
+        custody::{self, IfShown, Place, StepError, Wanted},
         key::Dnskey,
         keyfile::timing::Claim,
         keyset::Cds,
+        register::{Register, Source},
     },
     multisigner::{
-        execute::{Event, Run},
-        plan::{Action, Actor, Plan, Situation, Step},
+        execute::{Event, Run, View},
+        plan::{Action, Actor, Kind, Plan, Situation, Step},
         safety::{KeyId, KeySet, ProviderId, Slot, Value},
     },
     provider::{Provider, ProviderError, Published},
@@ -48,6 +49,39 @@ pub(super) fn against_the_plan(cds: Cds, plan: &Plan) -> Option<String> {
             "the plan changes the DS RRset, and by `cds = \"{setting}\"` the zone asks the parent for another one at the same time"
         )
     })
+}
+
+/// Why a step of a plan that follows another provider is not begun: a key that this step or a later one withdraws is not
+/// gone any more, be it in a DNSKEY RRset or, which no server shows, in an API or a file.
+pub(super) async fn not_gone(
+    server: &Arc<Server>,
+    zone: &Name,
+    run: &Run,
+    view: &View,
+    step: usize,
+) -> Result<Option<String>, String> {
+    let Kind::Follow { provider, .. } = run.plan.kind else {
+        return Ok(None);
+    };
+    let events = look::events(server, zone).await?;
+    let register = reckon(move || Register::of(&events)).await?;
+    let left = run.plan.steps.iter().skip(step);
+    let goes = left.flat_map(|step| match &step.action {
+        Action::Withdraw { keys } => &keys[..],
+        _ => &[],
+    });
+    let shown = goes.filter_map(|key| {
+        let dnskey = run.plan.situation.key(*key)?.dnskey.as_ref()?;
+        let foreign = register.foreign.get(dnskey);
+        let source = foreign.and_then(|foreign| foreign.shown_by.first().map(Source::to_string));
+        let by = source.or_else(|| view.shown_at(provider, *key).map(str::to_owned))?;
+        Some(format!(
+            "{} is not gone: {by} shows it again, so it stays published here. When nobody shows it any more: countersign \
+             resume {zone}; if it is to stay: countersign abort {zone} REASON",
+            run.plan.situation.label(*key)
+        ))
+    });
+    Ok(shown.into_iter().next())
 }
 
 /// Does the action of a step that was journaled as begun.
@@ -87,8 +121,12 @@ pub(super) async fn step(
         Action::Withdraw { keys } => {
             let keys: Result<Vec<Dnskey>, Failed> = keys.iter().map(|key| dnskey(run, key)).collect();
             let (keys, why) = (keys?, format!("by a plan: {}", step.what));
+            let if_shown = match run.plan.kind {
+                Kind::Follow { .. } => IfShown::Stays,
+                _ => IfShown::Goes,
+            };
             change(server, &zone.origin, move |place, now| {
-                custody::withdraw_gone(place, &keys, &why, now)
+                custody::withdraw_by_plan(place, &keys, if_shown, &why, now)
             })
             .await
         }

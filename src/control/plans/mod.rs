@@ -560,7 +560,12 @@ async fn loop_of(server: &Arc<Server>, zone: &ZoneSettings, run: &mut Run) -> Re
         };
         let (judged, seen) = (run.clone(), Arc::clone(&view));
         match reckon(move || judged.next(&seen, now, sane)).await? {
-            Next::Journal(event) => {
+            Next::Journal(mut event) => {
+                if let Event::Begun { step } = event
+                    && let Some(why) = act::not_gone(server, &zone.origin, run, &view, step).await?
+                {
+                    event = Event::Paused { why };
+                }
                 journal(server, &zone.origin, run, event).await?;
                 // Others read what the run expects: a provider is given what it says from now on.
                 let known = run.clone();

@@ -32,7 +32,7 @@ pub(crate) use self::commands::{generate_on, import_on};
 use self::decide::{Decision, Input, decide};
 #[cfg(test)]
 pub(crate) use self::steps::make_held_on;
-pub use self::steps::{StepError, ask_for, have_taken, make_held, turn, withdraw_gone};
+pub use self::steps::{IfShown, StepError, ask_for, have_taken, make_held, turn, withdraw_by_plan};
 use super::{
     algorithm::{Algorithm, SigningAlgorithm},
     external::{self, ExternalError},

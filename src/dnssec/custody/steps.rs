@@ -22,7 +22,7 @@ use crate::{
             timing::{Claim, Timing},
         },
         keyset::{KeyState, Role, Work},
-        register::{OwnState, Register, What},
+        register::{OwnState, Register, Source, What},
     },
 };
 
@@ -92,12 +92,34 @@ pub enum StepError {
         /// What.
         what: &'static str,
     },
+    /// A key that is not gone.
+    #[error("key {tag} is not gone: {} shows it again, so it stays published here", names(.shown_by))]
+    NotGone {
+        /// Its tag.
+        tag: u16,
+        /// Who shows it.
+        shown_by: BTreeSet<Source>,
+    },
     /// A key of ours, where another provider's is meant.
     #[error("key {tag} is ours, and not to be taken out as another provider's")]
     Ours {
         /// Its tag.
         tag: u16,
     },
+}
+
+fn names(sources: &BTreeSet<Source>) -> String {
+    let names: Vec<String> = sources.iter().map(Source::to_string).collect();
+    names.join(", ")
+}
+
+/// What becomes of another provider's key that is to be withdrawn while some source shows it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum IfShown {
+    /// It stays: it was to be gone.
+    Stays,
+    /// It goes, and stays out until every source has been without it: nobody is to be sent to who signs with it.
+    Goes,
 }
 
 impl From<Arc<super::JournalError>> for StepError {
@@ -301,13 +323,14 @@ pub fn have_taken(place: Place<'_>, csync: Option<Csync>, now: UnixTime) -> Resu
     Ok(append(place, vec![What::Csync { shown: csync }], now)?)
 }
 
-/// Takes keys of another provider out of our set, as a plan that proved them to be gone says.
+/// Takes keys of another provider out of our set, as a plan says.
 ///
 /// # Errors
-/// When one of them is ours, or the register cannot be used.
-pub fn withdraw_gone(
+/// When one of them is ours, or is shown and would stay, or the register cannot be used.
+pub fn withdraw_by_plan(
     place: Place<'_>,
     keys: &[Dnskey],
+    if_shown: IfShown,
     reason: &str,
     now: UnixTime,
 ) -> Result<(), StepError> {
@@ -321,6 +344,16 @@ pub fn withdraw_gone(
             .get(*key)
             .is_some_and(|key| key.in_set().is_some())
     };
+    let is_shown = |key: &&Dnskey| register.foreign[*key].in_set() == Some(KeyState::Seen);
+    let mut there = keys.iter().filter(published);
+    if if_shown == IfShown::Stays
+        && let Some(key) = there.find(is_shown)
+    {
+        return Err(StepError::NotGone {
+            tag: key.key_tag(),
+            shown_by: register.foreign[key].shown_by.clone(),
+        });
+    }
     let whats: Vec<What> = keys
         .iter()
         .filter(published)

@@ -566,6 +566,45 @@ fn a_lost_key_can_be_buried_and_replaced() {
     assert!(matches!(error, CommandError::GivenUp { .. }), "{error}");
 }
 
+/// Else it would be withdrawn though its owner signs with it, and stay out until every source has been without it.
+#[test]
+fn a_plan_that_follows_withdraws_no_key_that_some_source_shows() {
+    let mut world = World::new();
+    let (ksk, zsk) = (foreign(ZONE | SEP), foreign(ZONE));
+    world.external("ns1.keys", &[&ksk, &zsk]);
+    world.open();
+    let withdraw = |world: &World, if_shown| {
+        steps::withdraw_by_plan(
+            world.place(),
+            std::slice::from_ref(&zsk),
+            if_shown,
+            "gone",
+            world.now,
+        )
+    };
+    let refused = withdraw(&world, IfShown::Stays).unwrap_err();
+    assert!(
+        refused
+            .to_string()
+            .contains("ns1.keys shows it again, so it stays published here"),
+        "{refused}"
+    );
+    assert_eq!(state_of(&world.open(), &zsk), Some(KeyState::Seen));
+    // A plan that takes a provider out does not mind.
+    withdraw(&world, IfShown::Goes).unwrap();
+    assert_eq!(state_of(&world.open(), &zsk), None);
+    readmit(&world.apex, zsk.key_tag(), &world.journal, world.now).unwrap();
+    assert_eq!(state_of(&world.open(), &zsk), Some(KeyState::Seen));
+
+    // Gone it goes, and comes again as soon as it is shown.
+    world.external("ns1.keys", &[&ksk]);
+    assert_eq!(state_of(&world.open(), &zsk), Some(KeyState::Kept));
+    withdraw(&world, IfShown::Stays).unwrap();
+    assert_eq!(state_of(&world.open(), &zsk), None);
+    world.external("ns1.keys", &[&ksk, &zsk]);
+    assert_eq!(state_of(&world.open(), &zsk), Some(KeyState::Seen));
+}
+
 #[test]
 fn external_keys_are_added_kept_and_withdrawn() {
     let mut world = World::new();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::{
     plan::PlanKey,
-    safety::{KeyId, Slot, Value},
+    safety::{KeyId, ProviderId, Slot, Value},
 };
 use super::items::same;
 use crate::clock::UnixTime;
@@ -55,6 +55,15 @@ impl View {
             Shown::Unreachable(_) | Shown::Odd(_) => false,
         };
         sights.is_some_and(|sights| !sights.is_empty() && sights.iter().all(is_one))
+    }
+
+    /// A server of a provider that has a key in its DNSKEY RRset.
+    pub fn shown_at(&self, provider: ProviderId, key: KeyId) -> Option<&str> {
+        let mut sights = self.slots.get(&Slot::Keys(provider)).into_iter().flatten();
+        let has_it =
+            |shown: &Shown| matches!(shown, Shown::Value(Value::Keys(_, rrset)) if rrset.keys.contains(key));
+        let sight = sights.find(|sight| has_it(&sight.shown))?;
+        Some(&sight.server)
     }
 
     /// Whether some server shows a value.
