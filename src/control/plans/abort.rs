@@ -7,16 +7,16 @@ use super::{
         protocol::{PlanReply, Refusal},
         server::Server,
     },
-    causes, journal, look,
-    orders::{active, adopt, judged, put, refusal, usable},
+    append, causes, look,
+    orders::{active, judged, put, refusal, usable},
     report,
     targets::gone,
-    time,
+    tell, time,
 };
 use crate::{
     config::ZoneSettings,
     multisigner::{
-        execute::{Event, Run, Stage, journal::last_run},
+        execute::{Entry, Event, Run, Stage, journal::last_run},
         plan::{NoWayBack, Plan},
     },
     wire::Name,
@@ -24,8 +24,8 @@ use crate::{
 
 /// What can be done of a plan that is given up.
 enum Back {
-    /// This, which undoes what it did.
-    Way(Box<(PlanReply, Plan)>),
+    /// This, which undoes what it did, and its run at its start.
+    Way(Box<(PlanReply, Plan, Run)>),
     /// Nothing: something is gone for good, and this says what to do instead.
     Passed(String),
 }
@@ -43,14 +43,14 @@ pub(super) async fn abort(
     let zone = &settings.origin;
     let mut run = active(server, zone)?;
     if as_it_is {
-        give_up(server, zone, &mut run, why, true).await?;
+        end(server, zone, &mut run, (why, true), None).await?;
         let mut reply = report::told(server, zone);
         reply.text.push_str(&report::stays(&run));
         reply.text.extend(report::not_followed(&run));
         return Ok(reply);
     }
     if run.is_a_way_back_not_taken() {
-        give_up(server, zone, &mut run, why, false).await?;
+        end(server, zone, &mut run, (why, false), None).await?;
         let mut reply = report::told(server, zone);
         reply.text.push_str(&format!(
             "\nThe way back had not done anything, and is given up too. What is served stays as it is; what can be \
@@ -68,7 +68,8 @@ pub(super) async fn abort(
             found => found.map_err(|why| refusal(why.to_string(), ""))?,
         };
         let shown = report::planned(&plan, Vec::new())?;
-        Ok(Back::Way(Box::new((shown, plan))))
+        let next = Run::adopt(plan.clone(), None, now).map_err(|fault| refusal(fault.to_string(), ""))?;
+        Ok(Back::Way(Box::new((shown, plan, next))))
     });
     let back = match gone {
         None => back.await,
@@ -87,45 +88,69 @@ pub(super) async fn abort(
         Err(why) => Err(why),
     };
     // Whatever comes of that, it is given up.
-    give_up(server, zone, &mut run, why, false).await?;
-    let mut reply = report::told(server, zone);
-    match back {
+    let (shown, next) = match back {
         Ok(way) => {
-            let (shown, plan) = *way;
-            if shown.safe {
-                adopt(server, zone, plan, None).await?;
-                reply = report::told(server, zone);
-                reply.adopted = true;
-                reply.text = format!(
-                    "The plan is given up, and what it did is taken back:\n\n{}",
-                    shown.text
-                );
-            } else {
-                reply
-                    .text
-                    .push_str("\nThe way back is not safe now, and is not begun.\n");
-                reply.text.push_str(&shown.text);
-            }
+            let (shown, plan, next) = *way;
+            let next = shown.safe.then_some((plan, next));
+            (Ok(shown), next)
         }
-        Err(refusal) => {
-            let why = refusal.error;
-            reply.text.push_str(&format!("\nNothing is taken back: {why}\n"));
+        Err(why) => (Err(why.error), None),
+    };
+    let goes_back = next.is_some();
+    end(server, zone, &mut run, (why, false), next).await?;
+    let mut reply = report::told(server, zone);
+    match shown {
+        Ok(shown) if goes_back => {
+            reply.adopted = true;
+            reply.text = format!(
+                "The plan is given up, and what it did is taken back:\n\n{}",
+                shown.text
+            );
         }
+        Ok(shown) => {
+            reply
+                .text
+                .push_str("\nThe way back is not safe now, and is not begun.\n");
+            reply.text.push_str(&shown.text);
+        }
+        Err(why) => reply.text.push_str(&format!("\nNothing is taken back: {why}\n")),
     }
     reply.text.extend(report::not_followed(&run));
     Ok(reply)
 }
 
-async fn give_up(
+/// Journals that a run is given up, for a reason and as it is or not, and that its way back is begun, where there is one: both
+/// or neither, for a process that dies in between would leave nothing that takes back what was done.
+async fn end(
     server: &Arc<Server>,
     zone: &Name,
     run: &mut Run,
-    why: String,
-    as_it_is: bool,
+    (why, as_it_is): (String, bool),
+    next: Option<(Plan, Run)>,
 ) -> Result<(), Refusal> {
-    let said = journal(server, zone, run, Event::Aborted { why, as_it_is }).await;
-    said.map_err(|why| refusal(why, ""))?;
-    put(server, zone, run.clone());
+    let at = time(server).0;
+    let aborted = Event::Aborted { why, as_it_is };
+    let failed = |why: String| refusal(why, "");
+    run.may(&aborted).map_err(|fault| failed(fault.to_string()))?;
+    let (plan, next) = next.unzip();
+    let adopted = plan.map(|plan| Event::Adopted {
+        plan: Box::new(plan),
+        force: None,
+    });
+    let events = [aborted].into_iter().chain(adopted);
+    let entries: Vec<Entry> = events.map(|event| Entry { at, event }).collect();
+    append(server, zone, entries.clone()).await.map_err(failed)?;
+    run.apply(&entries[0])
+        .map_err(|fault| failed(fault.to_string()))?;
+    tell(zone, run, &entries[0].event);
+    if let Some(next) = &next {
+        tracing::info!(%zone, "its way back is carried out from now on: {} steps", next.plan.steps.len());
+    }
+    put(
+        server,
+        zone,
+        next.map_or_else(|| run.clone(), |next| next.after(Some(run))),
+    );
     Ok(())
 }
 
@@ -161,4 +186,89 @@ pub(super) async fn forget(server: &Arc<Server>, zone: &Name, why: &str) -> Resu
          of the zone and of its DS and NS at the parent pass, and the margin, before the next plan.\n",
     );
     Ok(reply)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{
+            super::tests::{Fixture, NOW, runtime},
+            read_new,
+        },
+        *,
+    };
+    use crate::{
+        disk::simulated::{Death, SimulatedDisk},
+        multisigner::{
+            execute::{journal::RunJournal as _, tests::roll},
+            plan::Kind,
+        },
+        store::Store,
+    };
+
+    const ZONE: &str = "example.";
+
+    fn name() -> Name {
+        ZONE.parse().unwrap()
+    }
+
+    /// A plan that is carried out is given up, and the disk fails for good after so many operations. Whether it did, and what
+    /// another process finds.
+    fn given_up(after: u64, death: Death) -> (bool, Run) {
+        let disk = SimulatedDisk::new(after);
+        let store = Store::simulated(&disk.process()).unwrap();
+        let mut plan = roll();
+        plan.situation.at = NOW;
+        let back = Plan {
+            kind: Kind::Retreat {
+                from: Box::new(plan.kind.clone()),
+            },
+            ..plan.clone()
+        };
+        let event = Event::Adopted {
+            plan: Box::new(plan),
+            force: None,
+        };
+        store.append_run(&name(), &[Entry { at: NOW, event }]).unwrap();
+        let fixture = Fixture::at(NOW, &[ZONE], tempfile::tempdir().unwrap(), store);
+        assert!(fixture.server.start().is_whole());
+        let struck = runtime().block_on(async {
+            let server = &fixture.server;
+            read_new(server).await;
+            let mut run = server.plans.active(&name()).unwrap();
+            let next = Run::adopt(back.clone(), None, NOW).unwrap();
+            disk.strike(after, death);
+            let ended = end(
+                server,
+                &name(),
+                &mut run,
+                ("no".to_owned(), false),
+                Some((back, next)),
+            )
+            .await;
+            assert!(ended.is_ok() || disk.death().is_some());
+            disk.death().is_some()
+        });
+        drop(fixture);
+        let store = Store::simulated(&disk.restart(death)).unwrap();
+        (struck, last_run(&store, name().as_ref()).unwrap().unwrap())
+    }
+
+    #[test]
+    fn whoever_dies_while_a_plan_is_given_up_leaves_it_or_its_way_back() {
+        for death in [Death::Killed, Death::PowerLoss] {
+            let mut went_back = 0;
+            for after in 0.. {
+                let (struck, run) = given_up(after, death);
+                assert_eq!(run.stage, Stage::Running, "{death:?} after {after}");
+                let is_back = matches!(run.plan.kind, Kind::Retreat { .. });
+                went_back += usize::from(is_back);
+                if !struck {
+                    assert!(is_back && after > 3, "{after}");
+                    break;
+                }
+            }
+            assert!(went_back > 0);
+        }
+    }
 }

@@ -408,15 +408,16 @@ async fn journal(server: &Arc<Server>, zone: &Name, run: &mut Run, event: Event)
     run.may(&event).map_err(|fault| fault.to_string())?;
     let (at, _) = time(server);
     let entry = Entry { at, event };
-    append(server, zone, entry.clone()).await?;
+    append(server, zone, vec![entry.clone()]).await?;
     run.apply(&entry).map_err(|fault| fault.to_string())?;
     tell(zone, run, &entry.event);
     Ok(())
 }
 
-async fn append(server: &Arc<Server>, zone: &Name, entry: Entry) -> Result<(), String> {
+/// Journals entries, durably: all or none.
+async fn append(server: &Arc<Server>, zone: &Name, entries: Vec<Entry>) -> Result<(), String> {
     let (store, of) = (Arc::clone(&server.store), zone.clone());
-    let written = tokio::task::spawn_blocking(move || store.append_run(&of, &[entry])).await;
+    let written = tokio::task::spawn_blocking(move || store.append_run(&of, &entries)).await;
     match written {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(format!(

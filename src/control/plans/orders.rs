@@ -299,7 +299,7 @@ pub(super) async fn adopt(
         force,
     };
     let entry = Entry { at, event };
-    append(server, zone, entry)
+    append(server, zone, vec![entry])
         .await
         .map_err(|why| refusal(why, ""))?;
     tracing::info!(%zone, "a plan is carried out from now on: {} steps", run.plan.steps.len());

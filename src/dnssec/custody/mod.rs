@@ -305,7 +305,7 @@ impl fmt::Display for Note {
             }
             Self::Kept { tag, sources, since } => write!(
                 f,
-                "key {tag} is no longer in {} since {since}; it stays published until `keys withdraw`",
+                "key {tag} is no longer in {} since {since}; it stays published until the plan `follow` withdraws it, or `keys withdraw`",
                 joined(sources)
             ),
             Self::Barred { tag, sources, reason } => write!(
