@@ -634,6 +634,9 @@ pub struct PlanStatus {
     /// Time that does not count for its waits, and why.
     #[serde(default)]
     pub uncounted: Option<String>,
+    /// Times of the configuration that were raised while it goes on, and what it reckons with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub raised: Vec<String>,
     /// Why it is carried out though it is not safe.
     pub forced: Option<String>,
     /// What came of telling the parent that CDS or CSYNC has changed (RFC 9859).
@@ -683,6 +686,9 @@ impl fmt::Display for PlanStatus {
         }
         if let Some(uncounted) = &self.uncounted {
             writeln!(f, "  {uncounted}")?;
+        }
+        for raised in &self.raised {
+            writeln!(f, "  {raised}")?;
         }
         if let Some(forced) = &self.forced {
             writeln!(f, "  forced: {forced}")?;

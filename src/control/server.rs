@@ -187,6 +187,7 @@ impl Server {
         }
         self.config_problems.store(Arc::new(reloaded.problems.clone()));
         reloaded.zones = self.load(&work);
+        self.plans.take_raised(&work.config);
         reload::tell_providers(&mut reloaded.zones, &providers, &work.config);
         reload::tell_plans(&mut reloaded.zones, &at_work);
         log_reload(&reloaded);

@@ -565,6 +565,57 @@ fn providers_that_come_and_go_amid_a_plan_halt_it() {
     assert_eq!(world.keys().len(), published.len() - 1);
 }
 
+/// An operator learns amid a roll that the other provider takes an hour, and not a second.
+#[test]
+fn a_propagation_that_is_raised_amid_a_plan_is_waited_for() {
+    let mut world = World::new("30s", "3");
+    let path = world.state().with_file_name("countersign.toml");
+    let before = fs::read_to_string(&path).unwrap();
+    world.apply(&["roll-zsk", ORIGIN]);
+    world.waits();
+    let published = world.keys();
+    let until = |world: &World| world.plan_status()["until"].as_u64().unwrap_or(0);
+    let first = until(&world);
+    let raised = |world: &World| {
+        let status = world.does(&["status", ORIGIN]);
+        let is_told = status.contains("the propagation of ns1 counts as 3600 s since")
+            && status.contains("where the plan was made with 1 s");
+        (is_told && until(world) == first + 3_599).then_some(())
+    };
+    fs::write(
+        &path,
+        before.replacen("propagation = \"1s\"", "propagation = \"1h\"", 1),
+    )
+    .unwrap();
+    world.does(&["reload"]);
+    let shown = |world: &World| {
+        let shown = wait_for(SHOWING, || raised(world));
+        assert!(
+            shown.is_some(),
+            "{first} {:#}\n{}",
+            world.plan_status(),
+            world.ours.log()
+        );
+    };
+    shown(&world);
+    assert!(
+        world
+            .ours
+            .log()
+            .contains("the propagation of ns1 is larger than the plan was made with"),
+        "{}",
+        world.ours.log()
+    );
+    // Lowered again, it counts for the next plan, after a restart too.
+    fs::write(&path, &before).unwrap();
+    world.does(&["reload"]);
+    world.ours.signal("TERM");
+    world.ours.wait(SHOWING);
+    world.start_again();
+    shown(&world);
+    assert_eq!(world.keys(), published);
+}
+
 /// A second host of ours, say, with the keys of last week: whoever is led to it by the NS RRset gets what it has.
 #[test]
 fn a_server_in_the_ns_rrset_that_cannot_be_asked_holds_a_plan_up() {

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     client::Asker,
     clock::Clock,
-    config::{ContentSource, ProviderKind, ZoneSettings},
+    config::{Config, ContentSource, ProviderKind, ZoneSettings},
     dnssec::{
         algorithm::Algorithm,
         csync::Csyncing,
@@ -21,7 +21,7 @@ use crate::{
     multisigner::{
         execute::{Event, Run, View},
         observations::Party,
-        plan::{Hand, Member, OwnNs, Parent, ParentHand, PlanKey, Situation},
+        plan::{Hand, Lag, Member, OwnNs, Parent, ParentHand, PlanKey, Situation},
         safety::{KeyId, ProviderId},
         survey::{ContentTtls, Known, Questions, Sample, Survey, slots, survey},
     },
@@ -70,6 +70,26 @@ pub(super) fn larger_ttl(server: &Server, run: &Run) -> Option<Event> {
         let mut slots = slots(situation, &party, class).into_iter();
         slots.find_map(|slot| run.ttl_given(&slot, ttl))
     })
+}
+
+/// A time that no look shows and that the configuration has larger now than the run reckons with.
+pub(super) fn raised_lag(config: &Config, run: &Run) -> Option<Event> {
+    let situation = &run.plan.situation;
+    let zone = config.zones.iter().find(|zone| zone.origin == situation.zone)?;
+    let given = |lag| match lag {
+        // What is ours is served everywhere at once.
+        Lag::Provider(ProviderId::FIRST) => None,
+        Lag::Provider(provider) => {
+            let mut known = config.providers.iter();
+            let settings = known.find(|known| known.name == situation.name(provider))?;
+            Some(settings.propagation)
+        }
+        Lag::Parent => Some(zone.parent_propagation),
+        Lag::Margin => Some(zone.safety_margin),
+    };
+    situation
+        .lags()
+        .find_map(|lag| run.lag_given(lag, given(lag)?.as_secs()))
 }
 
 /// What a new plan starts from.

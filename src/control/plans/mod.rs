@@ -184,6 +184,16 @@ impl Plans {
         goals.collect()
     }
 
+    /// Has the runs that reckon with smaller times than this configuration gives take them at once.
+    pub(super) fn take_raised(&self, config: &Config) {
+        for known in lock(&self.known).values_mut().filter(|known| known.is_active()) {
+            let run = known.run.as_ref();
+            if run.is_some_and(|run| look::raised_lag(config, run).is_some()) {
+                known.due = Duration::ZERO;
+            }
+        }
+    }
+
     /// What a zone's plan does about the DS of keys.
     pub(super) fn ds_ahead(&self, zone: &Name) -> Vec<(Dnskey, DsAhead)> {
         self.active(zone).map_or_else(Vec::new, |run| run.ds_ahead())
@@ -434,6 +444,10 @@ fn tell(zone: &Name, run: &Run, event: &Event) {
     match event {
         Event::Begun { step } => tracing::info!(%zone, step = step + 1, "begun: {}", what(step)),
         Event::Seen { step } => tracing::info!(%zone, step = step + 1, "seen everywhere: {}", what(step)),
+        Event::Raised { lag, seconds } => {
+            let what = run.plan.situation.lag_in_words(*lag);
+            tracing::warn!(%zone, "{what} is larger than the plan was made with: from now on it counts as {seconds} s, and what waits for it waits longer");
+        }
         Event::Early { step, .. } => {
             tracing::info!(%zone, step = step + 1, "done before its turn, which hurts nobody: {}", what(step));
         }
@@ -538,7 +552,8 @@ async fn loop_of(server: &Arc<Server>, zone: &ZoneSettings, run: &mut Run) -> Re
             journal(server, &zone.origin, run, event).await?;
             continue;
         }
-        if let Some(event) = look::larger_ttl(server, run) {
+        let larger = look::larger_ttl(server, run).or_else(|| look::raised_lag(&server.config.load(), run));
+        if let Some(event) = larger {
             journal(server, &zone.origin, run, event).await?;
             looked = Some(view);
             continue;

@@ -246,6 +246,10 @@ fn of_run(run: &Run, known: &Known) -> PlanStatus {
             .unwatched
             .filter(|_| !over)
             .map(|(from, to)| clock::in_words(from, to, true)),
+        raised: match over {
+            true => Vec::new(),
+            false => run.raised_in_words(),
+        },
         forced: run.force.clone(),
         parent_told: known.told.clone(),
         steps: steps.collect(),

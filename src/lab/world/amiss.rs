@@ -45,6 +45,23 @@ impl World {
             Amiss::Lose { provider } => self.lose_keys(provider),
             Amiss::Restore { provider, keys } => self.restore(provider, keys),
             Amiss::Grow { party, times } => self.grow(party, times),
+            Amiss::Slow { party, to } => {
+                let is_parent = party == self.parent_party();
+                let propagation = match is_parent {
+                    true => &mut self.parent.propagation,
+                    false => &mut self.providers[party].propagation,
+                };
+                *propagation = to.max(*propagation);
+                self.changed = true;
+                let whose = if is_parent {
+                    "the parent"
+                } else {
+                    "the other provider"
+                };
+                self.story.tell(self.now, || {
+                    format!("servers of {whose} that cannot be seen take up to {to} s from now on")
+                });
+            }
             Amiss::Stick { server } => {
                 self.servers.all[server].stuck = true;
                 let name = self.servers.all[server].name.clone();

@@ -21,7 +21,7 @@ use crate::{
     dnssec::{algorithm::Algorithm, key::Dnskey, keyset::Role},
     multisigner::{
         execute::{Entry, Event, Next, Outcome, Run, Stage},
-        plan::{Kind as PlanKind, Plan},
+        plan::{Kind as PlanKind, Lag, Plan},
     },
 };
 
@@ -98,6 +98,20 @@ pub(super) struct Driver {
     /// How many plans were adopted.
     pub adopted: u64,
     pub restarts: u64,
+}
+
+/// A lag that is larger, by what a person says of it, than what the run reckons with.
+fn raised(run: &Run, world: &World) -> Option<Event> {
+    let given = |lag| match lag {
+        Lag::Provider(provider) => world
+            .providers
+            .get(provider.place())
+            .map(|known| known.propagation),
+        Lag::Parent => Some(world.parent_takes()),
+        Lag::Margin => None,
+    };
+    let mut lags = run.plan.situation.lags();
+    lags.find_map(|lag| run.lag_given(lag, given(lag)?))
 }
 
 impl Driver {
@@ -253,6 +267,7 @@ impl Driver {
         }
         if self.standing == Standing::Running {
             self.look_at_servers(world, now);
+            self.take_raised(world, now);
             self.go_on(world, now, sane);
         }
         self.give_again(world);
@@ -261,6 +276,13 @@ impl Driver {
         if comes && matches!(self.standing, Standing::Stopped(_)) {
             self.standing = Standing::Running;
             self.waits_for_nothing = false;
+        }
+    }
+
+    /// What a person says of the others' propagation now.
+    fn take_raised(&mut self, world: &mut World, now: UnixTime) {
+        while let Some(event) = self.run.as_ref().and_then(|run| raised(run, world)) {
+            self.journal(world, now, event);
         }
     }
 
@@ -357,6 +379,7 @@ impl Driver {
             Event::Begun { step } => format!("step {} is begun", step + 1),
             Event::Seen { step } => format!("step {} is seen at every server", step + 1),
             Event::TtlSeen { ttl, slot } => format!("a larger TTL is seen: {ttl} ({slot:?})"),
+            Event::Raised { lag, seconds } => format!("a lag is larger: {seconds} ({lag:?})"),
             Event::Early { step, .. } => format!("step {} is done already", step + 1),
             Event::Surprise { why, .. } => format!("a surprise: {why}"),
             Event::Settled { .. } => "every server shows one value again".to_owned(),

@@ -72,6 +72,8 @@ pub(super) enum Amiss {
     Restore { provider: usize, keys: Keys },
     /// A TTL grows to so many times what it was.
     Grow { party: usize, times: Time },
+    /// What cannot be seen of a party takes up to so long from now on, and a person says so.
+    Slow { party: usize, to: Time },
     /// A server takes nothing new any more.
     Stick { server: usize },
     /// A server is no longer reached from here, or is again.

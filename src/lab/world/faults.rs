@@ -29,6 +29,8 @@ pub enum Fault {
     GivenUp,
     /// A TTL of the provider's or of the parent's grows.
     TtlGrows,
+    /// Servers of the provider or of the parent that cannot be seen take longer from some time on, and a person says so.
+    PropagationRaised,
     /// The parent's servers take long, each in its own time.
     ParentLags,
     /// The parent, or the person at the registrar, never acts.
@@ -44,7 +46,7 @@ pub enum Fault {
 }
 
 /// Every fault, by its name, with what it is.
-pub const FAULTS: [(&str, Fault, &str); 16] = [
+pub const FAULTS: [(&str, Fault, &str); 17] = [
     (
         "slow-server",
         Fault::SlowServer,
@@ -94,6 +96,11 @@ pub const FAULTS: [(&str, Fault, &str); 16] = [
         "ttl-grows",
         Fault::TtlGrows,
         "a TTL of the provider's or of the parent's grows",
+    ),
+    (
+        "propagation-raised",
+        Fault::PropagationRaised,
+        "what cannot be seen of the other provider or of the parent takes hours from some time on, and a person raises its propagation",
     ),
     (
         "parent-lags",
@@ -207,6 +214,16 @@ impl World {
                 };
                 let times = self.random.between(2, 24);
                 self.later(at, Deed::Amiss(Amiss::Grow { party, times }));
+            }
+            Fault::PropagationRaised => {
+                let at = self.random.below(self.span);
+                let party = if self.random.one_in(4) {
+                    self.parent_party()
+                } else {
+                    1
+                };
+                let to = self.random.between(HOUR, 12 * HOUR);
+                self.later(at, Deed::Amiss(Amiss::Slow { party, to }));
             }
             Fault::ParentLags => {
                 self.parent.pace *= 3;

@@ -18,6 +18,7 @@ pub mod journal;
 mod measured;
 mod next;
 mod parent;
+mod raised;
 mod run;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -25,5 +26,6 @@ mod view;
 
 pub(super) use items::{raise_ttl, same};
 pub use parent::{DsAhead, Unfollowed};
+pub use raised::Raised;
 pub use run::{Entry, Event, GivenUp, JournalFault, Next, Outcome, Run, Stage};
 pub use view::{Shown, Sight, View};

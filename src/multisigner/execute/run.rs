@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     super::{
-        plan::{Action, Actor, Kind, Plan, PlanKey, Since, Times},
+        plan::{Action, Actor, Kind, Lag, Plan, PlanKey, Since, Times},
         safety::{KeyId, ProviderId, Seconds, Slot, Terms, Value},
     },
     gate,
     measured::History,
+    raised::Raised,
     view::View,
 };
 use crate::{
@@ -67,6 +68,14 @@ pub enum Event {
         slot: Slot,
         /// The TTL.
         ttl: Seconds,
+    },
+    /// A time that no look shows is larger, says a person, than any that was reckoned with: what waits for it waits longer.
+    /// Smaller ones shorten nothing.
+    Raised {
+        /// Which.
+        lag: Lag,
+        /// How long it is.
+        seconds: Seconds,
     },
     /// Somebody else has done their step before it was begun here, and the checker agrees.
     Early {
@@ -178,6 +187,8 @@ pub struct Run {
     pub given_up: Option<GivenUp>,
     /// The last span of time that does not count, for nobody knows what of it has passed.
     pub unwatched: Option<(UnixTime, UnixTime)>,
+    /// The lags that were raised since the plan began, the last time of each.
+    pub raised: BTreeMap<Lag, Raised>,
     /// From when on something was served that nobody planned, and that has not been judged yet.
     pub(super) untold: Option<UnixTime>,
     /// The step that was begun had been done before, by others.
@@ -313,6 +324,7 @@ impl Run {
             harm: None,
             given_up: None,
             unwatched: None,
+            raised: BTreeMap::new(),
             untold: None,
             was_early: false,
             reported: false,
@@ -402,6 +414,7 @@ impl Run {
                 // It may have been as large ever since.
                 self.untold = Some(self.plan.situation.at);
             }
+            Event::Raised { lag, seconds } => self.raise(*lag, *seconds, at),
             Event::Early { step, since } => {
                 self.history.come_early(&self.plan, *step, *since, at);
             }
@@ -581,6 +594,9 @@ impl Run {
         }
         self.begun = self.begun.map(moved);
         self.untold = self.untold.map(moved);
+        for raised in self.raised.values_mut() {
+            raised.at = moved(raised.at);
+        }
         if let Some((told, _)) = &mut self.harm {
             *told = moved(*told);
         }

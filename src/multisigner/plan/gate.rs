@@ -20,7 +20,7 @@ use std::collections::BTreeSet;
 
 use super::{
     super::safety::{DsSet, KeyRrset, KeySet, ProviderId, SignedData, Slot, Value},
-    Since, Situation, Wait,
+    FirstSeen, Lag, Since, Situation, Wait,
     history::{History, Hold, Version},
 };
 
@@ -65,7 +65,17 @@ pub(super) fn waits(situation: &Situation, history: &History, link: Link, change
 /// The waits for what nobody saw: it may fit nothing that a plan leads to.
 pub(super) fn of_unseen(situation: &Situation) -> Vec<Wait> {
     let first_seen = situation.first_seen.iter();
-    let wait = first_seen.map(|first| Wait {
+    first_seen.map(|first| unseen(situation, first)).collect()
+}
+
+/// One of these waits.
+pub(super) fn unseen(situation: &Situation, first: &FirstSeen) -> Wait {
+    let of_slot = [Lag::of(&first.slot), Lag::Margin];
+    let then: &[Lag] = match first.slot {
+        Slot::ParentNs | Slot::ChildNs(_) => &[Lag::Margin],
+        _ => &[],
+    };
+    Wait {
         since: Since::Time(first.at),
         seconds: first.held,
         why: format!(
@@ -74,8 +84,8 @@ pub(super) fn of_unseen(situation: &Situation) -> Vec<Wait> {
             situation.slot_in_words(&first.slot),
             first.held
         ),
-    });
-    wait.collect()
+        lags: Some([&of_slot, then].concat()),
+    }
 }
 
 /// How long after CDS that is past was shown last a parent that had read it may come with what it asked for.
@@ -92,6 +102,7 @@ pub(super) fn until_the_parent_has_followed(situation: &Situation, history: &His
                 "the parent may have read the CDS of before at {} until {child} s from then, and take {parent} s to follow it",
                 situation.name(*provider)
             ),
+            lags: Some(vec![Lag::of(&version.value.slot()), Lag::Parent]),
         })
     });
     binding(past.collect())
@@ -135,7 +146,13 @@ impl Gate<'_> {
                 let seconds = self.situation.lag(&version.value.slot());
                 let name = self.situation.name(provider);
                 let why = format!("a server of {name} may still give what it gave before ({seconds} s)");
-                waits.push(Wait { since, seconds, why });
+                let lags = Some(vec![Lag::of(&version.value.slot())]);
+                waits.push(Wait {
+                    since,
+                    seconds,
+                    why,
+                    lags,
+                });
             }
         }
     }
@@ -279,17 +296,20 @@ fn wait(hold: Hold, held: &str) -> Wait {
         since: hold.since,
         seconds: hold.seconds,
         why: format!("a cache may hold {held} ({})", hold.sum),
+        lags: Some(hold.lags),
     }
 }
 
 /// Those of the waits that no other one makes idle.
 pub(super) fn binding(waits: Vec<Wait>) -> Vec<Wait> {
     let mut binding: Vec<Wait> = Vec::new();
-    for wait in waits {
-        if binding.iter().any(|other| covers(other, &wait)) {
+    for mut wait in waits {
+        if let Some(other) = binding.iter_mut().find(|other| covers(other, &wait)) {
+            other.stand_for(&wait);
             continue;
         }
-        binding.retain(|other| !covers(&wait, other));
+        let idle: Vec<Wait> = binding.extract_if(.., |other| covers(&wait, other)).collect();
+        idle.iter().for_each(|idle| wait.stand_for(idle));
         binding.push(wait);
     }
     binding

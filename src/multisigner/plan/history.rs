@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     super::safety::{NsSet, ProviderId, Seconds, Slot, Value},
-    Since, Situation,
+    Lag, Since, Situation,
 };
 
 /// The state before the plan, with everything in it that caches may still hold.
@@ -32,6 +32,8 @@ impl Version {
 pub(super) struct Hold {
     pub since: Since,
     pub seconds: Seconds,
+    /// The lags among them.
+    pub lags: Vec<Lag>,
     /// How the seconds come together, in words.
     pub sum: String,
 }
@@ -143,6 +145,7 @@ impl History {
         let ended = |since| Hold {
             since,
             seconds: ttl + situation.lag(&slot) + self.margin,
+            lags: vec![Lag::of(&slot), Lag::Margin],
             sum: sum(ttl, situation.lag(&slot), self.margin),
         };
         let Some(provider) = provider(&slot) else {
@@ -169,6 +172,7 @@ impl History {
         sent.map(|held| Hold {
             since: held.since,
             seconds: held.seconds + ttl + self.margin,
+            lags: [held.lags, vec![Lag::Margin]].concat(),
             sum: format!("{}, and then {}", held.sum, sum(ttl, 0, self.margin)),
         })
         .collect()
@@ -189,6 +193,7 @@ impl History {
                 Some(Hold {
                     since: version.ended?,
                     seconds: ns.ttl + lag + self.margin,
+                    lags: vec![Lag::of(&version.value.slot()), Lag::Margin],
                     sum: format!("the NS RRset {}", sum(ns.ttl, lag, self.margin)),
                 })
             })

@@ -21,6 +21,7 @@ pub(crate) mod golden;
 mod history;
 mod judge;
 mod kinds;
+mod lag;
 mod moves;
 mod name_servers;
 mod paste;
@@ -38,6 +39,7 @@ use serde::{Deserialize, Serialize};
 
 pub use judge::Judgement;
 pub use kinds::build;
+pub use lag::Lag;
 pub use report::Report;
 pub use schedule::{Planned, Times};
 pub use situation::{FirstSeen, Hand, Member, OwnNs, Parent, ParentHand, Past, PlanKey, Situation};
@@ -252,6 +254,10 @@ pub struct Wait {
     pub seconds: Seconds,
     /// What caches may hold until then, in words: "the DNSKEY RRset without key 4711 (3600 s)".
     pub why: String,
+    /// Which lags it gets longer with, and those that it stands for; each as often as it counts. None where that is not
+    /// known, as in the journals of before: then any may be in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lags: Option<Vec<Lag>>,
 }
 
 /// One step.

@@ -269,7 +269,7 @@ fn remarks(plan: &Plan, judged: &[Judgement]) -> Vec<String> {
     }
     let unseen = gate::of_unseen(situation);
     let mut waits = plan.steps.iter().flat_map(|step| &step.waits);
-    if waits.any(|wait| unseen.contains(wait)) {
+    if waits.any(|wait| unseen.iter().any(|unseen| unseen.why == wait.why)) {
         remarks.push(
             "What was changed so lately that nobody saw what was before is waited for as if caches held anything in its \
              place. Who knows that they do not begins the plan without that wait: `countersign apply` with --force REASON."

@@ -264,19 +264,6 @@ impl Situation {
         Ok(member.hand)
     }
 
-    /// How long the old value of a slot may still be served after it was changed.
-    pub fn lag(&self, slot: &Slot) -> Seconds {
-        match slot {
-            Slot::Ds | Slot::ParentNs => self.parent.propagation,
-            Slot::Keys(provider)
-            | Slot::Data(provider, _)
-            | Slot::ChildNs(provider)
-            | Slot::Serving(provider)
-            | Slot::Cds(provider)
-            | Slot::Csync(provider) => self.member(*provider).map_or(0, |member| member.propagation),
-        }
-    }
-
     /// A slot that was first seen as it is at this time, where caches may still hold what was before: for the largest
     /// TTL that is known of it. Who was sent to a server by an NS RRset of before may hold what it got there besides.
     pub fn first_seen_at(&self, slot: &Slot, at: UnixTime) -> Option<FirstSeen> {

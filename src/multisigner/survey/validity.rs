@@ -199,6 +199,7 @@ mod tests {
                 since: Since::Time(NOW),
                 seconds,
                 why: String::new(),
+                lags: None,
             }],
             withdraws: false,
             back: String::new(),

@@ -7,6 +7,7 @@ mod early;
 mod ends;
 mod harm;
 mod in_step;
+mod raised;
 mod rules;
 mod surprises;
 
@@ -23,8 +24,8 @@ use crate::{
     },
     multisigner::{
         plan::{
-            Action, Actor, Hand, Kind, Member, Parent, ParentHand, Plan, PlanKey, Since, Situation, Step,
-            Wait,
+            Action, Actor, Hand, Kind, Lag, Member, Parent, ParentHand, Plan, PlanKey, Since, Situation,
+            Step, Wait,
         },
         safety::{
             Cds, Class, Content, DsRecord, DsSet, KeyId, KeyRrset, KeySet, NsSet, ProviderId, SignedData,
@@ -170,11 +171,12 @@ fn turn(changes: &[(usize, Claim)]) -> Action {
     }
 }
 
-fn after(since: usize, seconds: u64, mut step: Step) -> Step {
+fn after(since: usize, seconds: u64, lags: &[Lag], mut step: Step) -> Step {
     step.waits.push(Wait {
         since: Since::Step(since),
         seconds,
         why: "caches".to_owned(),
+        lags: Some(lags.to_vec()),
     });
     step.withdraws = true;
     step
@@ -210,6 +212,7 @@ pub(crate) fn roll() -> Plan {
         after(
             2,
             FORGET_KEYS,
+            &[Lag::Provider(provider(1)), Lag::Margin],
             step(
                 "the new ZSK signs",
                 turn(&[(NEW, Claim::Active), (OLD, Claim::Retired)]),
@@ -219,13 +222,14 @@ pub(crate) fn roll() -> Plan {
         after(
             3,
             FORGET_DATA,
+            &[Lag::Provider(provider(0)), Lag::Margin],
             step(
                 "the old ZSK goes",
                 turn(&[(OLD, Claim::Gone)]),
                 vec![keys(0, &AFTER)],
             ),
         ),
-        after(4, 0, give(&AFTER)),
+        after(4, 0, &[], give(&AFTER)),
     ];
     Plan {
         kind: Kind::RollZsk {

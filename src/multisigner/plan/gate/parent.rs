@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Gate, Since, Wait};
+use super::{Gate, Lag, Since, Wait};
 use crate::multisigner::safety::{NsSet, ProviderId, Seconds, Slot, Value};
 
 impl Gate<'_> {
@@ -13,12 +13,12 @@ impl Gate<'_> {
             // In the second in which the parent follows them it still finds what it follows.
             Value::Cds(..) => self.since_ended(waits, |value| {
                 let why = "the parent follows the CDS of before until its new DS RRset is seen";
-                matches!(value, Value::Ds(_)).then(|| (0, why.to_owned()))
+                matches!(value, Value::Ds(_)).then(|| (Vec::new(), why.to_owned()))
             }),
             Value::Csync(_, shown) => {
                 self.since_ended(waits, |value| {
                     let why = "the parent follows the CSYNC of before until its new NS RRset is seen";
-                    matches!(value, Value::ParentNs(_)).then(|| (0, why.to_owned()))
+                    matches!(value, Value::ParentNs(_)).then(|| (Vec::new(), why.to_owned()))
                 });
                 if shown.is_some() {
                     self.parent_may_take(waits);
@@ -67,7 +67,7 @@ impl Gate<'_> {
                     "the parent may have read the CSYNC of before at {} until {child} s from then, and take {parent} s to follow it",
                     self.situation.name(*provider)
                 );
-                Some((child.saturating_add(parent), why))
+                Some((vec![Lag::of(&value.slot()), Lag::Parent], why))
             }
             _ => None,
         });
@@ -82,26 +82,34 @@ impl Gate<'_> {
             Value::ParentNs(held) if held.members != ns.members && !held.members.is_subset(&now) => {
                 let seconds = self.situation.lag(&Slot::ParentNs);
                 let why = format!("a server of the parent may still name others ({seconds} s)");
-                Some((seconds, why))
+                Some((vec![Lag::Parent], why))
             }
             _ => None,
         });
     }
 
     /// Until when a provider's last server may show a value that has ended, and why that counts.
-    fn still(&self, provider: ProviderId, value: &Value, what: &str) -> (Seconds, String) {
+    fn still(&self, provider: ProviderId, value: &Value, what: &str) -> (Vec<Lag>, String) {
         let seconds = self.situation.lag(&value.slot());
         let name = self.situation.name(provider);
         let why = format!("a server of {name} may still show {what} to the parent ({seconds} s)");
-        (seconds, why)
+        (vec![Lag::of(&value.slot())], why)
     }
 
-    /// A wait from the end of each value that counts.
-    fn since_ended(&self, waits: &mut Vec<Wait>, counts: impl Fn(&Value) -> Option<(Seconds, String)>) {
+    /// A wait of these lags from the end of each value that counts.
+    fn since_ended(&self, waits: &mut Vec<Wait>, counts: impl Fn(&Value) -> Option<(Vec<Lag>, String)>) {
         for version in self.history.versions() {
             let ended: Option<Since> = version.ended();
-            if let (Some(since), Some((seconds, why))) = (ended, counts(&version.value)) {
-                waits.push(Wait { since, seconds, why });
+            if let (Some(since), Some((lags, why))) = (ended, counts(&version.value)) {
+                let seconds = lags.iter().map(|lag| self.situation.reckoned(*lag));
+                let seconds = seconds.fold(0, Seconds::saturating_add);
+                let lags = Some(lags);
+                waits.push(Wait {
+                    since,
+                    seconds,
+                    why,
+                    lags,
+                });
             }
         }
     }

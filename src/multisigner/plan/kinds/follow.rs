@@ -9,7 +9,7 @@
 use super::{
     super::{
         super::safety::{KeyId, KeyRrset, KeySet, ProviderId, Slot, Value},
-        Kind, Past, Plan, Since, Situation, Unplannable, Wait,
+        Kind, Lag, Past, Plan, Since, Situation, Unplannable, Wait,
         draft::Draft,
     },
     leave::take_out_after,
@@ -60,6 +60,7 @@ pub(super) fn plan(
                     "a cache may hold the DS RRset that points to {}",
                     situation.labels(entries)
                 ),
+                lags: Some(vec![Lag::Parent, Lag::Margin]),
             });
         }
     }
@@ -150,5 +151,6 @@ fn unseen(draft: &Draft<'_>, provider: ProviderId, since: UnixTime) -> Result<Wa
             "what {} served with these keys may be held, or served where nobody here sees it",
             situation.name(provider)
         ),
+        lags: Some(vec![Lag::Provider(provider), Lag::Margin]),
     })
 }

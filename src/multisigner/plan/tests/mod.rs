@@ -5,6 +5,7 @@ mod cds;
 mod csync;
 mod mutations;
 mod own_ns;
+mod raised;
 mod random;
 mod report;
 mod retreat;

@@ -12,13 +12,13 @@ const ORDINARY: u64 = 1_500;
 /// Every so many plans are given to the brute force.
 const SAMPLE: u64 = 40;
 
-fn situations() -> u64 {
+pub(super) fn situations() -> u64 {
     let count = std::env::var("COUNTERSIGN_HISTORIES").ok();
     count.map_or(ORDINARY, |count| count.parse().unwrap())
 }
 
 /// A zone of two or three providers in some steady state, and a change of it.
-fn story(random: &mut Random) -> (Zone, Kind) {
+pub(super) fn story(random: &mut Random) -> (Zone, Kind) {
     let numbers = Numbers {
         ds: random.below(8),
         keys: random.below(8),
@@ -347,6 +347,24 @@ fn every_plan_is_safe_and_reaches_its_goal() {
 
 /// From a random place of the plan, at times that are later than the earliest.
 fn go_back(plan: &Plan, random: &mut Random, seed: u64) {
+    let (done, now) = some_way_back(plan, random);
+    let steps = done.len();
+    let back = match plan.retreat(&done, &now) {
+        Ok(back) => back,
+        Err(NoWayBack::Passed { .. } | NoWayBack::NothingDone) => return,
+        Err(NoWayBack::Unplannable(error)) => panic!("seed {seed}: {error}"),
+    };
+    let course = there_and_back(plan, &done, &back);
+    if let Some(harm) = plan.harm_of(&course).unwrap() {
+        panic!(
+            "seed {seed}, back from step {steps}: {harm}\n{:#?}\n{:#?}",
+            plan.steps, back.steps
+        );
+    }
+}
+
+/// Where a way back begins: the times of the steps that are done, and what is served then.
+pub(super) fn some_way_back(plan: &Plan, random: &mut Random) -> (Vec<Times>, Situation) {
     let steps = 1 + random.below(plan.steps.len() as u64) as usize;
     let mut done: Vec<Times> = Vec::new();
     for step in 0..steps {
@@ -362,18 +380,7 @@ fn go_back(plan: &Plan, random: &mut Random, seed: u64) {
     now.at = done
         .last()
         .map_or(now.at, |last| UnixTime(last.seen.0 + random.below(3)));
-    let back = match plan.retreat(&done, &now) {
-        Ok(back) => back,
-        Err(NoWayBack::Passed { .. } | NoWayBack::NothingDone) => return,
-        Err(NoWayBack::Unplannable(error)) => panic!("seed {seed}: {error}"),
-    };
-    let course = there_and_back(plan, &done, &back);
-    if let Some(harm) = plan.harm_of(&course).unwrap() {
-        panic!(
-            "seed {seed}, back from step {steps}: {harm}\n{:#?}\n{:#?}",
-            plan.steps, back.steps
-        );
-    }
+    (done, now)
 }
 
 /// What is served on the way there and on the way back, whatever the way back knows of the way there.
