@@ -38,7 +38,7 @@ impl Plans {
         let in_words = known.fault.iter().cloned().chain(halted).chain(unsettled);
         let unfollowed = known.run.as_ref().and_then(|run| run.unfollowed(known.looked));
         let unfollowed = unfollowed.map(|unfollowed| Warned {
-            about: "the parent does not follow CDS".to_owned(),
+            about: format!("the parent does not follow {}", unfollowed.asked_by),
             what: unfollowed.to_string(),
         });
         let not_followed = known.not_followed.iter().filter(|_| !known.is_active()).cloned();

@@ -1,4 +1,4 @@
-//! What the steps that are left do about the DS RRset, and a parent that does not follow CDS.
+//! What the steps that are left do about the DS RRset, and a parent that does not follow CDS or CSYNC.
 
 use std::{fmt, time::Duration};
 
@@ -9,7 +9,7 @@ use super::{
     },
     run::{Run, Stage},
 };
-use crate::{clock::UnixTime, dnssec::key::Dnskey};
+use crate::{clock::UnixTime, dnssec::key::Dnskey, wire::RrType};
 
 /// After how long a parent that has not followed is one that may never do: registries that read CDS do it once a day, or
 /// more often.
@@ -39,12 +39,14 @@ impl fmt::Display for DsAhead {
     }
 }
 
-/// A parent that was asked by CDS, and has not done it for long.
+/// A parent that was asked by CDS or CSYNC, and has not done it for long.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Unfollowed {
+    /// What it was asked by.
+    pub asked_by: RrType,
     /// Since when every server of every provider shows what it is asked for.
     pub since: UnixTime,
-    /// The DS records that it should have, one a line in master format.
+    /// The DS or NS records that it should have, one a line in master format.
     pub records: Vec<String>,
 }
 
@@ -55,14 +57,25 @@ fn ds_of(step: &Step) -> Option<&DsSet> {
     })
 }
 
+/// What the parent is asked by in a step that is its own.
+fn asked_by(step: &Step) -> Option<RrType> {
+    let asked_by = step.changes.iter().find_map(|value| match value {
+        Value::Ds(ds) if ds.from_cds => Some(RrType::CDS),
+        Value::ParentNs(ns) if ns.from_csync => Some(RrType::CSYNC),
+        _ => None,
+    });
+    asked_by.filter(|_| step.by == Actor::Parent)
+}
+
 impl fmt::Display for Unfollowed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "the parent has not followed the CDS that every server shows since {}; if it does not read CDS, or not any more, hand in \
-             exactly these records at the registrar, and the plan goes on when all of the parent's servers show them: {}",
+            "the parent has not followed the {asked_by} that every server shows since {}; if it does not read {asked_by}, or not any \
+             more, hand in exactly these records at the registrar, and the plan goes on when all of the parent's servers show them: {}",
             self.since,
-            self.records.join("; ")
+            self.records.join("; "),
+            asked_by = self.asked_by,
         )
     }
 }
@@ -106,13 +119,17 @@ impl Run {
     pub fn unfollowed(&self, now: UnixTime) -> Option<Unfollowed> {
         let (since, place) = (self.begun?, self.done.len());
         let step = self.plan.steps.get(place)?;
-        let is_asked = step.by == Actor::Parent && ds_of(step).is_some_and(|ds| ds.from_cds);
+        let asked_by = asked_by(step)?;
         let allowed = DAILY.max(self.plan.situation.parent.propagation.saturating_mul(2));
         let is_late = now.since(since) > Duration::from_secs(allowed);
-        if !is_asked || !is_late || matches!(self.stage, Stage::Over(_)) {
+        if !is_late || matches!(self.stage, Stage::Over(_)) {
             return None;
         }
         let records = self.plan.pasted(place, &self.changes(place))?;
-        Some(Unfollowed { since, records })
+        Some(Unfollowed {
+            asked_by,
+            since,
+            records,
+        })
     }
 }

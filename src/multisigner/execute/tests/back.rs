@@ -35,33 +35,6 @@ fn ds(places: &[usize]) -> Value {
 }
 
 impl World {
-    /// Goes on until the next step is one that this holds for.
-    fn go_on_until(&mut self, holds: impl Fn(&Step) -> bool) {
-        for _ in 0..1_000 {
-            if holds(&self.run.plan.steps[self.run.done.len()]) && self.run.begun.is_none() {
-                return;
-            }
-            match self.next() {
-                Next::Journal(event) => self.journal(event),
-                Next::Act { step } => self.act(step),
-                _ => self.now += 1,
-            }
-        }
-        panic!("{:?}", self.next());
-    }
-
-    fn gives_up(&mut self) {
-        let back = self.run.way_back(Some(&self.view()), UnixTime(self.now)).unwrap();
-        self.journal(Event::Aborted {
-            why: "a test".to_owned(),
-            as_it_is: false,
-        });
-        self.journal(Event::Adopted {
-            plan: Box::new(back),
-            force: None,
-        });
-    }
-
     /// Goes on for so long; whoever has the new KSK in the DS RRset has it in our DNSKEY RRset too.
     fn goes_back_for(&mut self, seconds: u64) -> Next {
         for _ in 0..seconds {
@@ -136,12 +109,7 @@ fn asked_by_all(asked: Asked) -> World {
         Asked::Seen | Asked::Awaited => world.go_on_until(is_of_ds),
     }
     if !matches!(asked, Asked::Seen) {
-        while world.run.begun.is_none() {
-            match world.next() {
-                Next::Journal(event) => world.journal(event),
-                _ => world.now += 1,
-            }
-        }
+        world.begin_next();
     }
     if let (Asked::Unseen, Next::Act { step }) = (asked, world.next()) {
         world.act(step);
@@ -320,12 +288,7 @@ fn what_a_plan_does_about_a_ds_is_known() {
 fn handed_in(shown: &[usize]) -> World {
     let mut world = roll_by(ParentHand::Person);
     world.go_on_until(is_of_ds);
-    while world.run.begun.is_none() {
-        match world.next() {
-            Next::Journal(event) => world.journal(event),
-            _ => world.now += 1,
-        }
-    }
+    world.begin_next();
     for server in shown {
         world.show_at(*server, &ds(&[KSK, THEIR_KSK, NEW]));
     }

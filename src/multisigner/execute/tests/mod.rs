@@ -3,6 +3,7 @@
 
 mod back;
 mod clock;
+mod csync;
 mod early;
 mod ends;
 mod harm;
@@ -355,7 +356,8 @@ impl World {
             }
         }
         if self.obedient {
-            let is_done = |value: &&Value| self.parent_follows || value.slot() != Slot::Ds;
+            let of_parent = |value: &Value| matches!(value.slot(), Slot::Ds | Slot::ParentNs);
+            let is_done = |value: &&Value| self.parent_follows || !of_parent(value);
             for value in step.changes.iter().filter(is_done).cloned().collect::<Vec<_>>() {
                 self.show(&value);
             }
@@ -366,6 +368,43 @@ impl World {
     /// A restart: only the journal is left.
     fn restart(&mut self) {
         self.run = Run::read(&self.entries).unwrap().unwrap();
+    }
+
+    /// Goes on until the next step is one that this holds for.
+    fn go_on_until(&mut self, holds: impl Fn(&Step) -> bool) {
+        for _ in 0..1_000 {
+            if holds(&self.run.plan.steps[self.run.done.len()]) && self.run.begun.is_none() {
+                return;
+            }
+            match self.next() {
+                Next::Journal(event) => self.journal(event),
+                Next::Act { step } => self.act(step),
+                _ => self.now += 1,
+            }
+        }
+        panic!("{:?}", self.next());
+    }
+
+    fn gives_up(&mut self) {
+        let back = self.run.way_back(Some(&self.view()), UnixTime(self.now)).unwrap();
+        self.journal(Event::Aborted {
+            why: "a test".to_owned(),
+            as_it_is: false,
+        });
+        self.journal(Event::Adopted {
+            plan: Box::new(back),
+            force: None,
+        });
+    }
+
+    /// Goes on until the next step is begun, and not acted upon.
+    fn begin_next(&mut self) {
+        while self.run.begun.is_none() {
+            match self.next() {
+                Next::Journal(event) => self.journal(event),
+                _ => self.now += 1,
+            }
+        }
     }
 
     /// Second by second until it rests otherwise than by waiting.
