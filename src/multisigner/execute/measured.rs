@@ -170,6 +170,9 @@ impl History {
             unsettled: match value {
                 // The parent follows in its own time, or not at all.
                 Value::Ds(_) => situation.unsettled(&Slot::Ds).cloned().collect(),
+                Value::ParentNs(_) if situation.parent.reads_csync => {
+                    situation.unsettled(&Slot::ParentNs).cloned().collect()
+                }
                 _ => Vec::new(),
             },
             ..Course::default()

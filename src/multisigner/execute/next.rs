@@ -141,7 +141,10 @@ impl Run {
         );
         let by_word = no_sight || on_the_way_back || by_person && we_stop;
         if by_word && step.action != Action::Await && !self.reported {
-            return Some("nobody has said that it is done".to_owned());
+            let zone = &self.plan.situation.zone;
+            return Some(format!(
+                "nobody has said that it is done; whoever did it says so: countersign done {zone}"
+            ));
         }
         // Whether somebody has stopped for good, a person may say.
         let said = |value: &&Value| self.reported && matches!(value, Value::Serving(_, false));

@@ -62,7 +62,8 @@ fn that_this_server_stops_is_a_person_s_word() {
     world.obedient = false;
     let watched = Next::Watch {
         step: 0,
-        lacking: "nobody has said that it is done".to_owned(),
+        lacking: "nobody has said that it is done; whoever did it says so: countersign done example."
+            .to_owned(),
     };
     assert_eq!(world.settle(), watched);
     world.journal(Event::Reported { step: 0 });
