@@ -166,13 +166,15 @@ pub enum Unplannable {
     },
     /// A standby key that is not everywhere.
     #[error(
-        "{key} is no standby key: {lacking} lacks it; take the policy `availability`, and have a standby key next time (plan `standby`)"
+        "{key} is no standby key: {lacking} lacks it; take the policy `availability`, and have a standby key next time ({next_time})"
     )]
     NoStandby {
         /// The key.
         key: String,
         /// Where it is missing.
         lacking: String,
+        /// How one is had: by a plan, or by hand.
+        next_time: &'static str,
     },
     /// Everything is as it should be.
     #[error("everything is as this plan would make it; nothing is to be done")]

@@ -48,9 +48,16 @@ pub(super) fn plan(
 fn is_standby(situation: &Situation, old: KeyId, new: KeyId, role: Role) -> Result<(), Unplannable> {
     let roll = Roll::new(situation, old, new, role)?;
     let key = roll.new_label.clone();
+    // What the plan `standby` makes is a ZSK.
+    let next_time = match role {
+        Role::Zsk => "plan `standby`",
+        Role::Ksk => "`countersign keys generate --role ksk`, and its DS at the parent",
+        Role::Csk => "`countersign keys generate --role csk`, and its DS at the parent",
+    };
     let lacks = |lacking: &str| Unplannable::NoStandby {
         key: key.clone(),
         lacking: lacking.to_owned(),
+        next_time,
     };
     if role != Role::Zsk && !roll.draft.anchors()?.contains(new) {
         return Err(lacks("the DS RRset"));

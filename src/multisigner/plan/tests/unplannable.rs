@@ -140,7 +140,22 @@ fn standby_keys_that_are_not_or_are_there() {
         new: key("ZA2"),
         policy: Emergency::Standby,
     };
-    assert!(refusal(&zone, &emergency).contains("is no standby key: B lacks it"));
+    let said = refusal(&zone, &emergency);
+    assert!(
+        said.contains("is no standby key: B lacks it") && said.contains("(plan `standby`)"),
+        "{said}"
+    );
+    // That plan makes ZSKs alone.
+    let of_ksk = Kind::Emergency {
+        old: key("KA"),
+        new: key("KA2"),
+        policy: Emergency::Standby,
+    };
+    let said = refusal(&zone, &of_ksk);
+    assert!(
+        said.contains("the DS RRset lacks it") && said.contains("keys generate --role ksk"),
+        "{said}"
+    );
     let mut there = zone.clone();
     there.set(&[
         there.keys("A", "KA KB ZA ZA2 ZB", "KA"),
