@@ -26,7 +26,7 @@ use crate::{
         register::{Journal as _, Register},
     },
     multisigner::{
-        DsView, Finding, KeyView, Round, Severity, Verdict, judge,
+        DsView, Finding, Held, KeyView, Round, Severity, Verdict, judge,
         observe::{self, At, Unseen},
     },
     provider::{ObservedKeys, Provider, ProviderError, Published, dns::AnyServer, ns1::Ns1},
@@ -357,6 +357,9 @@ async fn visit(
         whereabouts: Whereabouts::new(config),
         asker: Asker::default(),
     };
+    if !doing.by_plan {
+        plans::see_where_the_parent_leads(server, zone).await;
+    }
     let turn = server.peers.turn(&peer.pair);
     let _turn = turn.lock().await;
     let mut seen = peer.look(server, doing).await?;
@@ -416,7 +419,8 @@ struct Seen {
     servers: Vec<KeyView>,
     parent: Vec<DsView>,
     register: Register,
-    wanted: Vec<Dnskey>,
+    /// The keys of ours that it is to have, where that is known.
+    wanted: Option<Vec<Dnskey>>,
     our_ttl: Ttl,
     verdict: Verdict,
 }
@@ -442,8 +446,15 @@ impl Peer {
     async fn give(&self, seen: &Seen, gift: Option<Gift>) -> Option<Result<Published, ProviderError>> {
         let zone = &self.zone.origin;
         match gift? {
-            Gift::Keys if !seen.verdict.push && self.driver.capabilities().publishes_keys => None,
-            Gift::Keys => Some(self.driver.publish_keys(zone, &seen.wanted, seen.our_ttl).await),
+            Gift::Keys
+                if seen.verdict.held != Held::Otherwise && self.driver.capabilities().publishes_keys =>
+            {
+                None
+            }
+            Gift::Keys => {
+                let wanted = seen.wanted.as_ref()?;
+                Some(self.driver.publish_keys(zone, wanted, seen.our_ttl).await)
+            }
             Gift::Dnssec => Some(self.driver.enable_dnssec(zone).await),
             Gift::Withdrawal => {
                 let ours: Vec<Dnskey> = seen.register.own.keys().cloned().collect();
@@ -466,7 +477,7 @@ impl Peer {
         let (api, servers, parent) =
             tokio::join!(self.ask_api(&ours), self.ask_servers(now), self.ask_parent());
         let our_ttl = self.our_ttl(server);
-        let planned = server.plans.ours_at(zone, &self.settings.name);
+        let to_have = server.plans.to_have(zone, &self.settings.name);
         let ahead = server.plans.ds_ahead(zone);
         let round = Round {
             zone,
@@ -478,7 +489,7 @@ impl Peer {
             pinned: &self.settings.pinned,
             trust_api: doing.trust_api,
             our_ttl,
-            wanted: planned.as_deref(),
+            to_have: &to_have,
             ahead: &ahead,
         };
         let mut verdict = judge(&round, &register);
@@ -486,7 +497,7 @@ impl Peer {
         let (api, servers, parent) = (round.api, round.servers, round.parent);
         let mut seen = Seen {
             now,
-            wanted: planned.unwrap_or_else(|| register.own_in_set().map(|(key, _)| key.clone()).collect()),
+            wanted: to_have.keys(&register).map(Vec::from_iter),
             register,
             api,
             servers,
@@ -572,7 +583,9 @@ impl Peer {
     fn tell(&self, server: &Server, seen: Seen, by_hand: Vec<String>, gift: Option<String>) -> PeerReport {
         let mut all = lock(&server.peers.known);
         let known = all.entry(self.pair.clone()).or_default();
-        let lagging = !seen.verdict.waiting_for.is_empty() || seen.verdict.push;
+        let undecided = seen.wanted.is_none();
+        let lacking = seen.verdict.held == Held::Otherwise;
+        let lagging = !seen.verdict.waiting_for.is_empty() || lacking || undecided;
         known.lagging_since = match (lagging, known.lagging_since) {
             (false, _) => None,
             (true, since) => since.or(Some(seen.now)),
@@ -710,7 +723,12 @@ fn server_report(view: &KeyView, seen: &Seen) -> PeerServer {
             ttl: Some(answer.ttl.seconds()),
             theirs: tags_of(answer.keys.iter().filter(|key| !seen.register.is_own(key))),
             ours: tags_of(answer.keys.iter().filter(|key| seen.register.is_own(key))),
-            lacking: tags_of(seen.wanted.iter().filter(|key| !answer.keys.contains(key))),
+            lacking: tags_of(
+                seen.wanted
+                    .iter()
+                    .flatten()
+                    .filter(|key| !answer.keys.contains(key)),
+            ),
             signers: tags_of(&answer.signers),
         },
         Err(why) => PeerServer {

@@ -7,13 +7,17 @@
 //! | the same key gone | kept and told; a person or a plan withdraws it |
 //! | a key of ours, present or past, at the provider | it publishes it; never an import |
 //! | a key of ours missing in the API's reply | given again |
+//! | nobody knows yet which of ours it is to have | it keeps those that it has; told |
 //! | a key of ours missing at a server | waited for, then an alarm |
 //! | API and servers differ, servers differ | told |
 //! | a server that cannot be reached from here | neither seen nor gone; told |
 
 mod addresses;
+mod to_have;
 
 use std::{collections::BTreeSet, fmt};
+
+pub use to_have::{Because, ToHave};
 
 use super::{
     execute::DsAhead,
@@ -53,8 +57,8 @@ pub struct Round<'a> {
     pub trust_api: bool,
     /// The TTL of our DNSKEY RRset.
     pub our_ttl: Ttl,
-    /// The keys of ours that it is to have, where a plan says so; otherwise all that are in our set.
-    pub wanted: Option<&'a [Dnskey]>,
+    /// The keys of ours that it is to have.
+    pub to_have: &'a ToHave,
     /// What a plan that is carried out does about the DS of keys.
     pub ahead: &'a [(Dnskey, DsAhead)],
 }
@@ -152,6 +156,10 @@ pub enum Finding {
         /// The tags of those that should go.
         tags: Vec<u16>,
     },
+    /// It is to have none of our keys.
+    IsToHaveNone,
+    /// Nobody knows which of our keys it is to have.
+    Undecided(Because),
     /// The API names keys that a server does not show.
     ApiAhead {
         /// The server.
@@ -208,14 +216,17 @@ impl Finding {
     /// How much it matters.
     pub fn severity(&self) -> Severity {
         match self {
-            Self::ApiRemark(_) | Self::OursPast { .. } | Self::NoDs { .. } | Self::StoodFor { .. } => {
-                Severity::Note
-            }
+            Self::ApiRemark(_)
+            | Self::OursPast { .. }
+            | Self::NoDs { .. }
+            | Self::StoodFor { .. }
+            | Self::IsToHaveNone => Severity::Note,
             Self::ApiFails(_)
             | Self::ApiUntrusted { .. }
             | Self::Unreachable { .. }
             | Self::NotGiven { .. }
             | Self::Stale { .. }
+            | Self::Undecided(_)
             | Self::OursMissing { .. }
             | Self::ApiAhead { .. }
             | Self::ServerAhead { .. }
@@ -310,6 +321,14 @@ impl fmt::Display for Finding {
                 "its external keys still have our {}, which we no longer publish; `countersign peer push`",
                 tags(list)
             ),
+            Self::IsToHaveNone => f.write_str(
+                "it is to have none of our keys: a plan took this server out of the delegation, and the parent does not lead \
+                 here. The plan join brings it back",
+            ),
+            Self::Undecided(because) => write!(
+                f,
+                "what it has of our keys is left as it is, until it is known what it is to have: {because}"
+            ),
             Self::ApiAhead { at, tags: list } => {
                 write!(f, "{at}: does not show {}, which its API names", tags(list))
             }
@@ -363,13 +382,25 @@ impl fmt::Display for Finding {
     }
 }
 
+/// What a provider's API has of our keys.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Held {
+    /// What it is to have; or it is given none by an API.
+    #[default]
+    AsItIsToBe,
+    /// It lacks some, or has some that are to go: it is to be given them (again).
+    Otherwise,
+    /// That cannot be said, for this reason.
+    Unknown(String),
+}
+
 /// What follows from one look.
 #[derive(Debug, Default)]
 pub struct Verdict {
     /// What is believed: for the register.
     pub observations: Vec<Observation>,
-    /// Whether the provider is to be given our keys (again).
-    pub push: bool,
+    /// What the provider's API has of our keys.
+    pub held: Held,
     /// The servers that answered and do not show all our keys yet.
     pub waiting_for: Vec<String>,
     /// What a person should know.
@@ -381,10 +412,7 @@ pub fn judge(round: &Round<'_>, register: &Register) -> Verdict {
     let mut judge = Judge {
         round,
         register,
-        wanted: match round.wanted {
-            Some(wanted) => wanted.iter().cloned().collect(),
-            None => register.own_in_set().map(|(key, _)| key.clone()).collect(),
-        },
+        wanted: round.to_have.keys(register),
         trust: None,
         verdict: Verdict::default(),
     };
@@ -397,6 +425,7 @@ pub fn judge(round: &Round<'_>, register: &Register) -> Verdict {
     judge.new_keys();
     judge.missing_ds(&ds);
     judge.keep_trust();
+    judge.say_what_it_is_to_have();
     judge.addresses_of_before();
     judge.verdict
 }
@@ -419,8 +448,8 @@ fn believed_keys(register: &Register, provider: &str) -> Vec<Dnskey> {
 struct Judge<'a> {
     round: &'a Round<'a>,
     register: &'a Register,
-    /// Our keys in our set.
-    wanted: BTreeSet<Dnskey>,
+    /// The keys of ours that the provider is to have, where that is known.
+    wanted: Option<BTreeSet<Dnskey>>,
     /// The strongest reason to believe the provider that this look found.
     trust: Option<Trust>,
     verdict: Verdict,
@@ -471,6 +500,7 @@ impl<'a> Judge<'a> {
         let said = match self.round.api.as_ref()? {
             Ok(said) => said,
             Err(why) => {
+                self.nobody_knows_what_it_holds(why);
                 self.find(Finding::ApiFails(why.clone()));
                 return None;
             }
@@ -479,6 +509,7 @@ impl<'a> Judge<'a> {
             self.find(Finding::ApiRemark(remark.clone()));
         }
         if !said.signs {
+            self.nobody_knows_what_it_holds("it does not sign the zone");
             self.find(Finding::NotSigning);
             return None;
         }
@@ -508,24 +539,32 @@ impl<'a> Judge<'a> {
         Some(said)
     }
 
+    fn nobody_knows_what_it_holds(&mut self, why: &str) {
+        if self.round.capabilities.publishes_keys {
+            self.verdict.held = Held::Unknown(why.to_owned());
+        }
+    }
+
     /// Our keys at the provider: what it lacks is given to it, what should go is taken away.
     fn what_it_holds_as_ours(&mut self, said: &ObservedKeys) {
         if !self.round.capabilities.publishes_keys {
             return;
         }
+        let Some(wanted) = &self.wanted else { return };
         let held: BTreeSet<&Dnskey> = said.ours.iter().collect();
-        let lacking: Vec<u16> = self
-            .wanted
+        let lacking: Vec<u16> = wanted
             .iter()
             .filter(|key| !held.contains(key))
             .map(Dnskey::key_tag)
             .collect();
         let stale: Vec<u16> = held
             .iter()
-            .filter(|key| !self.wanted.contains(**key))
+            .filter(|key| !wanted.contains(**key))
             .map(|key| key.key_tag())
             .collect();
-        self.verdict.push = !lacking.is_empty() || !stale.is_empty();
+        if !lacking.is_empty() || !stale.is_empty() {
+            self.verdict.held = Held::Otherwise;
+        }
         if !lacking.is_empty() {
             self.find(Finding::NotGiven { tags: lacking });
         }
@@ -605,8 +644,8 @@ impl<'a> Judge<'a> {
     }
 
     fn ours_at(&mut self, at: &str, answer: &KeyAnswer) {
-        let missing: Vec<u16> = self
-            .wanted
+        let Some(wanted) = &self.wanted else { return };
+        let missing: Vec<u16> = wanted
             .iter()
             .filter(|key| !answer.keys.contains(key))
             .map(Dnskey::key_tag)
@@ -614,7 +653,7 @@ impl<'a> Judge<'a> {
         let past: Vec<u16> = answer
             .keys
             .iter()
-            .filter(|key| self.register.is_own(key) && !self.wanted.contains(*key))
+            .filter(|key| self.register.is_own(key) && !wanted.contains(*key))
             .map(Dnskey::key_tag)
             .collect();
         if !missing.is_empty() {
@@ -681,6 +720,18 @@ impl<'a> Judge<'a> {
             })
             .collect();
         self.verdict.findings.extend(lacking);
+    }
+
+    /// A plan that took this server out of the delegation is long over, and nobody thinks of it any more.
+    fn say_what_it_is_to_have(&mut self) {
+        match self.round.to_have {
+            ToHave::AllInSet | ToHave::These(_) => {}
+            ToHave::NoneOfThem => self.find(Finding::IsToHaveNone),
+            ToHave::WhatItHas(because) => {
+                self.nobody_knows_what_it_holds(&because.to_string());
+                self.find(Finding::Undecided(*because));
+            }
+        }
     }
 
     /// A reason is kept where there was none, or a weaker one: so what differs from look to look is no news.

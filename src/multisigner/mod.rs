@@ -20,6 +20,6 @@ pub mod survey;
 pub mod trust;
 pub mod verify;
 
-pub use exchange::{Finding, Round, Severity, Verdict, judge};
+pub use exchange::{Finding, Held, Round, Severity, Verdict, judge};
 pub use observe::{DsView, KeyAnswer, KeyView, Unseen};
 pub use trust::Pin;

@@ -45,6 +45,7 @@ mod parent_by_csync;
 mod peers_of_ns1;
 mod plans;
 mod plans_amiss;
+mod plans_exchanged;
 mod plans_reloaded;
 mod probe;
 mod rfc_tables;

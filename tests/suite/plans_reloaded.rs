@@ -1,9 +1,7 @@
 //! What a reload does to plans: it says what changed, what it names is counted with, and no plan goes unheard.
 
-use std::time::Duration;
-
 use crate::harness::{
-    planned::{ORIGIN, ROLLING, SHOWING, World, dnskeys},
+    planned::{ORIGIN, SHOWING, World},
     process::wait_for,
 };
 
@@ -82,51 +80,4 @@ fn a_zone_that_goes_amid_its_plan_is_told_and_the_plan_goes_on_when_it_comes_bac
     let after = wait_for(SHOWING, || seen(&world));
     let after = after.unwrap_or_else(|| panic!("{}", world.ours.log()));
     assert!(after.starts_with(&before), "{before:?} {after:?}");
-}
-
-/// This server leaves: what a person does for that is said, and that NS1 has none of our keys stays so.
-#[test]
-fn who_leaves_is_told_what_to_do_and_stays_out() {
-    let mut world = World::new("1s", "3");
-    let ours = world.tags_of("own");
-    let theirs: Vec<_> = dnskeys(world.ns1.dns[0])
-        .into_iter()
-        .filter(|key| !ours.contains(&key.key_tag()))
-        .collect();
-    world.apply(&["leave", ORIGIN, "--provider", "us"]);
-    assert_eq!(
-        world.asks("/zone, or in `name_servers`"),
-        ["example. 3 IN NS theirs.example."]
-    );
-    world.name_servers(2, &["theirs"]);
-    let pasted = world.asks("at the registrar");
-    assert!(
-        pasted.iter().all(|line| line.contains("IN NS theirs.example.")),
-        "{pasted:?}"
-    );
-    world.delegate(&["theirs"], world.keys().iter());
-    assert_eq!(world.asks("countersign done example."), [""; 0]);
-    world.does(&["done", ORIGIN]);
-    let pasted = world.asks("at the registrar");
-    assert!(pasted.iter().all(|line| line.contains(" IN DS ")), "{pasted:?}");
-    world.delegate(&["theirs"], theirs.iter());
-    world.reaches("reached");
-
-    let has_ours = |world: &World| {
-        let keys = dnskeys(world.ns1.dns[0]);
-        keys.iter().any(|key| ours.contains(&key.key_tag())).then_some(())
-    };
-    // Several polls later, and after a restart.
-    assert!(wait_for(Duration::from_secs(4), || has_ours(&world)).is_none());
-    world.ours.signal("TERM");
-    world.ours.wait(SHOWING);
-    world.start_again();
-    assert!(wait_for(Duration::from_secs(4), || has_ours(&world)).is_none());
-    // Whoever is sent here all the same must find what we sign to be good.
-    world.delegate(&["ours", "theirs"], theirs.iter());
-    let given = wait_for(ROLLING, || {
-        world.says(&["plan", "roll-zsk", ORIGIN]);
-        has_ours(&world)
-    });
-    assert!(given.is_some(), "{}", world.ours.log());
 }

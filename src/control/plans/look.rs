@@ -7,6 +7,7 @@ use super::{
     elsewhere::{self, Pace},
     named, samples,
     targets::{everybody, providers_of},
+    to_have::Leads,
 };
 use crate::{
     client::Asker,
@@ -168,8 +169,11 @@ pub(super) async fn look(
     server
         .plans
         .differ(&zone.origin, differences, &unasked, seen.over(), lag);
-    if let Some(leads_here) = seen.parent_leads_here() {
-        server.plans.leads_here(&zone.origin, leads_here);
+    // What cannot be seen now stays as it was seen last.
+    match seen.leads_here() {
+        Some(true) => server.plans.leads(&zone.origin, Leads::Here),
+        Some(false) => server.plans.leads(&zone.origin, Leads::Elsewhere),
+        None => {}
     }
     if let Err(why) = keep(server, zone, providers, &seen, sampled).await {
         tracing::warn!(zone = %zone.origin, "{why}");

@@ -22,6 +22,7 @@ mod samples;
 mod targets;
 #[cfg(test)]
 mod tests;
+mod to_have;
 mod wanted;
 mod warned;
 
@@ -34,6 +35,8 @@ use std::{
 pub use clock::accept_clock;
 use elsewhere::Pace;
 pub use orders::order;
+use to_have::Leads;
+pub(super) use to_have::see_where_the_parent_leads;
 use warned::Warned;
 
 use super::{reckon::reckon, server::Server, zones::causes};
@@ -46,7 +49,6 @@ use crate::{
             DsAhead, Entry, Event, Next, Run, Stage, View,
             journal::{RunJournal as _, RunJournalError, last_run},
         },
-        safety::ProviderId,
         survey::Difference,
     },
     wire::Name,
@@ -96,8 +98,8 @@ struct Known {
     /// When all servers were last looked at, and how long a change may take to all of them.
     looked: UnixTime,
     lag: Duration,
-    /// Whether some server of the parent named ours at the last look that saw one.
-    leads_here: bool,
+    /// Where the parent leads.
+    leads: Leads,
     /// What servers did not show alike by every way at that look, each by what it is about, with the time since when.
     differences: BTreeMap<String, (Difference, UnixTime)>,
 }
@@ -142,38 +144,6 @@ impl Plans {
         let known = lock(&self.known);
         let run = known.get(zone)?.run.as_ref()?;
         (!matches!(run.stage, Stage::Over(_))).then(|| run.clone())
-    }
-
-    /// The keys of ours that a provider is to have, while a plan says so, or one that is over took this server out of the
-    /// delegation: then none, unless the parent leads to us all the same.
-    pub(super) fn ours_at(&self, zone: &Name, provider: &str) -> Option<Vec<Dnskey>> {
-        let known = lock(&self.known);
-        let known = known.get(zone)?;
-        let run = known.run.as_ref()?;
-        let none_when_out = || (run.is_out() && !known.leads_here).then(Vec::new);
-        if !known.is_active() {
-            return none_when_out();
-        }
-        let mut members = run.plan.situation.members.iter();
-        let place = members.position(|member| member.name == provider)?;
-        let provider = ProviderId::at(place).ok()?;
-        // One of which the plan says nothing is given what comes, as ever.
-        if run.plan.concerns(provider) {
-            run.given(provider, ProviderId::FIRST)
-        } else {
-            none_when_out()
-        }
-    }
-
-    /// Keeps whether the parent leads to this server.
-    fn leads_here(&self, zone: &Name, leads_here: bool) {
-        if let Some(known) = lock(&self.known).get_mut(zone) {
-            let is_out = known.run.as_ref().is_some_and(Run::is_out);
-            if leads_here && !known.leads_here && is_out {
-                tracing::warn!(%zone, "the parent names servers of ours, which a plan had taken out: other providers are given our keys again; \"join\" is the plan for that");
-            }
-            known.leads_here = leads_here;
-        }
     }
 
     /// The goals of the runs that are not over, in words.

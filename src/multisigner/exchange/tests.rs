@@ -44,6 +44,7 @@ struct World {
     parent: Vec<DsView>,
     trust_api: bool,
     ahead: Vec<(Dnskey, DsAhead)>,
+    to_have: ToHave,
 }
 
 impl World {
@@ -67,6 +68,7 @@ impl World {
             parent: Vec::new(),
             trust_api: false,
             ahead: Vec::new(),
+            to_have: ToHave::AllInSet,
         };
         for (key, state) in [
             (ksk(1), Claim::Active),
@@ -107,7 +109,7 @@ impl World {
             pinned: &self.pinned,
             trust_api: self.trust_api,
             our_ttl: Ttl::new(3600),
-            wanted: None,
+            to_have: &self.to_have,
             ahead: &self.ahead,
         };
         judge(&round, &Register::of(&self.events))
@@ -174,7 +176,7 @@ fn all_in_step_is_silent() {
     let mut world = World::new();
     let verdict = world.take();
     assert_eq!(verdict.findings, []);
-    assert!(!verdict.push && verdict.waiting_for.is_empty());
+    assert!(verdict.held == Held::AsItIsToBe && verdict.waiting_for.is_empty());
     assert_eq!(
         sources(&verdict),
         ["ns1's API", "ns1 at 192.0.2.1", "ns1 at 192.0.2.2"]
@@ -293,7 +295,7 @@ fn our_keys_are_given_until_every_server_shows_them() {
         .keys
         .retain(|key| *key != zsk(2) && *key != ksk(1));
     let verdict = world.judge();
-    assert!(verdict.push);
+    assert_eq!(verdict.held, Held::Otherwise);
     assert_eq!(verdict.waiting_for, ["192.0.2.2"]);
     let mut both = vec![k, z];
     both.sort_by_key(|tag| if *tag == z { 0 } else { 1 });
@@ -319,7 +321,7 @@ fn the_echo_of_a_retired_key_is_never_an_import() {
     }
     let verdict = world.judge();
     let past = zsk(3).key_tag();
-    assert!(verdict.push, "it is taken away there");
+    assert_eq!(verdict.held, Held::Otherwise, "it is taken away there");
     assert_eq!(verdict.findings[0], Finding::Stale { tags: vec![past] });
     assert!(
         verdict.findings[1..]
@@ -376,6 +378,27 @@ fn disagreement_is_told_and_one_source_is_enough() {
     );
 }
 
+/// Not to know is no reason to take anything away, and none to give.
+#[test]
+fn what_nobody_knows_it_is_to_have_is_left_as_it_is() {
+    let mut world = World::new();
+    world.take();
+    world.to_have = ToHave::NoneOfThem;
+    let verdict = world.judge();
+    assert_eq!(verdict.held, Held::Otherwise, "all are taken away there");
+    assert!(verdict.findings.contains(&Finding::IsToHaveNone));
+
+    world.to_have = ToHave::WhatItHas(Because::ParentUnseen);
+    for ours in [vec![ksk(1), zsk(2), zsk(3)], Vec::new()] {
+        world.api().ours = ours;
+        let verdict = world.judge();
+        assert!(matches!(verdict.held, Held::Unknown(_)), "{:?}", verdict.held);
+        assert!(verdict.waiting_for.is_empty());
+        let undecided = Finding::Undecided(Because::ParentUnseen);
+        assert_eq!(verdict.findings, [undecided]);
+    }
+}
+
 #[test]
 fn what_cannot_be_reached_is_neither_seen_nor_gone() {
     let mut world = World::new();
@@ -387,7 +410,10 @@ fn what_cannot_be_reached_is_neither_seen_nor_gone() {
     world.api = Some(Err("ns1: 503".into()));
     let verdict = world.judge();
     assert_eq!(sources(&verdict), ["ns1 at 192.0.2.2"]);
-    assert!(!verdict.push, "nothing is given to who cannot be asked");
+    assert!(
+        matches!(verdict.held, Held::Unknown(_)),
+        "nothing is given to who cannot be asked"
+    );
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod cds;
 mod csync;
 mod differences;
 mod elsewhere;
+mod leads;
 mod named;
 mod observed;
 mod read;

@@ -69,25 +69,6 @@ impl Survey {
     }
 }
 
-impl Survey {
-    /// Whether some server of the parent names ours in its NS RRset; none where none of them shows one that can be read.
-    pub fn parent_leads_here(&self) -> Option<bool> {
-        let register = Register::default();
-        let reading = Reading {
-            survey: self,
-            register: &register,
-            ttls: ContentTtls::default(),
-            keys: Vec::new(),
-        };
-        let sights = reading.sights(&Slot::ParentNs);
-        let named = sights.iter().filter_map(|sight| match &sight.shown {
-            Shown::Value(Value::ParentNs(ns)) => Some(ns.members.contains(&ProviderId::FIRST)),
-            _ => None,
-        });
-        named.reduce(|one, other| one || other)
-    }
-}
-
 pub(super) type Seen = Result<Value, Unseen>;
 
 pub(super) fn odd<T>(why: impl Into<String>) -> Result<T, Unseen> {

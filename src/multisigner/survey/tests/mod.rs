@@ -64,7 +64,7 @@ pub(super) fn record(rtype: RrType, ttl: u32, rdata: &[u8]) -> Record {
     }
 }
 
-fn ns(names: &[&str]) -> Vec<Record> {
+pub(super) fn ns(names: &[&str]) -> Vec<Record> {
     let name = |name: &&str| name.parse::<Name>().unwrap();
     let records = names.iter().map(name);
     records
