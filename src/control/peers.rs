@@ -303,19 +303,23 @@ pub async fn exchange(server: Arc<Server>) {
     }
 }
 
-/// Gives a provider the keys of ours that it is to have, for a plan.
+/// Gives a provider the keys of ours that it is to have, for a plan, which tries again what could not be done.
 ///
 /// # Errors
-/// When it cannot be asked, or does not take them.
-pub(super) async fn give(server: &Arc<Server>, zone: &ZoneSettings, provider: &str) -> Result<(), Refusal> {
+/// When it cannot be asked what it has, does not sign the zone, or does not take them.
+pub(super) async fn give(server: &Arc<Server>, zone: &ZoneSettings, provider: &str) -> Result<(), String> {
     let doing = Doing {
-        take: true,
+        // Otherwise nobody takes any by himself.
+        take: zone.exchange_keys,
         gift: Some(Gift::Keys),
         trust_api: false,
         by_plan: true,
     };
     let visited = visit(server, &server.config.load_full(), zone, provider, doing).await;
-    visited.map(drop)
+    visited.map(drop).map_err(|refusal| match refusal.advice {
+        Some(advice) => format!("{}; {advice}", refusal.error),
+        None => refusal.error,
+    })
 }
 
 async fn routine(server: &Arc<Server>, config: &Config, zone: ZoneSettings, name: String) {
@@ -366,11 +370,18 @@ async fn visit(
     let mut by_hand = Vec::new();
     let mut done = None;
     let mut gift = doing.gift;
-    if gift == Some(Gift::Keys) && !doing.by_plan && peer.dropped(server, &seen).is_some() {
-        // Servers that nobody sees from here show for longer that it was lost: a plan has to know before it is mended.
+    if gift == Some(Gift::Keys) && !doing.by_plan && seen.verdict.held == Held::Otherwise {
+        // It may have been lost, now or while no server ran here, and servers that nobody sees from here show that for
+        // longer: a plan has to know before it is mended.
         if !plans::take_notice(server, zone).await {
             gift = None;
         }
+    }
+    if let (true, Held::Unknown(why)) = (doing.by_plan, &seen.verdict.held) {
+        return Err(Refusal {
+            error: format!("our keys are not given to {provider} yet: {why}"),
+            advice: None,
+        });
     }
     match peer.give(&seen, gift).await {
         None | Some(Ok(Published::Already)) => {}
@@ -388,7 +399,7 @@ async fn visit(
             seen = peer.look(server, doing).await?;
             seen.verdict.findings.extend(dropped);
         }
-        // A plan takes what was not taken for not done, and tries again.
+        // To a plan and to a person it is not done.
         Some(Err(error)) if doing.by_plan || doing.gift != Some(Gift::Keys) => {
             return Err(Refusal {
                 error: format!("{}: {}", error.provider, error.what),

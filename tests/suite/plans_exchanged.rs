@@ -6,6 +6,7 @@ use std::{net::SocketAddr, time::Duration};
 use countersign::dnssec::key::Dnskey;
 
 use crate::harness::{
+    ns1::API_KEY,
     planned::{ORIGIN, ROLLING, SHOWING, Setting, World, dnskeys},
     process::{free_address, wait_for},
 };
@@ -119,4 +120,57 @@ fn who_is_sent_people_again_keeps_its_keys_over_a_restart() {
     world.delegate(&["theirs"], theirs.iter());
     world.reconfigured(&nobody, &parent);
     world.ns1_comes_to_show_ours(false);
+}
+
+/// While keys are exchanged by command alone, a plan gives what it gives until it is there, and gives it again when it is
+/// lost.
+#[test]
+fn what_a_plan_gives_is_given_until_it_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let setting = Setting {
+        margin: "4s",
+        of_zone: "exchange_keys = false\n",
+        ..Setting::default()
+    };
+    let world = World::within(folder.path(), setting);
+    // Its API cannot be read.
+    world.ns1.write_api_key("another-key");
+    world.apply(&["roll-zsk", ORIGIN]);
+    world.tells("our keys are not given to ns1 yet");
+    world.tells("401");
+    world.ns1.write_api_key(API_KEY);
+    world.waits();
+    world.ns1_comes_to_show_ours(true);
+
+    world.ns1.knob("lost-keys", "0s");
+    let told = world.ours.stderr().wait_for("not planned: ", SHOWING);
+    assert!(
+        told.is_some_and(|line| line.contains("lacks")),
+        "{}",
+        world.ours.log()
+    );
+    world.ns1_comes_to_show_ours(true);
+    world.reaches("reached");
+}
+
+/// What was lost while no server ran here is told to the plan before it is mended.
+#[test]
+fn keys_that_are_lost_while_no_server_runs_are_noticed_before_they_are_given_again() {
+    let mut world = World::new("4s", "3");
+    world.apply(&["roll-zsk", ORIGIN]);
+    world.waits();
+    world.ns1_comes_to_show_ours(true);
+    world.ours.signal("TERM");
+    world.ours.wait(SHOWING);
+    world.ns1.knob("lost-keys", "0s");
+    world.start_again();
+    world.ns1_comes_to_show_ours(true);
+    let log = world.ours.log();
+    let noticed = log.find("not planned: ");
+    let given = log.find("the key set countersign was ");
+    assert!(
+        noticed.is_some() && noticed < given,
+        "{noticed:?} {given:?}\n{log}"
+    );
+    world.reaches("reached");
 }

@@ -132,8 +132,7 @@ pub(super) async fn step(
         }
         Action::Give { provider } => {
             let name = run.plan.situation.name(*provider).to_owned();
-            let given = peers::give(server, zone, &name).await;
-            given.map_err(|refusal| Failed::Again(refusal.error))
+            peers::give(server, zone, &name).await.map_err(Failed::Again)
         }
         Action::ChildNs { provider, members } if matches!(step.by, Actor::Api { .. }) => {
             write_ns(server, zone, run, *provider, members).await
@@ -202,6 +201,22 @@ pub(super) async fn step(
         | Action::HandedIn { .. }
         | Action::Await => Ok(()),
     }
+}
+
+/// Gives providers again what they have lost of ours, or do not show yet: whoever asks them finds what we sign bogus, whether
+/// or not keys are exchanged by themselves. What could not be given, in words.
+pub(super) async fn give_again(
+    server: &Arc<Server>,
+    zone: &ZoneSettings,
+    run: &Run,
+    view: &View,
+) -> Vec<String> {
+    let mut failed = Vec::new();
+    for provider in run.lacking_ours(view) {
+        let name = run.plan.situation.name(provider).to_owned();
+        failed.extend(peers::give(server, zone, &name).await.err());
+    }
+    failed
 }
 
 async fn make(server: &Arc<Server>, zone: &ZoneSettings, run: &mut Run, key: KeyId) -> Result<(), Failed> {

@@ -545,7 +545,7 @@ async fn loop_of(server: &Arc<Server>, zone: &ZoneSettings, run: &mut Run) -> Re
             halted,
         };
         let (judged, seen) = (run.clone(), Arc::clone(&view));
-        match reckon(move || judged.next(&seen, now, sane)).await? {
+        let (mut why, until, halted, pause) = match reckon(move || judged.next(&seen, now, sane)).await? {
             Next::Journal(mut event) => {
                 if let Event::Begun { step } = event
                     && let Some(why) = act::not_gone(server, &zone.origin, run, &view, step).await?
@@ -557,40 +557,47 @@ async fn loop_of(server: &Arc<Server>, zone: &ZoneSettings, run: &mut Run) -> Re
                 let known = run.clone();
                 server.plans.change(&zone.origin, |plan| plan.run = Some(known));
                 looked = Some(view);
+                continue;
             }
             Next::Act { step } => match act::step(server, zone, run, step).await {
-                Ok(()) => run.acted(),
+                Ok(()) => {
+                    run.acted();
+                    continue;
+                }
                 Err(act::Failed::Again(why)) => return Ok((rest(why, None, false), Pause::Growing)),
                 Err(act::Failed::Refused(why)) => {
                     journal(server, &zone.origin, run, Event::Paused { why }).await?;
                     looked = Some(view);
+                    continue;
                 }
             },
             Next::Wait { step, until } => {
-                run.looked(&view);
                 let left = until.since(now).min(between_looks(run)).max(FIRST_PAUSE);
-                let why = report::waits_for(run, step);
-                return Ok((rest(why, Some(until), false), Pause::Exactly(left)));
+                (
+                    report::waits_for(run, step),
+                    Some(until),
+                    false,
+                    Pause::Exactly(left),
+                )
             }
             Next::Watch { step, lacking } => {
-                run.looked(&view);
                 let mut why = report::watches(run, step, &lacking);
                 if let Some(more) = report::by_exchange(&run.plan, step, zone.exchange_keys) {
                     why.push_str(&format!("; {more}"));
                 }
-                return Ok((rest(why, None, false), Pause::Growing));
+                (why, None, false, Pause::Growing)
             }
-            Next::Halted { why } => {
-                run.looked(&view);
-                return Ok((rest(why, None, true), Pause::Exactly(ROUTINE)));
-            }
+            Next::Halted { why } => (why, None, true, Pause::Exactly(ROUTINE)),
             Next::Over(_) => {
-                return Ok((
-                    rest("it is over".to_owned(), None, false),
-                    Pause::Exactly(ROUTINE),
-                ));
+                let over = rest("it is over".to_owned(), None, false);
+                return Ok((over, Pause::Exactly(ROUTINE)));
             }
+        };
+        run.looked(&view);
+        for failed in act::give_again(server, zone, run, &view).await {
+            why.push_str(&format!("; {failed}"));
         }
+        return Ok((rest(why, until, halted), pause));
     }
     Err("it turns in a circle; this is a fault of the program".to_owned())
 }

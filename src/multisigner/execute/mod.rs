@@ -13,6 +13,7 @@
 
 mod back;
 mod gate;
+mod given;
 mod items;
 pub mod journal;
 mod measured;
