@@ -353,6 +353,9 @@ pub(super) struct PeerWithdrawArguments {
     /// Do it, for this reason, which is logged.
     #[arg(long, value_name = "REASON", required = true, value_parser = reason)]
     pub force: String,
+    /// Also where NS records lead to our servers, or nobody knows: what we sign is bogus to whoever has the key set from there.
+    #[arg(long)]
+    pub served: bool,
 }
 
 /// Shows what was last seen at the other providers.
@@ -617,7 +620,7 @@ mod tests {
             "countersign peer push example. --wait 0s --state s",
             "countersign peer sync example. --watch",
             "countersign peer enable-dnssec example. --provider ns1",
-            "countersign peer withdraw example. --force why",
+            "countersign peer withdraw example. --force why --served",
             "countersign plan roll-zsk example.",
             "countersign plan join example. --provider us --json --state s",
             "countersign apply emergency example. --old 12345 --new 2 --policy security --force why",

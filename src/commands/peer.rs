@@ -49,8 +49,8 @@ pub(super) fn run(command: &PeerCommand) -> Result<Report, Failure> {
         PeerCommand::Sync(arguments) => sync(arguments),
         PeerCommand::EnableDnssec(arguments) => once(&arguments.common, PeerAction::EnableDnssec),
         PeerCommand::Withdraw(arguments) => {
-            let reason = arguments.force.clone();
-            once(&arguments.common, PeerAction::Withdraw { reason })
+            let (reason, served) = (arguments.force.clone(), arguments.served);
+            once(&arguments.common, PeerAction::Withdraw { reason, served })
         }
         PeerCommand::Probe(arguments) => probe::run(arguments),
     }

@@ -235,8 +235,8 @@ pub async fn act(
                 gift: Some(Gift::Dnssec),
                 ..Doing::default()
             },
-            PeerAction::Withdraw { reason } => {
-                may_withdraw(settings)?;
+            PeerAction::Withdraw { reason, served } => {
+                may_withdraw(server, settings, name, *served).await?;
                 tracing::warn!(%zone, provider = name, "a person takes our keys out there: {reason}");
                 Doing {
                     gift: Some(Gift::Withdrawal),
@@ -249,16 +249,50 @@ pub async fn act(
     Ok(PeersReport { peers: reports })
 }
 
-/// What is exchanged by itself would be given again at once.
-fn may_withdraw(settings: &ZoneSettings) -> Result<(), Refusal> {
-    if !settings.exchange_keys {
-        return Ok(());
+/// What is exchanged by itself, or by a plan, would be given again at once; and what is signed here would be bogus to
+/// whoever is sent here and has the key set from there.
+async fn may_withdraw(
+    server: &Arc<Server>,
+    zone: &ZoneSettings,
+    provider: &str,
+    served: bool,
+) -> Result<(), Refusal> {
+    let origin = &zone.origin;
+    if zone.exchange_keys {
+        return Err(Refusal {
+            error: format!("keys of {origin} are exchanged by themselves, so ours would be given again at once"),
+            advice: Some(
+                "first let the parent and the provider forget our name servers and DS; then set exchange_keys = false, \
+                 reload, and say this again"
+                    .to_owned(),
+            ),
+        });
     }
+    if let Some(goal) = server.plans.gives(origin, provider) {
+        return Err(Refusal {
+            error: format!(
+                "a plan ({goal}) has {provider} publish our keys, so they would be given again at once"
+            ),
+            advice: Some(format!(
+                "let it reach its goal, or give it up: countersign abort {origin} REASON"
+            )),
+        });
+    }
+    let sent = match plans::leads_here(server, zone).await {
+        Some(false) => return Ok(()),
+        _ if served => return Ok(()),
+        Some(true) => "resolvers are sent to servers of ours".to_owned(),
+        None => "nobody knows whether resolvers are sent to servers of ours".to_owned(),
+    };
     Err(Refusal {
-        error: format!("keys of {} are exchanged by themselves, so ours would be given again at once", settings.origin),
+        error: format!(
+            "our keys are not taken out at {provider}: {sent}, and to those that have the key set from there all that we \
+             sign would be bogus"
+        ),
         advice: Some(
-            "first let the parent and the provider forget our name servers and DS; then set exchange_keys = false, \
-             reload, and say this again"
+            "first take our servers out of the NS records, at the parent and at the provider, and wait out their TTLs; the \
+             plan leave does all of it. Where the servers in them are others', our_servers of the [[zone]] and server_names \
+             of the [[provider]] say whose they are. If it has to be, say --served too"
                 .to_owned(),
         ),
     })

@@ -429,6 +429,9 @@ pub enum PeerAction {
     Withdraw {
         /// The person's reason.
         reason: String,
+        /// Also where resolvers are sent to this server, or nobody knows.
+        #[serde(default)]
+        served: bool,
     },
     /// Both.
     Sync {

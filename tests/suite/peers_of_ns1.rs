@@ -134,7 +134,8 @@ impl Told {
 #[test]
 fn from_nothing_to_two_signers_and_back() {
     let mut world = World::new(false);
-    world.serve("poll = \"1s\"", "exchange_keys = false");
+    let zone = "exchange_keys = false\nour_servers = [\"ours.example.\"]";
+    world.serve("poll = \"1s\"", zone);
     let ours = world.ours().address;
 
     // NS1 does not sign, and nobody but a person changes that.
@@ -192,13 +193,17 @@ fn from_nothing_to_two_signers_and_back() {
     Told::of(output(&mut world.command(&readmit))).says(0, &[]);
     assert_eq!(world.key_count(ours), 4);
 
-    // The way back asks for a reason, and for the exchange to be off, which it is.
+    // The way back asks for a reason, for the exchange to be off, which it is, and for nobody to be sent here, which nobody
+    // knows: no parent can be asked.
     world
         .peer(&["withdraw", ORIGIN, "--force", " "])
         .says(2, &["say in words why"]);
+    let withdraw = ["withdraw", ORIGIN, "--force", "back to one"];
     world
-        .peer(&["withdraw", ORIGIN, "--force", "back to one"])
-        .says(0, &[]);
+        .peer(&withdraw)
+        .says(1, &["nobody knows whether resolvers are sent", "--served"]);
+    assert_eq!(world.key_count(world.dns[1]), 4);
+    world.peer(&[&withdraw[..], &["--served"]].concat()).says(0, &[]);
     let gone = wait_for(SHOWING, || (world.key_count(world.dns[1]) == 2).then_some(()));
     assert!(gone.is_some());
     assert_eq!(

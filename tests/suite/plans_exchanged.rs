@@ -133,6 +133,8 @@ fn what_a_plan_gives_is_given_until_it_is_there() {
         ..Setting::default()
     };
     let world = World::within(folder.path(), setting);
+    let withdraw = ["peer", "withdraw", ORIGIN, "--force", "why"];
+    world.refuses(&withdraw, "resolvers are sent to servers of ours");
     // Its API cannot be read.
     world.ns1.write_api_key("another-key");
     world.apply(&["roll-zsk", ORIGIN]);
@@ -141,6 +143,8 @@ fn what_a_plan_gives_is_given_until_it_is_there() {
     world.ns1.write_api_key(API_KEY);
     world.waits();
     world.ns1_comes_to_show_ours(true);
+    let served = [&withdraw[..], &["--served"]].concat();
+    world.refuses(&served, "so they would be given again at once");
 
     world.ns1.knob("lost-keys", "0s");
     let told = world.ours.stderr().wait_for("not planned: ", SHOWING);
@@ -151,6 +155,11 @@ fn what_a_plan_gives_is_given_until_it_is_there() {
     );
     world.ns1_comes_to_show_ours(true);
     world.reaches("reached");
+
+    // By a person's word all the same, and nobody gives them again.
+    world.refuses(&withdraw, "say --served too");
+    world.does(&served);
+    world.ns1_comes_to_show_ours(false);
 }
 
 /// What was lost while no server ran here is told to the plan before it is mended.

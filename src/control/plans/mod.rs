@@ -36,7 +36,7 @@ pub use clock::accept_clock;
 use elsewhere::Pace;
 pub use orders::order;
 use to_have::Leads;
-pub(super) use to_have::see_where_the_parent_leads;
+pub(super) use to_have::{leads_here, see_where_the_parent_leads};
 use warned::Warned;
 
 use super::{reckon::reckon, server::Server, zones::causes};

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{super::server::Server, Known, Plans, lock, observe};
+use super::{super::server::Server, Known, Plans, elsewhere::Pace, lock, look::look, observe};
 use crate::{
     config::ZoneSettings,
     multisigner::{
@@ -34,6 +34,14 @@ pub(in super::super) async fn see_where_the_parent_leads(server: &Arc<Server>, z
     }
 }
 
+/// Whether resolvers are sent to this server, by a look that is made now; none where that cannot be seen.
+pub(in super::super) async fn leads_here(server: &Arc<Server>, zone: &ZoneSettings) -> Option<bool> {
+    let seen = look(server, zone, &zone.providers, Pace::Rarely).await;
+    seen.inspect_err(|why| tracing::debug!(zone = %zone.origin, "not looked at: {why}"))
+        .ok()?
+        .leads_here()
+}
+
 impl Plans {
     /// The keys of ours that a provider is to have.
     pub(in super::super) fn to_have(&self, zone: &Name, provider: &str) -> ToHave {
@@ -56,6 +64,16 @@ impl Plans {
             None if run.is_out() => known.when_out(),
             None => ToHave::AllInSet,
         }
+    }
+
+    /// The goal of a plan that is carried out and by which a provider has keys of ours.
+    pub(in super::super) fn gives(&self, zone: &Name, provider: &str) -> Option<String> {
+        let known = lock(&self.known);
+        let (run, place) = known.get(zone)?.concerning(provider)?;
+        let gives = run
+            .given(place, ProviderId::FIRST)
+            .is_some_and(|keys| !keys.is_empty());
+        gives.then(|| run.plan.goal())
     }
 
     /// Whether a plan took this server out of the delegation, and none has brought it back.
@@ -142,6 +160,7 @@ mod tests {
         assert_eq!(to_have(&plans, &zone), [ToHave::AllInSet, ToHave::AllInSet]);
         plans.leads(&zone, Leads::Elsewhere);
         assert_eq!(to_have(&plans, &zone), [ToHave::NoneOfThem, ToHave::NoneOfThem]);
+        assert_eq!(plans.gives(&zone, "them"), None);
 
         let going = Run::adopt(roll(), None, UnixTime(1_800_000_000)).unwrap();
         let keys = going.plan.situation.keys[..2].iter();
@@ -151,5 +170,7 @@ mod tests {
             known.run = Some(going.after(before.as_ref()));
         });
         assert_eq!(to_have(&plans, &zone), [ToHave::These(keys), ToHave::NoneOfThem]);
+        assert!(plans.gives(&zone, "them").is_some());
+        assert_eq!(plans.gives(&zone, "others"), None);
     }
 }
