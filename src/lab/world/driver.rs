@@ -91,7 +91,7 @@ pub(super) struct Driver {
     pub standing: Standing,
     /// What was said when a plan was given up and nothing of it could be taken back.
     pub no_way_back: Option<String>,
-    /// The steps for which people did what they were asked for, by plan and place.
+    /// The steps for which others did what they were asked for, by plan and place.
     pub handed_in: Vec<(u64, usize)>,
     /// The step at which the last plan was given up that was.
     given_up_at: Option<(u64, usize)>,

@@ -47,15 +47,14 @@ impl Run {
         })
     }
 
-    /// The step for which a person was asked last, and what of it not every server is seen to have.
+    /// The last step that was begun, and what of it not every server is seen to have.
     fn on_its_way(&self, view: Option<&View>) -> Option<(&Step, Vec<Value>)> {
         let begun = self.begun?;
         let step = self.plan.steps.get(self.done.len())?;
-        let by_person = matches!(step.by, Actor::Person { .. });
         let is_there = |value: &Value| view.is_some_and(|view| view.shows(value, begun));
         let changes = step.changes.iter().map(|value| self.history.adjusted(value));
         let late: Vec<Value> = changes.filter(|value| !is_there(value)).collect();
-        (by_person && !late.is_empty()).then_some((step, late))
+        (!late.is_empty()).then_some((step, late))
     }
 
     /// The step by which the parent follows, where every provider asks it, or is about to: the last one's CDS may be there

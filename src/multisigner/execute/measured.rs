@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     super::{
-        plan::{Past, Plan, Step},
+        plan::{Action, Past, Plan, Step},
         safety::{Change, Seconds, Slot, Timeline, TooMany, Value},
     },
     items::{Item, items, made_of, raise_ttl, same},
@@ -164,16 +164,24 @@ impl History {
     /// What a plan starts from.
     pub fn of(plan: &Plan) -> Self {
         let situation = &plan.situation;
+        let handed_in = plan.steps.iter().flat_map(|step| match &step.action {
+            Action::HandedIn { values } => &values[..],
+            _ => &[],
+        });
+        let handed_in: BTreeSet<Slot> = handed_in.map(Value::slot).collect();
+        let is_late = |slot: &Slot| match slot {
+            // The parent follows in its own time, or not at all.
+            Slot::Ds => true,
+            Slot::ParentNs if situation.parent.reads_csync => true,
+            slot => handed_in.contains(slot),
+        };
         let course = |value: &Value| Course {
             planned: Some(value.clone()),
             last_change: situation.at,
-            unsettled: match value {
-                // The parent follows in its own time, or not at all.
-                Value::Ds(_) => situation.unsettled(&Slot::Ds).cloned().collect(),
-                Value::ParentNs(_) if situation.parent.reads_csync => {
-                    situation.unsettled(&Slot::ParentNs).cloned().collect()
-                }
-                _ => Vec::new(),
+            unsettled: if is_late(&value.slot()) {
+                situation.unsettled(&value.slot()).cloned().collect()
+            } else {
+                Vec::new()
             },
             ..Course::default()
         };

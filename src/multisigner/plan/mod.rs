@@ -197,7 +197,7 @@ pub enum Action {
         /// What, in words.
         what: String,
     },
-    /// What a person was asked for may be on its way to servers, and is given up: it is waited for until every server shows it,
+    /// What others were asked for may be on its way to servers, and is given up: it is waited for until every server shows it,
     /// or until the person says that it cannot come any more. Before that no server that shows what was before says whether
     /// this is what is to be, or what has not changed yet.
     HandedIn {

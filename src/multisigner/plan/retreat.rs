@@ -100,13 +100,20 @@ impl Plan {
         Ok(draft.finish(kind)?)
     }
 
-    /// The same plan, which takes back what a person was asked for in this step once it is seen that it has come, or cannot
-    /// come. `values`: what is not seen everywhere yet.
+    /// The same plan, which takes back what others were asked for in this step once it is seen that it has come, or cannot come.
+    /// `values`: what is not seen everywhere yet.
     pub fn once_it_came(mut self, asked: &Step, values: Vec<Value>) -> Plan {
         let of_these = |value: &Value| values.iter().any(|late| late.slot() == value.slot());
         let takes_back = |step: &Step| step.changes.iter().any(of_these);
-        let (Actor::Person { place, .. }, Some(at)) = (&asked.by, self.steps.iter().position(takes_back))
-        else {
+        let place = match &asked.by {
+            Actor::Person { place, .. } => place.clone(),
+            Actor::Api { provider } | Actor::Provider { provider } => {
+                format!("at {}", self.situation.name(*provider))
+            }
+            // What is done here is there at once, and what the parent does by itself is waited for otherwise.
+            Actor::We | Actor::Parent => return self,
+        };
+        let Some(at) = self.steps.iter().position(takes_back) else {
             return self;
         };
         for wait in self.steps.iter_mut().flat_map(|step| &mut step.waits) {
@@ -120,7 +127,7 @@ impl Plan {
             what: format!("this is at every server, or was never handed in: {}", asked.what),
             action: Action::HandedIn { values },
             by: Actor::Person {
-                place: place.clone(),
+                place,
                 paste: Vec::new(),
             },
             changes: Vec::new(),

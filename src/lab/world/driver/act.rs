@@ -81,7 +81,11 @@ impl Driver {
 
     fn give(&mut self, world: &mut World, step: usize, provider: usize, keys: Keys) -> bool {
         if world.providers[provider].hand == Hand::Api {
-            return give_by_api(world, provider, keys);
+            let is_given = give_by_api(world, provider, keys);
+            if is_given {
+                self.handed_in.push((self.adopted, step));
+            }
+            return is_given;
         }
         if !self.asked.contains(&step) {
             self.asked.push(step);
