@@ -173,13 +173,15 @@ fn keys_that_are_lost_while_no_server_runs_are_noticed_before_they_are_given_aga
     world.ours.wait(SHOWING);
     world.ns1.knob("lost-keys", "0s");
     world.start_again();
+    let place = |line: &str| {
+        let told = world.ours.stderr().wait_for(line, ROLLING);
+        let log = world.ours.log();
+        assert!(told.is_some(), "{log}");
+        log.find(line)
+    };
+    let noticed = place("not planned: ");
+    let given = place("the key set countersign was ");
+    assert!(noticed < given, "{noticed:?} {given:?}\n{}", world.ours.log());
     world.ns1_comes_to_show_ours(true);
-    let log = world.ours.log();
-    let noticed = log.find("not planned: ");
-    let given = log.find("the key set countersign was ");
-    assert!(
-        noticed.is_some() && noticed < given,
-        "{noticed:?} {given:?}\n{log}"
-    );
     world.reaches("reached");
 }

@@ -81,7 +81,9 @@ impl World {
             return part;
         };
         for loss in self.losses.iter().filter(|loss| loss.provider == party) {
-            if loss.from <= first && loss.until.is_none_or(|until| first <= until) {
+            let is_then = loss.from <= first && loss.until.is_none_or(|until| first <= until);
+            // It loses all: what has some was told since, and has what it is to have.
+            if is_then && dnskeys.keys & loss.keys == 0 {
                 dnskeys.keys |= loss.keys;
             }
         }

@@ -212,6 +212,12 @@ impl Play<'_> {
                 self.driver.restart(world);
                 self.driver.look(world);
             }
+            // People paste what is shown to them.
+            Deed::Amiss(Amiss::Restore { provider, keys }) => {
+                let keys = keys & self.driver.to_have(world, *provider);
+                let provider = *provider;
+                world.go_amiss(Amiss::Restore { provider, keys });
+            }
             Deed::Amiss(amiss) => world.go_amiss(*amiss),
             _ => {
                 world.story.tell(world.now, || failure::deed(deed));

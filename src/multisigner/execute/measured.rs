@@ -476,6 +476,16 @@ impl History {
                 past.push(Past { value: before, until });
             }
         }
+        // What came in between takes nothing of what is on its way: keys that a set was to get are there for all that is known.
+        for course in self.courses.values() {
+            let coming = course.coming.as_ref().map(|coming| &coming.value);
+            if let (Some(Value::Keys(provider, then)), Some(Value::Keys(_, before))) =
+                (coming, &course.planned)
+                && let Some(Value::Keys(_, now)) = current.get_mut(&Slot::Keys(*provider))
+            {
+                now.keys = now.keys.union(then.keys.without(before.keys));
+            }
+        }
         let raise = |value: &mut Value| {
             if let Some(course) = self.courses.get(&value.slot()) {
                 raise_ttl(value, course.largest_ttl);

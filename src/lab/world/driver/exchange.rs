@@ -101,23 +101,24 @@ impl Driver {
         }
     }
 
+    /// The keys of ours that a provider is to have: while a plan runs, exactly what it says.
+    pub fn to_have(&self, world: &World, provider: usize) -> Keys {
+        let planned = self.run.as_ref().filter(|_| self.standing == Standing::Running);
+        let planned = planned.and_then(|run| run.given(view::provider_id(provider), ProviderId::FIRST));
+        planned.map_or(world.servers.newest_dnskeys(0).keys, |planned| {
+            let keys = world.keys.iter().enumerate();
+            let wanted = keys.filter(|(_, key)| key.dnskey.as_ref().is_some_and(|key| planned.contains(key)));
+            wanted.fold(0, |keys, (place, _)| keys | 1 << place)
+        })
+    }
+
     /// What a provider has lost of ours it is given again, as long as that helps.
     pub(super) fn give_again(&mut self, world: &mut World) {
-        let published = world.servers.newest_dnskeys(0).keys;
         for provider in 1..world.providers.len() {
             let Some((given, at)) = world.last_given[provider] else {
                 continue;
             };
-            // While a plan runs, exactly what it says.
-            let planned = self.run.as_ref().filter(|_| self.standing == Standing::Running);
-            let planned = planned.and_then(|run| run.given(view::provider_id(provider), ProviderId::FIRST));
-            let wanted = planned.map_or(published, |planned| {
-                let keys = world.keys.iter().enumerate();
-                let wanted =
-                    keys.filter(|(_, key)| key.dnskey.as_ref().is_some_and(|key| planned.contains(key)));
-                wanted.fold(0, |keys, (place, _)| keys | 1 << place)
-            });
-            let given = given & wanted;
+            let given = given & self.to_have(world, provider);
             let lost = given & !world.providers[provider].given != 0;
             if !lost || self.given_again >= MOST_GIVEN {
                 continue;
