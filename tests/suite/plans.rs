@@ -4,7 +4,7 @@
 use countersign::dnssec::key::Dnskey;
 
 use crate::harness::{
-    planned::{Asking, ORIGIN, ROLLING, SHOWING, Setting, World, dnskeys},
+    planned::{Asking, ORIGIN, ROLLING, SERVERS, SHOWING, Setting, World, dnskeys},
     process::{wait_for, write},
     proxy,
 };
@@ -78,13 +78,7 @@ fn keys_that_another_provider_loses_are_noticed_before_they_are_given_again() {
     let waits = || (world.plan_status()["until"].is_u64()).then_some(());
     assert!(wait_for(SHOWING, waits).is_some(), "{:#}", world.plan_status());
     assert_eq!(dnskeys(world.ns1.dns[0]).len(), 5, "NS1 has the new key");
-    world.ns1.knob("lost-keys", "0s");
-    let told = world.ours.stderr().wait_for("not planned: ", SHOWING);
-    assert!(
-        told.is_some_and(|line| line.contains("lacks")),
-        "{}",
-        world.ours.log()
-    );
+    world.ns1_loses_our_keys();
     // All of them, those that go in the end included: answers are signed with them.
     let sorted = |mut keys: Vec<Dnskey>| {
         keys.sort();
@@ -203,6 +197,29 @@ fn a_plan_outlives_the_process_and_is_taken_back_when_it_is_given_up() {
     assert_eq!(dnskeys(world.ns1.dns[0]).len(), 4);
 }
 
+/// A registrar that shows what it had says nothing of what it has on its way.
+#[test]
+fn what_was_handed_in_is_seen_to_come_before_it_is_taken_back() {
+    let world = World::new("1s", "3");
+    let before = world.keys();
+    let tags = world.tags();
+    for handed_in in [false, true] {
+        world.apply(&["roll-ksk", ORIGIN]);
+        world.asks("registrar");
+        world.does(&["abort", ORIGIN, "the wrong evening"]);
+        world.tells("where it was never handed in");
+        if handed_in {
+            world.delegate(&SERVERS, world.keys().iter());
+            world.tells("nobody has said that it is done");
+            world.delegate(&SERVERS, before.iter());
+        }
+        // One word is enough.
+        world.does(&["done", ORIGIN]);
+        world.reaches("reached");
+        assert_eq!(world.tags(), tags);
+    }
+}
+
 /// A key is stolen while another one is rolled, and past the switch: neither the rest of the roll nor its way back, which
 /// would both wait for caches, stand in the way of the emergency.
 #[test]
@@ -300,17 +317,23 @@ fn warned(world: &World, text: &str) {
     assert!(warned.is_some(), "{:#}\n{}", world.status(), world.ours.log());
 }
 
-/// A person does not want the old KSK of NS1's to go: neither at once nor after a restart is it taken up again.
-#[test]
-fn what_a_person_gives_up_is_not_followed_again_by_itself() {
-    let mut world = World::new("1s", "3");
-    let servers = ["ours", "theirs"];
+/// NS1 goes over to another KSK, and a person is asked to take the DS of the old one out. The keys of before.
+#[track_caller]
+fn ns1_rolls_its_ksk(world: &World) -> Vec<Dnskey> {
     let before = world.keys();
     world.ns1.knob("ksk-roll", "5s");
     let taken = wait_for(ROLLING, || (world.keys().len() > before.len()).then_some(()));
     assert!(taken.is_some(), "{}", world.ours.log());
-    world.delegate(&servers, world.keys().iter());
+    world.delegate(&SERVERS, world.keys().iter());
     world.asks("registrar");
+    before
+}
+
+/// A person does not want the old KSK of NS1's to go: neither at once nor after a restart is it taken up again.
+#[test]
+fn what_a_person_gives_up_is_not_followed_again_by_itself() {
+    let mut world = World::new("1s", "3");
+    let before = ns1_rolls_its_ksk(&world);
     let text = world.does(&["abort", ORIGIN, "not yet", "--as-it-is"]);
     assert!(
         text.contains("is followed by itself no more")
@@ -331,7 +354,7 @@ fn what_a_person_gives_up_is_not_followed_again_by_itself() {
     assert!(!world.status()["warnings"].to_string().contains(stays));
     world.asks("registrar");
     // NS1 has all that is left.
-    world.delegate(&servers, dnskeys(world.ns1.dns[0]).iter());
+    world.delegate(&SERVERS, dnskeys(world.ns1.dns[0]).iter());
     world.reaches("reached");
     assert_eq!(world.keys().len(), before.len());
 }
@@ -371,13 +394,7 @@ fn what_some_source_shows_again_is_not_withdrawn() {
             ..Setting::default()
         },
     );
-    let servers = ["ours", "theirs"];
-    let before = world.keys();
-    world.ns1.knob("ksk-roll", "5s");
-    let taken = wait_for(ROLLING, || (world.keys().len() > before.len()).then_some(()));
-    assert!(taken.is_some(), "{}", world.ours.log());
-    world.delegate(&servers, world.keys().iter());
-    world.asks("registrar");
+    ns1_rolls_its_ksk(&world);
     let left = dnskeys(world.ns1.dns[0]);
     let all = world.keys();
     let gone: Vec<Dnskey> = all.iter().filter(|key| !left.contains(key)).cloned().collect();
@@ -385,7 +402,7 @@ fn what_some_source_shows_again_is_not_withdrawn() {
 
     shown(&gone);
     world.does(&["reload"]);
-    world.delegate(&servers, left.iter());
+    world.delegate(&SERVERS, left.iter());
     world.reaches("paused");
     world.tells("theirs shows it again, so it stays published here");
     // Said again it is the same.

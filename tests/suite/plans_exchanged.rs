@@ -7,7 +7,7 @@ use countersign::dnssec::key::Dnskey;
 
 use crate::harness::{
     ns1::API_KEY,
-    planned::{ORIGIN, ROLLING, SHOWING, Setting, World, dnskeys},
+    planned::{ORIGIN, ROLLING, SERVERS, SHOWING, Setting, World, dnskeys},
     process::{free_address, wait_for},
 };
 
@@ -79,7 +79,7 @@ fn who_leaves_is_told_what_to_do_and_stays_out() {
     world.restart();
     assert!(wait_for(Duration::from_secs(4), || given(&world)).is_none());
     // Whoever is sent here all the same must find what we sign to be good.
-    world.delegate(&["ours", "theirs"], theirs.iter());
+    world.delegate(&SERVERS, theirs.iter());
     world.ns1_comes_to_show_ours(true);
 }
 
@@ -96,7 +96,7 @@ fn who_is_sent_people_again_keeps_its_keys_over_a_restart() {
     let mut world = World::within(folder.path(), setting);
     let theirs = world.leave();
     world.ns1_comes_to_show_ours(false);
-    world.delegate(&["ours", "theirs"], theirs.iter());
+    world.delegate(&SERVERS, theirs.iter());
     world.ns1_comes_to_show_ours(true);
     let visited = |world: &World| {
         for _ in 0..3 {
@@ -146,13 +146,7 @@ fn what_a_plan_gives_is_given_until_it_is_there() {
     let served = [&withdraw[..], &["--served"]].concat();
     world.refuses(&served, "so they would be given again at once");
 
-    world.ns1.knob("lost-keys", "0s");
-    let told = world.ours.stderr().wait_for("not planned: ", SHOWING);
-    assert!(
-        told.is_some_and(|line| line.contains("lacks")),
-        "{}",
-        world.ours.log()
-    );
+    world.ns1_loses_our_keys();
     world.ns1_comes_to_show_ours(true);
     world.reaches("reached");
 

@@ -69,9 +69,9 @@ pub async fn order(server: &Arc<Server>, zone: &Name, order: PlanOrder) -> Resul
         }
         PlanOrder::Pause { why } => Event::Paused { why },
         PlanOrder::Resume => Event::Resumed,
-        PlanOrder::Done => Event::Reported {
-            step: active(&server, &zone)?.done.len(),
-        },
+        PlanOrder::Done => {
+            return to_the_end(turn, async move { done(&server, &settings).await }).await;
+        }
     };
     to_the_end(turn, async move { tell(&server, &zone, event).await }).await
 }
@@ -320,6 +320,26 @@ async fn tell(server: &Arc<Server>, zone: &Name, event: Event) -> Result<PlanRep
     said.map_err(|why| refusal(why, &format!("countersign status {zone} shows the plan")))?;
     put(server, zone, run);
     Ok(report::told(server, zone))
+}
+
+/// A person has done their part of a step; or says that what they were asked for before cannot come any more.
+async fn done(server: &Arc<Server>, settings: &ZoneSettings) -> Result<PlanReply, Refusal> {
+    let zone = &settings.origin;
+    let mut run = active(server, zone)?;
+    let step = run.done.len();
+    if run.is_asked_whether_it_comes() {
+        let view = look::view(server, settings, &mut run).await;
+        let view = view.map_err(|why| refusal(why, "say it again when everybody can be asked"))?;
+        if let Some(shown) = run.has_begun_to_come(&view) {
+            return Err(refusal(
+                format!("what was handed in has come, and comes everywhere: {shown}"),
+                &format!(
+                    "nothing is to be said: the plan goes on when every server shows it; countersign status {zone}"
+                ),
+            ));
+        }
+    }
+    tell(server, zone, Event::Reported { step }).await
 }
 
 pub(super) fn put(server: &Server, zone: &Name, run: Run) {

@@ -32,7 +32,8 @@ pub(super) const NAMES: [&str; 9] = [
     "follow",
 ];
 
-/// The kind of plan that is wanted; `gone`: the keys that other providers have no more. Keys that it takes and that nobody serves yet are added to the situation.
+/// The kind of plan that is wanted; `gone`: the keys that other providers have no more. Keys that it takes and that nobody
+/// serves yet are added to the situation.
 pub(super) fn kind(
     wanted: &PlanWanted,
     situation: &mut Situation,

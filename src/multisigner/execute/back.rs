@@ -4,7 +4,10 @@
 //! |---|---|---|
 //! | CDS asks at every provider, or is about to at the last | may have read it, and come with it at any time | CDS asks for what was before, until that is seen after the time that the parent takes |
 //! | CDS asks at some | finds that providers differ (RFC 9975 §3) | CDS goes; nothing else does before it is seen, after that time, that nothing came |
-//! | a person was told | has what was handed in, or has it on its way | once it is everywhere, or a person says that it was never handed in, a person takes it back, and says so |
+//! | a person was told | has what was handed in, or has it on its way | a person takes it back, and says so |
+//!
+//! What a person or another provider was asked for last, and what not every server shows, is seen everywhere before it is taken
+//! back, or a person says that it was never handed in: a server that has not got it yet shows the same as one that has lost it.
 
 use super::{
     super::{

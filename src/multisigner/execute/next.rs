@@ -124,8 +124,8 @@ impl Run {
                 return Some("the key is not made yet".to_owned());
             }
         }
-        if let Action::HandedIn { values } = &step.action {
-            return self.may_still_come(values, begun, view);
+        if matches!(step.action, Action::HandedIn { .. }) {
+            return self.may_still_come(begun, view);
         }
         let by_person = matches!(step.by, Actor::Person { .. });
         let no_sight = step.changes.is_empty() && (by_person || matches!(step.by, Actor::Provider { .. }));
@@ -157,19 +157,45 @@ impl Run {
             .next()
     }
 
+    /// What others were asked for, where the step is to see it come before it is taken back; with what came in between.
+    fn handed_in(&self) -> Vec<Value> {
+        let step = self.plan.steps.get(self.done.len());
+        let values = match step.map(|step| &step.action) {
+            Some(Action::HandedIn { values }) => &values[..],
+            _ => &[],
+        };
+        values.iter().map(|value| self.history.adjusted(value)).collect()
+    }
+
     /// Why what was handed in may still come somewhere.
-    fn may_still_come(&self, values: &[Value], begun: UnixTime, view: &View) -> Option<String> {
-        let values: Vec<Value> = values.iter().map(|value| self.history.adjusted(value)).collect();
-        let lacking = values.iter().find_map(|value| {
+    fn may_still_come(&self, begun: UnixTime, view: &View) -> Option<String> {
+        let lacking = self.handed_in().iter().find_map(|value| {
             let lacking = view.lacking(value, begun)?;
             Some(format!("{}: {lacking}", self.slot_in_words(&value.slot())))
         })?;
-        if values.iter().any(|value| view.is_anywhere(value)) {
+        if self.has_begun_to_come(view).is_some() {
             return Some(lacking);
         }
         (!self.reported).then(|| {
             let zone = &self.plan.situation.zone;
             format!("{lacking}; where it was never handed in, or was taken back before it was published, say so: countersign done {zone}")
+        })
+    }
+
+    /// Whether the next word of a person would say that something which was handed in cannot come: that needs a look first.
+    pub fn is_asked_whether_it_comes(&self) -> bool {
+        !self.handed_in().is_empty()
+    }
+
+    /// Who shows what was handed in, where somebody does. A word that it cannot come would be believed when the first server
+    /// has lost it again and the last one has not got it yet.
+    pub fn has_begun_to_come(&self, view: &View) -> Option<String> {
+        self.handed_in().iter().find_map(|value| {
+            let server = view.who_shows(value)?;
+            Some(format!(
+                "{}: {server} shows it",
+                self.slot_in_words(&value.slot())
+            ))
         })
     }
 

@@ -66,10 +66,12 @@ impl View {
         Some(&sight.server)
     }
 
-    /// Whether some server shows a value.
-    pub fn is_anywhere(&self, value: &Value) -> bool {
+    /// A server that shows a value.
+    pub fn who_shows(&self, value: &Value) -> Option<&str> {
         let mut sights = self.slots.get(&value.slot()).into_iter().flatten();
-        sights.any(|sight| matches!(&sight.shown, Shown::Value(shown) if same(shown, value)))
+        let shows = |shown: &Shown| matches!(shown, Shown::Value(shown) if same(shown, value));
+        let sight = sights.find(|sight| shows(&sight.shown))?;
+        Some(&sight.server)
     }
 
     /// The first server that does not show a value, in words; none when all do.

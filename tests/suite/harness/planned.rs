@@ -36,6 +36,8 @@ pub const SHOWING: Duration = Duration::from_secs(20);
 /// How long a roll may take.
 pub const ROLLING: Duration = Duration::from_secs(50);
 const TTL: u32 = 3;
+/// Whom the delegation names.
+pub const SERVERS: [&str; 2] = ["ours", "theirs"];
 
 /// The zone, with TTLs that a test can wait for. NS1 has it with other ones, which are smaller nowhere.
 fn zone_text(serial: u32, servers: &[&str]) -> String {
@@ -117,7 +119,7 @@ impl World {
     /// The same in a folder that is there already.
     pub fn within(folder: &Path, setting: Setting) -> Self {
         let servers = if setting.delegated {
-            &["ours", "theirs"][..]
+            &SERVERS[..]
         } else {
             &["theirs"]
         };
@@ -281,6 +283,15 @@ impl World {
             )
         });
         asked.unwrap_or_else(|| panic!("{:#}\n{}", self.plan_status(), self.ours.log()))
+    }
+
+    /// NS1 loses our keys, and the plan that is carried out takes notice.
+    #[track_caller]
+    pub fn ns1_loses_our_keys(&self) {
+        self.ns1.knob("lost-keys", "0s");
+        let told = self.ours.stderr().wait_for("not planned: ", SHOWING);
+        let of_keys = told.is_some_and(|line| line.contains("lacks"));
+        assert!(of_keys, "{}", self.ours.log());
     }
 
     /// Changes the configuration file, and reloads it; what is said to that.

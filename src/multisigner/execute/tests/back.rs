@@ -309,6 +309,8 @@ fn what_was_handed_in_comes_everywhere_before_it_is_taken_back() {
     for shown in [&[1][..], &[]] {
         let mut world = handed_in(shown);
         world.settle();
+        let has_come = world.run.has_begun_to_come(&world.view());
+        assert_eq!(has_come.is_some(), !shown.is_empty(), "{has_come:?}");
         if !shown.is_empty() {
             // Whatever is said: it is there.
             world.journal(Event::Reported { step: 0 });
